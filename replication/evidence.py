@@ -1,0 +1,182 @@
+"""Evidence: what claims are judged on.
+
+`published` evidence is the figures and circuits as printed in the source; `recorded` evidence is
+computed from stored mean activations; `live` evidence is computed from a run of the model now.
+Recorded and live evidence measure one of the experiment's results again; every other result stays
+as it was published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from replication.activations import Recording, recorded_path, replay
+from replication.capture import MeanActivations, capture
+from replication.circuit import Circuit, check_convention, selected_circuit, read_circuit
+from replication.components import ModelShape
+from replication.experiment import Experiment, Spec
+from replication.files import InputError
+from replication.intervals import Verdict
+from replication.models import Device, Provenance, load_model
+from replication.scoring import ScoreTable, pair_scores, read_scores, table_of
+from replication.selection import select
+
+Kind = Literal["published", "recorded", "live"]
+
+
+class EvidenceMissing(Exception):
+    """There is no such evidence; the message says which and how to get it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result's figures: its scores and its circuit, as far as they are known."""
+
+    scores: ScoreTable | None = None
+    circuit: Circuit | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that a check may look at.
+
+    `measured` names the result that was computed from activations; on published evidence it is
+    None. `reproduced` says whether a second run gave the same scores to the bit; None where there
+    was no second run. `controls` are the verdicts of the analyses that ask what a score means.
+    """
+
+    kind: Kind
+    spec: Spec
+    shape: ModelShape
+    results: Mapping[str, Result]
+    measured: str | None = None
+    reproduced: bool | None = None
+    controls: Mapping[str, Verdict] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def published_evidence(experiment: Experiment) -> Evidence:
+    """The published results, read and checked.
+
+    Raises:
+        InputError: naming the file, the key and the reason.
+    """
+    spec = experiment.spec
+    results = {}
+    for name, result in spec.results.items():
+        scores = result.scores and read_scores(experiment.folder / result.scores, spec.model.shape)
+        circuit = result.circuit and _published_circuit(experiment.folder / result.circuit, spec)
+        results[name] = Result(scores or None, circuit or None)
+    sources = {name: result.about for name, result in spec.results.items()}
+    return Evidence("published", spec, spec.model.shape, results, provenance=sources)
+
+
+def _published_circuit(path: Path, spec: Spec) -> Circuit:
+    circuit = read_circuit(path, spec.model.shape)
+    try:
+        check_convention(circuit, spec.costs)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return circuit
+
+
+def measure(experiment: Experiment, activations: MeanActivations) -> Result:
+    """Score the activations and select the circuit.
+
+    Raises:
+        InputError: the budget or the threshold cannot be met.
+    """
+    spec = experiment.spec
+    scores = table_of(pair_scores(activations, spec.scoring.mlp_out), spec.model.shape)
+    nodes = select(
+        {component: score.middle for component, score in scores.scores.items()},
+        spec.costs,
+        spec.selection.budget,
+        spec.selection.mlp_threshold,
+    )
+    circuit = selected_circuit(
+        nodes,
+        spec.costs,
+        spec.selection.budget,
+        model=spec.model.label,
+        task=spec.task,
+        version=spec.measures,
+        method="differential_activation_analysis",
+    )
+    return Result(scores, circuit)
+
+
+def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
+    """What the experiment's recorded activations give.
+
+    Raises:
+        EvidenceMissing: nothing was recorded.
+        InputError: the recording cannot be used.
+    """
+    path = recorded_path(experiment)
+    if not path.exists():
+        raise EvidenceMissing(
+            f"{experiment.name} has no recorded activations ({path.name}): whoever has"
+            f" {experiment.spec.model.label} gives them with"
+            f" `replication record {experiment.folder.parent.name}/{experiment.name}`"
+        )
+    recording = replay(experiment)
+    return _measured_evidence("recorded", experiment, published, recording)
+
+
+def run_model(
+    experiment: Experiment, model: str | None = None, device: Device = "auto", runs: int = 1
+) -> list[Recording]:
+    """Run the model on the pairs, once or several times over.
+
+    Raises:
+        ModelNotFound: the model cannot be had here.
+        InputError: the model or the device cannot be used.
+    """
+    loaded = load_model(experiment.spec.model, model, device)
+    return [Recording(capture(loaded, experiment.pairs), loaded.provenance) for _ in range(runs)]
+
+
+def live_evidence(experiment: Experiment, published: Evidence, runs: list[Recording]) -> Evidence:
+    """What one or several runs of the model, made now, give.
+
+    Raises:
+        InputError: the budget or the threshold cannot be met.
+    """
+    first, *others = (pair_scores(run.activations, experiment.spec.scoring.mlp_out) for run in runs)
+    reproduced = all(np.array_equal(first, other) for other in others) if others else None
+    return _measured_evidence("live", experiment, published, runs[0], reproduced)
+
+
+def _measured_evidence(
+    kind: Kind,
+    experiment: Experiment,
+    published: Evidence,
+    recording: Recording,
+    reproduced: bool | None = None,
+) -> Evidence:
+    measured = experiment.spec.measures
+    return Evidence(
+        kind,
+        experiment.spec,
+        recording.provenance.shape,
+        {**published.results, measured: measure(experiment, recording.activations)},
+        measured,
+        reproduced,
+        provenance=describe(experiment, recording),
+    )
+
+
+def describe(experiment: Experiment, recording: Recording) -> dict[str, Any]:
+    """The provenance of a measured result, with its prompts' token lengths."""
+    provenance: Provenance = recording.provenance
+    return {
+        **provenance.model_dump(),
+        "pairs": len(experiment.pairs),
+        "token_lengths": recording.activations.token_lengths.tolist(),
+    }

@@ -1,0 +1,421 @@
+"""Checks of scores: their values, ranks, ratios, deviations and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from replication import intervals
+from replication.check import (
+    Among,
+    CannotJudge,
+    Check,
+    ComponentName,
+    ComponentNames,
+    Number,
+    Outcome,
+    Part,
+    Printed,
+    ResultName,
+    allowed,
+    circuit_of,
+    conjunction,
+    decider,
+    fraction,
+    is_printed,
+    names,
+    parsed,
+    plain,
+    ranked,
+    same,
+    score_of,
+    scores_of,
+    show,
+)
+from replication.components import Component, parse
+from replication.evidence import Evidence
+from replication.intervals import Interval, Verdict, exact, printed
+from replication.scoring import ScoreTable
+
+
+class Scores(Check):
+    """Components' scores: over all pairs, or on the pair of that number."""
+
+    kind: Literal["scores"]
+    result: ResultName
+    scores: Annotated[dict[ComponentName, Printed], Field(min_length=1)]
+    pair: PositiveInt | None = None
+    tolerance: Number | None = None
+
+    named_results: ClassVar = ("result",)
+    states_figures: ClassVar = True
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        known = self._known(scores_of(evidence, self.result))
+        repeated = [name for name in known if self._repeats(evidence, name, known[name])]
+        parts = [
+            self._compare(name, score) for name, score in known.items() if name not in repeated
+        ]
+        needed = decider(evidence, self.result)
+        if repeated:
+            figures = ", ".join(f"{name} {self.scores[name]}" for name in repeated)
+            parts.append(
+                Part("undecided", f"published as {figures}: the statement itself; {needed}")
+            )
+        if unknown := [name for name in self.scores if name not in known]:
+            where = "" if self.pair is None else f" on pair {self.pair}"
+            parts.append(
+                Part("undecided", f"no published score of {', '.join(unknown)}{where}; {needed}")
+            )
+        measured = {name: plain(score) for name, score in known.items()}
+        return conjunction(parts, measured, dict(self.scores))
+
+    def _known(self, table: ScoreTable) -> dict[str, Interval]:
+        """What is known of each stated score, by component."""
+        if self.pair is None:
+            found = {name: table.score(parse(name)) for name in self.scores}
+        else:
+            on_pair = table.by_pair.get(self.pair, {})
+            found = {name: on_pair.get(parse(name)) for name in self.scores}
+        return {name: score for name, score in found.items() if score is not None}
+
+    def _repeats(self, evidence: Evidence, name: str, score: Interval) -> bool:
+        """Whether a published figure is the stated one, digit for digit, and so no test of it."""
+        return is_printed(evidence, self.result) and score == printed(self.scores[name])
+
+    def _compare(self, name: str, score: Interval) -> Part:
+        verdict = intervals.equals(score, allowed(self.scores[name], self.tolerance))
+        margin = "" if self.tolerance is None else f" ± {self.tolerance}"
+        relation = {"holds": "is", "refuted": "is not", "undecided": "may or may not be"}[verdict]
+        return Part(verdict, f"{name}: {show(score)} {relation} {self.scores[name]}{margin}")
+
+
+class Ranking(Check):
+    """The best components in order, or the ranks of some; the best has rank 1."""
+
+    kind: Literal["ranking"]
+    result: ResultName
+    among: Among
+    first: ComponentNames | None = None
+    ranks: Annotated[dict[ComponentName, PositiveInt], Field(min_length=1)] | None = None
+
+    named_results: ClassVar = ("result",)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Ranking:
+        if (self.first is None) == (self.ranks is None):
+            raise ValueError("expected either first or ranks")
+        for name in [*(self.first or ()), *(self.ranks or ())]:
+            if self.among not in (parse(name).kind, "all"):
+                raise ValueError(f"{name} is not among the components ranked, {self.among}")
+        return self
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        table = scores_of(evidence, self.result)
+        candidates = ranked(evidence, self.among)
+        if self.first is not None:
+            return self._judge_first(evidence, table, candidates, parsed(self.first))
+        measured, parts = {}, []
+        for name, expected in (self.ranks or {}).items():
+            low, high = self._rank(evidence, table, candidates, parse(name))
+            measured[name] = low if low == high else [low, high]
+            verdict = intervals.equals(Interval(Fraction(low), Fraction(high)), exact(expected))
+            found = str(low) if low == high else f"between {low} and {high}"
+            parts.append(Part(verdict, f"{name} has rank {found}, stated {expected}"))
+        return conjunction(parts, measured, self.ranks)
+
+    def _judge_first(
+        self,
+        evidence: Evidence,
+        table: ScoreTable,
+        candidates: Sequence[Component],
+        first: Sequence[Component],
+    ) -> Outcome:
+        rest = [component for component in candidates if component not in first]
+        parts = [self._step(evidence, table, better, [worse]) for better, worse in pairwise(first)]
+        if rest:
+            parts.append(self._step(evidence, table, first[-1], rest))
+        known = [component for component in candidates if component in table.scores]
+        best = sorted(known, key=lambda part: (-table.scores[part].middle, part))
+        return conjunction(parts, names(best[: len(first)]), names(first))
+
+    def _step(
+        self,
+        evidence: Evidence,
+        table: ScoreTable,
+        better: Component,
+        others: Sequence[Component],
+    ) -> Part:
+        """Whether a component ranks before all the others; the text names the closest of them."""
+        unknown = [part for part in (better, *others) if table.score(part) is None]
+        if unknown:
+            text = f"no published score of {', '.join(names(unknown))}"
+            return Part("undecided", f"{text}; {decider(evidence, self.result)}")
+        verdict = intervals.all_of(precedes(table, better, other) for other in others)
+        telling = [other for other in others if precedes(table, better, other) == verdict]
+        closest = max(telling, key=lambda other: _known(table, other).high)
+        relation = {"holds": "before", "refuted": "not before", "undecided": "perhaps before"}
+        text = f"{better} ({_bounds(table, better)}) {relation[verdict]}"
+        if len(others) > 1:
+            text += f" the {len(others)} others, the closest"
+        text += f" {closest} ({_bounds(table, closest)})"
+        if verdict == "undecided":
+            text += f"; {decider(evidence, self.result)}"
+        return Part(verdict, text)
+
+    def _rank(
+        self,
+        evidence: Evidence,
+        table: ScoreTable,
+        candidates: Sequence[Component],
+        component: Component,
+    ) -> tuple[int, int]:
+        """The lowest and the highest rank that the evidence allows.
+
+        A published circuit lists its nodes best first, so it gives the ranks of its own nodes, and
+        puts every other component of the kind behind them.
+        """
+        others = [other for other in candidates if other != component]
+        ahead = [precedes(table, other, component) for other in others]
+        low = 1 + ahead.count("holds")
+        high = len(candidates) - ahead.count("refuted")
+        circuit = evidence.results[self.result].circuit
+        if is_printed(evidence, self.result) and circuit is not None and self.among != "all":
+            listed = circuit.of_kind(component.kind)
+            if component in listed:
+                place = listed.index(component) + 1
+                return place, place
+            low = max(low, len(listed) + 1)
+        return low, high
+
+
+def _known(table: ScoreTable, component: Component) -> Interval:
+    score = table.score(component)
+    assert score is not None
+    return score
+
+
+def _bounds(table: ScoreTable, component: Component) -> str:
+    score = _known(table, component)
+    if component in table.scores:
+        return show(score)
+    return f"not listed, at most {float(score.high):.6g}"
+
+
+def precedes(table: ScoreTable, better: Component, worse: Component) -> Verdict:
+    """Whether a component ranks before another: the higher score does; ties fall by layer, head."""
+    left, right = table.score(better), table.score(worse)
+    if left is None or right is None:
+        return "undecided"
+    wins_ties = better < worse
+    if left.low > right.high or (left.low == right.high and wins_ties):
+        return "holds"
+    if left.high < right.low or (left.high == right.low and not wins_ties):
+        return "refuted"
+    return "undecided"
+
+
+class Ratio(Check):
+    """One component's score over another's, or over that of the next best component of any kind."""
+
+    kind: Literal["ratio"]
+    result: ResultName
+    of: ComponentName
+    to: ComponentName | Literal["next"]
+    ratio: Printed
+    tolerance: Number | None = None
+
+    named_results: ClassVar = ("result",)
+    states_figures: ClassVar = True
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        of = parse(self.of)
+        over = score_of(evidence, self.result, of)
+        if self.to == "next":
+            others = [
+                score_of(evidence, self.result, other)
+                for other in evidence.shape.components()
+                if other != of
+            ]
+            under = Interval(max(s.low for s in others), max(s.high for s in others))
+        else:
+            under = score_of(evidence, self.result, parse(self.to))
+        ratio = _divide(over, under, f"the score of {self.to}")
+        expected = allowed(self.ratio, self.tolerance)
+        text = f"{show(over)} / {show(under)} = {ratio}, stated {_stated(self)}"
+        return Outcome(intervals.equals(ratio, expected), plain(ratio), _stated(self), text)
+
+
+def _stated(check: Ratio) -> str:
+    return check.ratio if check.tolerance is None else f"{check.ratio} ± {check.tolerance}"
+
+
+def _divide(over: Interval, under: Interval, name: str) -> Interval:
+    try:
+        return over / under
+    except ZeroDivisionError:
+        raise CannotJudge(f"{name} may be zero ({under})") from None
+
+
+class Deviation(Check):
+    """How far scores lie from a reference result's: |score / reference - 1|, in percent.
+
+    Stated for each component, as the mean over components, or as a bound on all of them.
+    """
+
+    kind: Literal["deviation"]
+    result: ResultName
+    reference: ResultName
+    percent: Annotated[dict[ComponentName, Printed], Field(min_length=1)] | None = None
+    components: ComponentNames | None = None
+    mean_percent: Printed | None = None
+    at_most_percent: Number | None = None
+
+    named_results: ClassVar = ("result", "reference")
+    states_figures: ClassVar = True
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Deviation:
+        stated = [self.percent, self.mean_percent, self.at_most_percent]
+        if sum(form is not None for form in stated) != 1:
+            raise ValueError("expected one of percent, mean_percent, at_most_percent")
+        if (self.components is None) != (self.percent is not None):
+            raise ValueError(
+                "components belong to mean_percent and at_most_percent, and only there"
+            )
+        return self
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        found = {
+            name: self._deviation(evidence, parse(name))
+            for name in self.percent or self.components or ()
+        }
+        measured = {name: plain(deviation) for name, deviation in found.items()}
+        if self.mean_percent is not None:
+            average = intervals.mean(list(found.values()))
+            verdict = intervals.equals(average, printed(self.mean_percent))
+            terms = " + ".join(f"{float(one.middle):.2f}" for one in found.values())
+            text = f"({terms})% / {len(found)} = {average}%, stated {self.mean_percent}%"
+            return Outcome(verdict, {"mean": plain(average), **measured}, self.mean_percent, text)
+        parts = [self._part(evidence, name, deviation) for name, deviation in found.items()]
+        return conjunction(parts, measured, self.percent or f"at most {self.at_most_percent}")
+
+    def _deviation(self, evidence: Evidence, component: Component) -> Interval:
+        score = score_of(evidence, self.result, component)
+        reference = score_of(evidence, self.reference, component)
+        quotient = _divide(score, reference, f"the reference score of {component}")
+        return abs(quotient.shifted(-1)).scaled(100)
+
+    def _part(self, evidence: Evidence, name: str, deviation: Interval) -> Part:
+        component = parse(name)
+        score = show(score_of(evidence, self.result, component))
+        reference = show(score_of(evidence, self.reference, component))
+        arithmetic = f"{name}: |{score} / {reference} - 1| = {deviation}%"
+        if self.percent is not None:
+            verdict = intervals.equals(deviation, printed(self.percent[name]))
+            return Part(verdict, f"{arithmetic}, stated {self.percent[name]}%")
+        bound = str(self.at_most_percent)
+        return Part(
+            intervals.at_most(deviation, fraction(bound)), f"{arithmetic}, stated at most {bound}%"
+        )
+
+
+class Bound(Check):
+    """Every score of a set lies below a bound, or reaches it.
+
+    The set is the listed components, or all MLPs or heads, less those in `but`, less those that
+    the circuit of `outside` holds.
+    """
+
+    kind: Literal["bound"]
+    result: ResultName
+    components: ComponentNames | None = None
+    among: Among | None = None
+    but: ComponentNames | None = None
+    outside: ResultName | None = None
+    members: PositiveInt | None = None
+    below: Number | None = None
+    at_least: Number | None = None
+
+    named_results: ClassVar = ("result", "outside")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Bound:
+        if (self.components is None) == (self.among is None):
+            raise ValueError("expected either components or among")
+        if (self.below is None) == (self.at_least is None):
+            raise ValueError("expected either below or at_least")
+        return self
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        table = scores_of(evidence, self.result)
+        members = self._members(evidence)
+        listed = [component for component in members if component in table.scores]
+        parts = [self._part(evidence, table, component) for component in listed]
+        if len(parts) > 1 and intervals.all_of(part.verdict for part in parts) == "holds":
+            parts = [self._all_hold(table, listed)]
+        if unlisted := [component for component in members if component not in table.scores]:
+            parts.append(self._unlisted(evidence, table, unlisted))
+        if self.members is not None:
+            parts.append(same("the number of components", len(members), self.members))
+        measured = {str(component): plain(table.scores[component]) for component in listed}
+        expected = {"bound": self._stated(), "members": self.members or len(members)}
+        return conjunction(parts, measured, expected)
+
+    def _stated(self) -> str:
+        return f"below {self.below}" if self.below is not None else f"at least {self.at_least}"
+
+    def _members(self, evidence: Evidence) -> list[Component]:
+        if self.components is not None:
+            members = parsed(self.components)
+        else:
+            members = ranked(evidence, self.among or "all")
+        left_out = set(parsed(self.but or ()))
+        if self.outside is not None:
+            left_out |= set(circuit_of(evidence, self.outside).nodes)
+        return [component for component in members if component not in left_out]
+
+    def _verdict(self, score: Interval) -> Verdict:
+        if self.below is not None:
+            return intervals.below(score, fraction(self.below))
+        return intervals.negated(intervals.below(score, fraction(str(self.at_least))))
+
+    def _part(self, evidence: Evidence, table: ScoreTable, component: Component) -> Part:
+        score = table.scores[component]
+        verdict = self._verdict(score)
+        relation = {"holds": "is", "refuted": "is not", "undecided": "may or may not be"}[verdict]
+        text = f"{component} ({show(score)}) {relation} {self._stated()}"
+        if verdict == "undecided":
+            text += f"; {decider(evidence, self.result)}"
+        return Part(verdict, text)
+
+    def _all_hold(self, table: ScoreTable, listed: Sequence[Component]) -> Part:
+        ends = sorted(listed, key=lambda component: table.scores[component].middle)
+        closest = ends[-1] if self.below is not None else ends[0]
+        score = show(table.scores[closest])
+        return Part(
+            "holds", f"{len(listed)} scores, the closest {closest} ({score}), are {self._stated()}"
+        )
+
+    def _unlisted(
+        self, evidence: Evidence, table: ScoreTable, components: Sequence[Component]
+    ) -> Part:
+        """Components that the table does not list: what is known of them is the table's bound."""
+        scores = [table.score(component) for component in components]
+        named = (
+            ", ".join(names(components)) if len(components) <= 6 else f"{len(components)} others"
+        )
+        if any(score is None for score in scores):
+            return Part("undecided", f"no score of {named}; {decider(evidence, self.result)}")
+        known = [score for score in scores if score is not None]
+        verdict = intervals.all_of(self._verdict(score) for score in known)
+        highest = float(max(score.high for score in known))
+        relation = {"holds": "so", "refuted": "so not", "undecided": "so perhaps"}[verdict]
+        text = f"{named} not listed, at most {highest:.6g}, {relation} {self._stated()}"
+        if verdict == "undecided":
+            text += f"; {decider(evidence, self.result)}"
+        return Part(verdict, text)

@@ -85,8 +85,11 @@ class Check(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    kind: str
+
     named_results: ClassVar[tuple[str, ...]] = ()
     states_figures: ClassVar[bool] = False
+    states_structure: ClassVar[bool] = False
 
     def results(self) -> set[str]:
         """The results that the check looks at."""
@@ -135,9 +138,9 @@ def conjunction(parts: Sequence[Part], measured: Any, expected: Any) -> Outcome:
 
 def same(name: str, measured: Any, expected: Any) -> Part:
     """The part that holds if two exact things are equal."""
-    verdict: Verdict = "holds" if measured == expected else "refuted"
-    relation = "is" if verdict == "holds" else f"is {measured}, not"
-    return Part(verdict, f"{name} {relation} {expected}")
+    if measured == expected:
+        return Part("holds", f"{name}: {measured}")
+    return Part("refuted", f"{name}: {measured}, stated {expected}")
 
 
 def names(components: Iterable[Component]) -> list[str]:

@@ -66,7 +66,9 @@ class Circuit:
         return KNOWN_SIZES.get(self.metadata.model or "")
 
 
-def selected_circuit(nodes: Sequence[Component], costs: WriteCosts, budget: int, **about: Any) -> Circuit:
+def selected_circuit(
+    nodes: Sequence[Component], costs: WriteCosts, budget: int, **about: Any
+) -> Circuit:
     """A selected circuit, with metadata computed from its nodes; `about` is added to them."""
     used = costs.total(nodes)
     kinds = Counter(node.kind for node in nodes)

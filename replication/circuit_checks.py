@@ -57,6 +57,7 @@ class Count(Check):
     heads_in_layers: dict[str, NonNegativeInt] = Field(default_factory=dict)
 
     named_results: ClassVar = ("circuit",)
+    states_structure: ClassVar = True
 
     @model_validator(mode="after")
     def _something(self) -> Count:
@@ -111,6 +112,7 @@ class Cost(Check):
     room_for_heads: NonNegativeInt | None = None
 
     named_results: ClassVar = ("circuit",)
+    states_structure: ClassVar = True
 
     @model_validator(mode="after")
     def _something(self) -> Cost:
@@ -149,6 +151,7 @@ class Membership(Check):
     excludes: list[ComponentName] = Field(default_factory=list)
 
     named_results: ClassVar = ("circuit",)
+    states_structure: ClassVar = True
 
     @model_validator(mode="after")
     def _something(self) -> Membership:
@@ -206,9 +209,9 @@ class Overlap(Check):
             raise CannotJudge(f"the circuit of {self.reference} holds no such component")
         parts = []
         if self.shared is not None:
-            parts.append(same("the number shared", found.shared, self.shared))
+            parts.append(same("shared", found.shared, self.shared))
         if self.of is not None:
-            parts.append(same("the number in the reference", found.left, self.of))
+            parts.append(same(f"in {self.reference}", found.left, self.of))
         if self.percent is not None:
             verdict = intervals.equals(exact(found.percent), printed(self.percent))
             parts.append(Part(verdict, f"{found}, stated {self.percent}%"))
@@ -233,6 +236,7 @@ class Difference(Check):
     only_reference: list[ComponentName]
 
     named_results: ClassVar = ("circuit", "reference")
+    states_structure: ClassVar = True
 
     def judge(self, evidence: Evidence) -> Outcome:
         nodes = circuit_of(evidence, self.circuit).nodes
@@ -248,8 +252,8 @@ class Difference(Check):
         parts = [
             same(name, ", ".join(measured[key]) or "none", ", ".join(expected[key]) or "none")
             for key, name in (
-                ("only_circuit", f"only in {self.circuit}:"),
-                ("only_reference", f"only in {self.reference}:"),
+                ("only_circuit", f"only in {self.circuit}"),
+                ("only_reference", f"only in {self.reference}"),
             )
         ]
         return conjunction(parts, measured, expected)
@@ -266,6 +270,7 @@ class Order(Check):
     moved: list[ComponentName] | None = None
 
     named_results: ClassVar = ("circuit", "reference")
+    states_structure: ClassVar = True
 
     @model_validator(mode="after")
     def _one_form(self) -> Order:
@@ -291,14 +296,14 @@ class Order(Check):
             same(f"place {place}", found, stated)
             for place, (found, stated) in enumerate(zip(measured, expected, strict=False), start=1)
         ]
-        length = same("the number of places", len(measured), len(expected))
+        length = same("places", len(measured), len(expected))
         return conjunction([*places, length], measured, expected)
 
     def _judge_moved(self, nodes: list[Component], reference: list[Component]) -> Outcome:
         measured = names(sorted(comparison.moved(nodes, reference)))
         expected = names(sorted(parsed(self.moved or ())))
         stated = ", ".join(expected) or "none"
-        part = same("the components that stand elsewhere:", ", ".join(measured) or "none", stated)
+        part = same("standing elsewhere", ", ".join(measured) or "none", stated)
         return conjunction([part], measured, expected)
 
 
@@ -315,6 +320,7 @@ class Selection(Check):
     mlp_threshold: Number
 
     named_results: ClassVar = ("circuit",)
+    states_structure: ClassVar = True
 
     def judge(self, evidence: Evidence) -> Outcome:
         rule = evidence.spec.selection

@@ -176,31 +176,27 @@ def failure_message(judgement: Judgement) -> str:
     claim = judgement.claim
     lines = [
         f"{claim.id}: {claim.statement}",
-        f"  expected to be {claim.expect}; {judgement.verdict} on {judgement.evidence} evidence",
-        f"  source:    {claim.source}",
+        f"  expected: {claim.expect}; on {judgement.evidence} evidence: {judgement.verdict}",
+        f"  source: {claim.source}",
     ]
     if claim.reason:
-        lines.append(f"  reason:    {claim.reason}")
+        lines.append(f"  reason: {claim.reason}")
     for check, outcome in zip(claim.check, judgement.outcomes, strict=True):
         lines += [
-            f"  {check.kind}: {outcome.verdict}",
+            f"  {check.kind}: {outcome.verdict}: {outcome.reason}",
             f"    expected:  {outcome.expected}",
             f"    measured:  {outcome.measured}",
             f"    tolerance: {check.describe_tolerance()}",
-            f"    because:   {outcome.reason}",
         ]
-        lines += [f"    {line}" for line in _difference(outcome)]
+        if check.states_structure and outcome.verdict == "refuted":
+            lines += ["    difference:", *(f"      {line}" for line in _difference(outcome))]
     return "\n".join(lines)
 
 
 def _difference(outcome: Outcome) -> list[str]:
-    """The structural difference between expected and measured, where both are structures."""
-    expected, measured = outcome.expected, outcome.measured
-    if outcome.verdict != "refuted" or type(expected) is not type(measured):
-        return []
-    if not isinstance(expected, dict | list):
-        return []
+    """The structural difference from the expected to the measured."""
     from deepdiff import DeepDiff
 
-    difference: Any = DeepDiff(expected, measured, verbose_level=2)
-    return ["difference:", *(f"  {line}" for line in difference.pretty().splitlines())]
+    difference: Any = DeepDiff(outcome.expected, outcome.measured, verbose_level=2)
+    lines: list[str] = difference.pretty().splitlines()
+    return lines

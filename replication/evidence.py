@@ -17,7 +17,7 @@ import numpy as np
 
 from replication.activations import Recording, recorded_path, replay
 from replication.capture import MeanActivations, capture
-from replication.circuit import Circuit, check_convention, selected_circuit, read_circuit
+from replication.circuit import Circuit, check_convention, read_circuit, selected_circuit
 from replication.components import ModelShape
 from replication.experiment import Experiment, Spec
 from replication.files import InputError

@@ -56,6 +56,11 @@ class Interval:
         return Interval(self.low + offset, self.high + offset)
 
     @property
+    def width(self) -> Fraction:
+        """How far the ends lie apart."""
+        return self.high - self.low
+
+    @property
     def middle(self) -> Fraction:
         """The value half-way between the ends."""
         return (self.low + self.high) / 2

@@ -28,6 +28,8 @@ class Shape(Check):
     d_model: PositiveInt
     d_head: PositiveInt
 
+    states_structure: ClassVar = True
+
     def judge(self, evidence: Evidence) -> Outcome:
         expected = self.model_dump(exclude={"kind"})
         measured = evidence.shape.model_dump()

@@ -162,7 +162,7 @@ class ClaimSession:
                     "--model: no selected experiment takes its model from the hub;"
                     " --experiment names the one whose model to replace"
                 )
-            locate(replaced[0].spec.model, self.config.option.model)
+            locate(replaced[0].spec.model, self._model_for(replaced[0]))
 
     def _model_for(self, experiment: Experiment) -> str | None:
         """The model that replaces the experiment's own, if one does."""

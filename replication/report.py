@@ -6,6 +6,7 @@ over, so a report can be written from whatever tests ran, in whatever order.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -252,11 +253,10 @@ def _claims_table(
 
 def _most_telling(records: Iterable[Record | None]) -> list[Record]:
     """The records from the most telling on: settled before unsettled, measured before published."""
-    order = ["holds", "refuted", "undecided", "missing"]
-    found = [record for record in records if record]
+    order = {"holds": 0, "refuted": 0, "undecided": 1, "missing": 2}
     return sorted(
-        found,
-        key=lambda r: (order.index(r["verdict"]) // 2, -EVIDENCE.index(r["evidence"])),
+        (record for record in records if record),
+        key=lambda record: (order[record["verdict"]], -EVIDENCE.index(record["evidence"])),
     )
 
 
@@ -269,9 +269,7 @@ def _verdict(record: Record | None) -> str:
 
 def _escaped(text: str) -> str:
     """Text as a cell of a Markdown table shows it, whatever is in it."""
-    for special in "\\`*_[]<>|":
-        text = text.replace(special, f"\\{special}")
-    return " ".join(text.split())
+    return re.sub(r"[\\`*\[\]<>|]|\b_|_\b|(?<!\w)_", r"\\\g<0>", " ".join(text.split()))
 
 
 def write_reports(folder: Path, reports: Sequence[ExperimentReport], command: str) -> str:

@@ -58,7 +58,9 @@ class Scores(Check):
         known = self._known(scores_of(evidence, self.result))
         repeated = [name for name in known if self._repeats(evidence, name, known[name])]
         parts = [
-            self._compare(name, score) for name, score in known.items() if name not in repeated
+            self._compare(evidence, name, score)
+            for name, score in known.items()
+            if name not in repeated
         ]
         needed = decider(evidence, self.result)
         if repeated:
@@ -87,11 +89,20 @@ class Scores(Check):
         """Whether a published figure is the stated one, digit for digit, and so no test of it."""
         return is_printed(evidence, self.result) and score == printed(self.scores[name])
 
-    def _compare(self, name: str, score: Interval) -> Part:
-        verdict = intervals.equals(score, allowed(self.scores[name], self.tolerance))
+    def _compare(self, evidence: Evidence, name: str, score: Interval) -> Part:
+        """One score against the stated figure.
+
+        A source that prints one figure twice, with as many digits but not the same ones,
+        contradicts itself, although the two intervals may touch.
+        """
+        stated = self.scores[name]
+        verdict = intervals.equals(score, allowed(stated, self.tolerance))
+        as_many_digits = score.width == printed(stated).width
+        if is_printed(evidence, self.result) and self.tolerance is None and as_many_digits:
+            verdict = "refuted"
         margin = "" if self.tolerance is None else f" ± {self.tolerance}"
         relation = {"holds": "is", "refuted": "is not", "undecided": "may or may not be"}[verdict]
-        return Part(verdict, f"{name}: {show(score)} {relation} {self.scores[name]}{margin}")
+        return Part(verdict, f"{name}: {show(score)} {relation} {stated}{margin}")
 
 
 class Ranking(Check):
@@ -104,6 +115,7 @@ class Ranking(Check):
     ranks: Annotated[dict[ComponentName, PositiveInt], Field(min_length=1)] | None = None
 
     named_results: ClassVar = ("result",)
+    states_structure: ClassVar = True
 
     @model_validator(mode="after")
     def _one_form(self) -> Ranking:
@@ -361,7 +373,7 @@ class Bound(Check):
         if unlisted := [component for component in members if component not in table.scores]:
             parts.append(self._unlisted(evidence, table, unlisted))
         if self.members is not None:
-            parts.append(same("the number of components", len(members), self.members))
+            parts.append(same("components", len(members), self.members))
         measured = {str(component): plain(table.scores[component]) for component in listed}
         expected = {"bound": self._stated(), "members": self.members or len(members)}
         return conjunction(parts, measured, expected)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -59,15 +61,16 @@ class ScoreTable:
 
     def score(self, component: Component) -> Interval | None:
         """What is known of a component's score: None where that is nothing."""
-        if component in self.scores:
-            return self.scores[component]
-        if component.kind not in self.best_listed:
-            return None
-        listed = [score for other, score in self.scores.items() if other.kind == component.kind]
-        last = sorted((score.high for score in listed), reverse=True)[
-            self.best_listed[component.kind] - 1
-        ]
-        return Interval(exact(0).low, last)
+        return self.scores.get(component) or self._unlisted.get(component.kind)
+
+    @cached_property
+    def _unlisted(self) -> dict[Kind, Interval]:
+        """What is known of a component that the table does not list, by kind."""
+        bounds = {}
+        for kind, count in self.best_listed.items():
+            highest = [score.high for other, score in self.scores.items() if other.kind == kind]
+            bounds[kind] = Interval(Fraction(0), sorted(highest, reverse=True)[count - 1])
+        return bounds
 
 
 def table_of(scores: Float32[np.ndarray, "pairs components"], shape: ModelShape) -> ScoreTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from replication.report import EVIDENCE, ExperimentReport
+from replication.report import EVIDENCE, ExperimentReport, Record
 
 Line = tuple[str, dict[str, bool]]
 
@@ -34,14 +34,19 @@ def summary(reports: Sequence[ExperimentReport], live: str | None, folder: Path)
                 f" {record['verdict']}: {_shortened(record['arithmetic'])}",
                 {"red": True},
             )
-        refuted = [r for r in report.records if r["verdict"] == "refuted" and r["as_expected"]]
-        for record in refuted:
-            yield (
-                f"  refuted, as expected: {record['claim']} ({record['evidence']}):"
-                f" {_shortened(record['arithmetic'])}",
-                {"yellow": True},
-            )
+        for claim in report.claims:
+            refuted = [r for r in report.records if _is_refuted(r, claim.id)]
+            if refuted:
+                evidence = ", ".join(record["evidence"] for record in refuted)
+                why = _shortened(str(claim.reason))
+                yield f"  refuted, as expected: {claim.id} ({evidence}): {why}", {"yellow": True}
     yield f"report: {folder / 'claims.md'}", {}
+
+
+def _is_refuted(record: Record, claim_id: str) -> bool:
+    return bool(record["claim"] == claim_id and record["as_expected"]) and (
+        record["verdict"] == "refuted"
+    )
 
 
 def _missing(report: ExperimentReport) -> Iterator[Line]:

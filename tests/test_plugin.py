@@ -1,0 +1,340 @@
+"""The pytest plugin as users meet it: real runs of `pytest --pyargs replication`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def experiments(tmp_path: Path) -> Path:
+    """A copy of the two experiments, to change."""
+    return Path(shutil.copytree(FIXTURES, tmp_path / "experiments"))
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, experiments: Path) -> Run:
+    """Run the claim tests on the copied experiments."""
+
+    def run_claims(*arguments: str, in_process: bool = True) -> pytest.RunResult:
+        start = pytester.runpytest_inprocess if in_process else pytester.runpytest_subprocess
+        return start(
+            "--pyargs",
+            "replication.test_claims",
+            "--experiments",
+            str(experiments),
+            "--reports",
+            str(pytester.path / "reports"),
+            "-p",
+            "no:cacheprovider",
+            *arguments,
+        )
+
+    return run_claims
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) >= 1, f"{old!r} is not in {path.name}"
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_one_test_per_claim_and_evidence_with_an_id_to_select_by(run: Run) -> None:
+    result = run("--collect-only", "-q", "-k", "R7 and published")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*test_claim[[]sarcasm-gpt2-R7-ratio-published[]]"])
+
+    listed = run("--collect-only", "-q").stdout.str()
+    ids = re.findall(r"test_claim\[(.+)\]", listed)
+    assert len(ids) == len(set(ids))
+    assert "sarcasm-minilm-M2-scores+ranking-recorded" in ids
+    assert not any(name.endswith("-live") for name in ids)
+    assert "sarcasm-gpt2-O5-bound-recorded" not in ids
+
+
+def test_the_experiments_as_they_stand_come_out_as_expected(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    result = run()
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "sarcasm-gpt2: *",
+            "  published 21 hold, 4 refuted, 13 undecided",
+            "  live      not run (--live runs the model)",
+            "  no recorded evidence: *`replication record *sarcasm-gpt2`",
+            "  refuted, as expected: O5 (published): *6.6772*",
+            "sarcasm-minilm: *",
+            "  recorded  14 hold, 1 undecided",
+            "report: *claims.md",
+        ]
+    )
+    reports = pytester.path / "reports"
+    assert {path.name for path in reports.iterdir()} == {
+        "claims.json",
+        "claims.md",
+        "junit.xml",
+        "sarcasm-minilm",
+    }
+    assert not list(reports.rglob(".*"))
+
+
+def test_a_skip_says_which_evidence_was_missing_and_how_to_get_it(run: Run) -> None:
+    result = run("-rs", "-k", "R3")
+    output = result.stdout.str()
+    assert "the statement itself; recorded or live evidence would decide it" in output
+    assert re.search(r"no recorded evidence: .* `replication record .*sarcasm-gpt2`", output)
+
+
+CHANGES = [
+    ("sarcasm-gpt2/claims.toml", 'ratio = "1.41"', 'ratio = "1.42"', "R7"),
+    ("sarcasm-gpt2/claims.toml", 'percent = "94.4"', 'percent = "94.5"', "R13"),
+    ("sarcasm-gpt2/claims.toml", "room_for_heads = 43", "room_for_heads = 44", "R9"),
+    ("sarcasm-gpt2/claims.toml", 'm10 = "17.47"', 'm10 = "17.48"', "R4"),
+    ("sarcasm-gpt2/claims.toml", "0-3 = 9", "0-3 = 8", "O7"),
+    ("sarcasm-gpt2/published/replication.scores.json", '"31.51"', '"31.61"', "R4"),
+    ("sarcasm-gpt2/published/replication.scores.json", '"6.9997"', '"6.9998"', "R3"),
+    ("sarcasm-gpt2/published/replication.scores.json", '"1.24"', '"1.25"', "R5"),
+    ("sarcasm-gpt2/published/original.scores.json", '"22.2967"', '"22.3967"', "O1"),
+    ("sarcasm-gpt2/published/original.scores.json", '"6.6772"', '"6.4772"', "O5"),
+    ("sarcasm-gpt2/published/original.circuit.json", '"a2.h3"', '"a2.h9"', "R15"),
+    ("sarcasm-gpt2/published/original.circuit.json", '"m5"', '"m4"', "R16"),
+    ("sarcasm-gpt2/experiment.toml", "mlp_threshold = 7.0", "mlp_threshold = 7.1", "S1"),
+    ("sarcasm-gpt2/experiment.toml", "n_heads = 12", "n_heads = 13", "R2"),
+    ("sarcasm-minilm/claims.toml", 'm5 = "3.67495"', 'm5 = "3.67515"', "M2"),
+    ("sarcasm-minilm/claims.toml", "total = 24", "total = 25", "M12"),
+    ("sarcasm-minilm/experiment.toml", "budget = 2880", "budget = 2912", "M12"),
+    ("sarcasm-minilm/pairs.jsonl", "7 AM", "8 AM", "M2"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "claim"), CHANGES)
+def test_a_changed_number_fails_the_claim_that_depends_on_it(
+    run: Run, experiments: Path, file: str, old: str, new: str, claim: str
+) -> None:
+    edit(experiments / file, old, new)
+    result = run("-q")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines([f"FAILED *[[]{file.split('/')[0]}-{claim}-*"])
+
+
+def test_a_changed_byte_of_the_recording_fails_its_claims(run: Run, experiments: Path) -> None:
+    path = experiments / "sarcasm-minilm" / "recorded.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+    result = run("-q", "-k", "minilm")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["M2: *recorded.safetensors: the activations were changed after they were recorded"]
+    )
+
+
+def test_a_failure_shows_expected_measured_tolerance_source_and_difference(
+    run: Run, experiments: Path
+) -> None:
+    claims = experiments / "sarcasm-gpt2" / "claims.toml"
+    edit(claims, 'only_circuit = ["a11.h10",', 'only_circuit = ["a11.h9",')
+    edit(claims, 'ratio = "1.45", tolerance = "0.01"', 'ratio = "1.40", tolerance = "0.01"')
+    result = run("-q", "-k", "R15 or O2")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "R15: Only in the original: *",
+            "  expected: holds; on published evidence: refuted",
+            "  source: Report of the replication, 2025-11-13",
+            "    expected:  *a11.h9*",
+            "    measured:  *a11.h10*",
+            "    tolerance: none",
+            "    difference:",
+            "*only_circuit*a11.h10*",
+            "O2: m2 is about 45% stronger*",
+            "  ratio: refuted: 32.4653 / 22.2967 = 1.45605 to 1.45606, stated 1.40 ± 0.01",
+            "    tolerance: ± 0.01",
+        ]
+    )
+
+
+def test_a_statement_expected_to_be_false_fails_when_it_starts_to_hold(
+    run: Run, experiments: Path
+) -> None:
+    scores = experiments / "sarcasm-gpt2" / "published" / "original.scores.json"
+    edit(scores, '"6.6772"', '"6.4772"')
+    result = run("-q", "-k", "O5")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["  expected: refuted; on published evidence: holds"])
+
+
+BAD_INPUT = [
+    ("sarcasm-gpt2/experiment.toml", "budget = 11200", "budget = -1", "selection: budget"),
+    ("sarcasm-gpt2/experiment.toml", "budget = 11200", "bugdet = 11200", "selection: bugdet"),
+    ("sarcasm-gpt2/claims.toml", 'kind = "ratio"', 'kind = "ration"', "claim R7"),
+    ("sarcasm-gpt2/claims.toml", 'of = "m2"', 'of = "m12"', "the model has no component m12"),
+    ("sarcasm-gpt2/claims.toml", 'id = "R2"', 'id = "R1"', "two claims have the id R1"),
+    ("sarcasm-gpt2/pairs.jsonl", "Oh great", 'Oh "great', "line 1"),
+    ("sarcasm-gpt2/published/original.circuit.json", '"m11"', '"m2"', "m2 stands there more"),
+    ("sarcasm-gpt2/published/original.scores.json", '"m11"', '"b7"', "'b7' is no component"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "reason"), BAD_INPUT)
+def test_bad_input_ends_with_status_2_and_one_line(
+    run: Run,
+    pytester: pytest.Pytester,
+    experiments: Path,
+    file: str,
+    old: str,
+    new: str,
+    reason: str,
+) -> None:
+    edit(experiments / file, old, new)
+    result = run(in_process=False)
+    assert result.ret == 2
+    (line,) = result.errlines
+    assert Path(file).name in line
+    assert reason in line
+    assert not (pytester.path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--experiment", "sarcasm"], "there is no experiment 'sarcasm'; it has sarcasm-gpt2, "),
+        (["--model", "/nowhere"], "--model: models run only with --live"),
+        (["--live", "--device", "mps"], "the device mps is not there"),
+        (["--live", "--model", "/nowhere"], "'/nowhere' is neither a folder here nor a possible"),
+    ],
+)
+def test_an_option_that_cannot_be_met_ends_with_status_2(
+    run: Run, arguments: list[str], reason: str
+) -> None:
+    result = run(*arguments, in_process=False)
+    assert result.ret == 2
+    (line,) = result.errlines
+    assert reason in line
+
+
+def test_the_reports_hold_every_claim_with_its_evidence(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    run()
+    reports = pytester.path / "reports"
+    content = json.loads((reports / "claims.json").read_text())
+    gpt2, minilm = content["experiments"]
+    assert [claim["id"] for claim in gpt2["claims"]][:3] == ["R1", "R2", "R3"]
+    assert gpt2["counts"]["published"] == {
+        "holds": 21,
+        "refuted": 4,
+        "undecided": 13,
+        "missing": 0,
+    }
+    ratio = next(claim for claim in gpt2["claims"] if claim["id"] == "R7")
+    judgement = ratio["judgements"][0]
+    assert judgement["evidence"] == "published"
+    assert judgement["checks"][0]["expected"] == "1.41"
+    low, high = judgement["checks"][0]["measured"]
+    assert low < 31.51 / 22.32 < high
+    assert minilm["provenance"]["recorded"]["weights_sha256"].startswith("53aa5117")
+    assert minilm["provenance"]["recorded"]["device"] == "cpu"
+
+    circuit = json.loads((reports / "sarcasm-minilm" / "circuit.json").read_text())
+    assert circuit["metadata"]["write_budget_used"] == 2880
+    scores = json.loads((reports / "sarcasm-minilm" / "scores.json").read_text())
+    assert len(scores["components"]) == 78
+
+    page = (reports / "claims.md").read_text()
+    assert "| O5 | The excluded MLPs, m3 and m4, score below 6.5. | published | m3 scores" in page
+    cases = ET.parse(reports / "junit.xml").getroot().iter("testcase")
+    assert "test_claim[sarcasm-gpt2-R7-ratio-published]" in {case.get("name") for case in cases}
+
+
+def test_the_table_goes_to_the_step_summary(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    run("-q")
+    assert summary.read_text().startswith("before\n# Claims and verdicts")
+
+
+def test_what_a_report_holds_from_a_file_shows_as_text(
+    run: Run, pytester: pytest.Pytester, experiments: Path
+) -> None:
+    edit(
+        experiments / "sarcasm-gpt2" / "claims.toml",
+        'statement = "The ratio of m2 to m11 is 1.41."',
+        'statement = "<b>a|b</b> `c`"',
+    )
+    run("-q")
+    page = (pytester.path / "reports" / "claims.md").read_text()
+    assert r"\<b\>a\|b\</b\> \`c\`" in page
+
+
+def test_worker_processes_report_as_one(run: Run, pytester: pytest.Pytester) -> None:
+    result = run("-n", "2")
+    assert result.ret == 0
+    content = json.loads((pytester.path / "reports" / "claims.json").read_text())
+    assert content["experiments"][0]["counts"]["published"]["holds"] == 21
+    assert content["experiments"][1]["counts"]["recorded"]["holds"] == 14
+    assert (pytester.path / "reports" / "sarcasm-minilm" / "scores.json").exists()
+
+
+def test_figures_of_an_earlier_run_do_not_outlive_it(
+    run: Run, pytester: pytest.Pytester, experiments: Path
+) -> None:
+    run("-q")
+    assert (pytester.path / "reports" / "sarcasm-minilm" / "scores.json").exists()
+    (experiments / "sarcasm-minilm" / "recorded.safetensors").unlink()
+    run("-q")
+    assert not (pytester.path / "reports" / "sarcasm-minilm").exists()
+
+
+def test_the_plugin_rests_in_other_runs(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_nothing(): pass")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*replication: *")
+    assert not (pytester.path / "reports").exists()
+
+
+OFFLINE_RUN = """
+import socket, sys
+import pytest
+
+def refuse(*arguments, **keywords):
+    raise AssertionError("the network was asked for")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+status = pytest.main(sys.argv[1:])
+print("imported:", sorted({"torch", "transformers", "transformer_lens"} & set(sys.modules)))
+sys.exit(status)
+"""
+
+
+def test_a_run_without_live_imports_no_model_library_and_asks_no_network(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", OFFLINE_RUN, "--pyargs", "replication", "--benchmark-skip"]
+    places = ["--experiments", str(FIXTURES), "--reports", str(tmp_path / "reports")]
+    result = subprocess.run(
+        [*command, *places, "-p", "no:cacheprovider"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    assert "imported: []" in result.stdout

@@ -121,9 +121,8 @@ def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
     path = recorded_path(experiment)
     if not path.exists():
         raise EvidenceMissing(
-            f"{experiment.name} has no recorded activations ({path.name}): whoever has"
-            f" {experiment.spec.model.label} gives them with"
-            f" `replication record {experiment.folder.parent.name}/{experiment.name}`"
+            f"{path.name} is missing; whoever has {experiment.spec.model.label} writes it with:"
+            f" replication record {experiment.folder.parent.name}/{experiment.name}"
         )
     recording = replay(experiment)
     return _measured_evidence("recorded", experiment, published, recording)

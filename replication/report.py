@@ -23,7 +23,8 @@ from replication.scoring import scores_file
 
 FORMAT = "replication.claims.1"
 EVIDENCE: tuple[EvidenceKind, ...] = ("published", "recorded", "live")
-VERDICTS = ("holds", "refuted", "undecided", "missing")
+WORDS = {"holds": "hold", "refuted": "refuted", "undecided": "undecided", "missing": "not judged"}
+VERDICTS = tuple(WORDS)
 Record = dict[str, Any]
 
 
@@ -50,6 +51,10 @@ class ExperimentReport:
         return Counter(
             r["verdict"] for r in self.records if r["evidence"] == evidence and r["claim"] in wanted
         )
+
+    def makers(self) -> list[str]:
+        """Who made the statements, in the order of the claims."""
+        return list(dict.fromkeys(claim.made_by for claim in self.claims))
 
     def unexpected(self) -> list[Record]:
         """The records whose verdict is not the expected one."""
@@ -126,12 +131,20 @@ def claims_json(reports: Iterable[ExperimentReport], command: str) -> dict[str, 
     reports = list(reports)
     return {
         "format": FORMAT,
+        "counts": {
+            kind: _filled(sum((report.counts(kind) for report in reports), Counter()))
+            for kind in EVIDENCE
+        },
         "command": command,
         "experiments": [
             {
                 "name": report.name,
                 "title": report.title,
                 "counts": {kind: _filled(report.counts(kind)) for kind in EVIDENCE},
+                "counts_by_maker": {
+                    maker: {kind: _filled(report.counts(kind, maker)) for kind in EVIDENCE}
+                    for maker in report.makers()
+                },
                 "provenance": report.provenance,
                 "differences": report.differences,
                 "claims": [_claim_json(report, claim) for claim in report.claims],
@@ -159,10 +172,26 @@ def _claim_json(report: ExperimentReport, claim: Claim) -> dict[str, Any]:
 
 def claims_markdown(reports: Iterable[ExperimentReport]) -> str:
     """The content of `claims.md`."""
-    lines = ["# Claims and verdicts", ""]
+    reports = list(reports)
+    lines = ["# Claims and verdicts", "", *map(_opening, reports), ""]
     for report in reports:
         lines += _experiment_markdown(report)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _opening(report: ExperimentReport) -> str:
+    """One line: how many claims hold, are refuted, are undecided, on which evidence."""
+    found = []
+    for kind in EVIDENCE:
+        counts = report.counts(kind)
+        if counts:
+            words = (
+                f"{counts[verdict]} {word}" for verdict, word in WORDS.items() if counts[verdict]
+            )
+            found.append(f"on {kind} evidence {', '.join(words)}")
+    unexpected = len(report.unexpected())
+    outcome = f"**{unexpected} not as expected**" if unexpected else "all judged ones as expected"
+    return f"- **{report.name}**, {len(report.claims)} claims: {'; '.join(found)}; {outcome}."
 
 
 def _experiment_markdown(report: ExperimentReport) -> list[str]:
@@ -172,12 +201,13 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
         return [*lines, "Nothing was judged.", ""]
     lines += _counts_table(report, shown)
     lines += _missing(report, shown)
+    shown = [kind for kind in shown if set(report.counts(kind)) != {"missing"}]
     lines += _statements("Unexpected verdicts", report.unexpected(), report)
     refuted = [r for r in report.records if r["verdict"] == "refuted" and r["as_expected"]]
     lines += _statements("Refuted statements", refuted, report)
     for kind, found in report.differences.items():
         lines += [f"**{kind}**", "", *(f"- {line}" for line in found), ""]
-    for made_by in dict.fromkeys(claim.made_by for claim in report.claims):
+    for made_by in report.makers():
         lines += _claims_table(report, made_by, shown)
     return lines
 
@@ -187,13 +217,14 @@ def _counts_table(report: ExperimentReport, shown: Sequence[str]) -> list[str]:
         "| evidence | made by | hold | refuted | undecided | no evidence |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
-    makers = list(dict.fromkeys(claim.made_by for claim in report.claims))
+    makers = report.makers()
     for kind in shown:
-        for made_by in [None, *makers] if len(makers) > 1 else [None]:
+        is_missing = set(report.counts(kind)) == {"missing"}
+        for made_by in [None] if is_missing or len(makers) == 1 else [None, *makers]:
             counts = report.counts(kind, made_by)
             if counts:
                 figures = " | ".join(str(counts[verdict]) for verdict in VERDICTS)
-                lines.append(f"| {kind} | {made_by or '**all**'} | {figures} |")
+                lines.append(f"| {kind} | {_escaped(made_by or 'all together')} | {figures} |")
     return [*lines, ""]
 
 
@@ -206,7 +237,12 @@ def _missing(report: ExperimentReport, shown: Sequence[str]) -> list[str]:
             if r["evidence"] == kind and r["verdict"] == "missing"
         ]
         lines += [f"- No {kind} evidence: {_escaped(reason)}" for reason in dict.fromkeys(reasons)]
-    lines += [f"- {kind.capitalize()} evidence: not run." for kind in EVIDENCE if kind not in shown]
+    absent = {"published": "the experiment has none", "live": "not run (`--live` runs the model)"}
+    lines += [
+        f"- {kind.capitalize()} evidence: {absent.get(kind, 'not judged')}."
+        for kind in EVIDENCE
+        if kind not in shown
+    ]
     return [*lines, ""] if lines else []
 
 
@@ -233,9 +269,7 @@ def _claims_table(
     report: ExperimentReport, made_by: str, shown: Sequence[EvidenceKind]
 ) -> list[str]:
     lines = [
-        f"### Statements made by the {made_by}"
-        if made_by != "this project"
-        else "### This project's own",
+        f"### Made by: {_escaped(made_by)}",
         "",
         f"| claim | statement | {' | '.join(shown)} | arithmetic, or what would decide it |",
         f"| --- | --- | {' | '.join('---' for _ in shown)} | --- |",

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from replication.report import EVIDENCE, ExperimentReport, Record
+from replication.report import EVIDENCE, WORDS, ExperimentReport, Record
 
 Line = tuple[str, dict[str, bool]]
-
-WORDS = {"holds": "hold", "refuted": "refuted", "undecided": "undecided", "missing": "not judged"}
 
 
 def summary(reports: Sequence[ExperimentReport], live: str | None, folder: Path) -> Iterator[Line]:

@@ -74,7 +74,7 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
             "sarcasm-gpt2: *",
             "  published 21 hold, 4 refuted, 13 undecided",
             "  live      not run (--live runs the model)",
-            "  no recorded evidence: *`replication record *sarcasm-gpt2`",
+            "  no recorded evidence: *with: replication record *sarcasm-gpt2",
             "  refuted, as expected: O5 (published): *6.6772*",
             "sarcasm-minilm: *",
             "  recorded  14 hold, 1 undecided",
@@ -95,7 +95,7 @@ def test_a_skip_says_which_evidence_was_missing_and_how_to_get_it(run: Run) -> N
     result = run("-rs", "-k", "R3")
     output = result.stdout.str()
     assert "the statement itself; recorded or live evidence would decide it" in output
-    assert re.search(r"no recorded evidence: .* `replication record .*sarcasm-gpt2`", output)
+    assert re.search(r"no recorded evidence: .* with: replication record .*sarcasm-gpt2", output)
 
 
 CHANGES = [

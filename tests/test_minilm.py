@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from replication.capture import MeanActivations, capture
+from replication.evidence import published_evidence, recorded_evidence
+from replication.experiment import Experiment, read_experiment
+from replication.models import LoadedModel, load_model, locate
+from replication.scoring import ScoreTable, pair_scores, table_of
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "sarcasm-minilm"
+
+
+@pytest.fixture(scope="module")
+def experiment() -> Experiment:
+    return read_experiment(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def model(experiment: Experiment) -> LoadedModel:
+    return load_model(experiment.spec.model, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def activations(experiment: Experiment, model: LoadedModel) -> MeanActivations:
+    return capture(model, experiment.pairs)
+
+
+def by_name(table: ScoreTable) -> dict[str, float]:
+    return {str(component): float(score.middle) for component, score in table.scores.items()}
+
+
+@pytest.fixture(scope="module")
+def scores(activations: MeanActivations, model: LoadedModel) -> dict[str, float]:
+    return by_name(table_of(pair_scores(activations, "raw"), model.shape))
+
+
+def test_all_78_scores_of_a_run_are_those_recorded(
+    experiment: Experiment, scores: dict[str, float]
+) -> None:
+    recorded = recorded_evidence(experiment, published_evidence(experiment)).results["minilm"]
+    assert recorded.scores is not None
+    expected = by_name(recorded.scores)
+    assert len(expected) == 78
+    assert scores == pytest.approx(expected, abs=1e-4)
+
+
+def test_scores_are_those_of_a_notebook_without_compatibility_mode(
+    experiment: Experiment, scores: dict[str, float], notebook_scores: Any
+) -> None:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    bridge = TransformerBridge.boot_transformers(str(locate(experiment.spec.model)), device="cpu")
+    expected = notebook_scores(bridge, experiment.pairs)
+    assert len(expected) == 78
+    assert min(expected.values()) > 0.05
+    assert scores == pytest.approx(expected, abs=1e-4)
+
+
+def test_two_runs_are_the_same_to_the_bit(
+    experiment: Experiment, model: LoadedModel, activations: MeanActivations
+) -> None:
+    again = capture(model, experiment.pairs)
+    assert np.array_equal(again.mlp_out, activations.mlp_out)
+    assert np.array_equal(again.z, activations.z)
+    assert np.array_equal(again.token_lengths, activations.token_lengths)
+
+
+def test_no_position_attends_to_padding(
+    experiment: Experiment, model: LoadedModel, activations: MeanActivations
+) -> None:
+    assert len(set(activations.token_lengths.flat)) > 1
+    alone = capture(model, experiment.pairs, batch_size=1)
+    assert activations.mlp_out == pytest.approx(alone.mlp_out, abs=1e-5)
+    assert activations.z == pytest.approx(alone.z, abs=1e-5)
+
+
+def test_token_lengths_count_an_encoders_first_and_separator_tokens(
+    experiment: Experiment, model: LoadedModel, activations: MeanActivations
+) -> None:
+    tokenizer = model.bridge.tokenizer
+    for pair, lengths in zip(experiment.pairs, activations.token_lengths, strict=True):
+        for prompt, length in zip(pair, lengths, strict=True):
+            tokens = model.bridge.to_tokens(prompt)[0].tolist()
+            assert (tokens[0], tokens[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
+            assert length == 1 + len(tokenizer.tokenize(prompt)) + 1

@@ -1,13 +1,18 @@
 """Capture: run the model on the prompts and keep each component's mean activation.
 
-The means are taken inside the hooks, so that no activation outlives the layer that made it.
+The means are taken inside the hooks, so that no activation outlives the layer that made it, and
+the language-model head never runs. Where the architecture allows it, prompts are packed one behind
+the other into a single sequence, so that no padding is computed; a block-diagonal mask keeps them
+apart. Other architectures run in padded batches through TransformerLens' own hooks.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +26,9 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
     from torch import Tensor
 
-BATCH_SIZE = 16
+BATCH_SIZE = 16  # prompts in a padded batch
+PACK_TOKENS = 512  # tokens in a pack; from 256 to 512 a token costs least on a CPU
+CHUNK_PAIRS = 64  # pairs whose means are held at a time
 
 
 @dataclass(frozen=True)
@@ -37,45 +44,65 @@ class MeanActivations:
     token_lengths: Int64[np.ndarray, "pairs 2"]
 
 
-def capture(
-    model: LoadedModel, pairs: Sequence[Pair], batch_size: int = BATCH_SIZE
-) -> MeanActivations:
+def capture(model: LoadedModel, pairs: Sequence[Pair]) -> MeanActivations:
     """The mean activations of every MLP and head on every prompt.
-
-    Prompts run in batches of similar length; a progress bar shows on a terminal.
 
     Raises:
         InputError: a prompt is longer than the model's context, the model lacks a hook point,
             or an activation is not finite.
     """
-    import torch
+    chunks = list(capture_stream(model, pairs, len(pairs)))
+    return MeanActivations(
+        np.concatenate([chunk.mlp_out for chunk in chunks]),
+        np.concatenate([chunk.z for chunk in chunks]),
+        np.concatenate([chunk.token_lengths for chunk in chunks]),
+    )
+
+
+def capture_stream(
+    model: LoadedModel, pairs: Iterable[Pair], n_pairs: int
+) -> Iterator[MeanActivations]:
+    """The mean activations of a few pairs at a time, in order, whatever the number of pairs.
+
+    A progress bar with the time to go shows on a terminal; `n_pairs` is where it ends.
+
+    Raises:
+        InputError: as `capture` does, when it comes to the pair at fault.
+    """
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
+
+    source = iter(pairs)
+    with Progress(
+        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
+    ) as progress:
+        task = progress.add_task("Capturing", total=n_pairs)
+        while chunk := list(islice(source, CHUNK_PAIRS)):
+            yield _capture_chunk(model, chunk)
+            progress.advance(task, len(chunk))
+
+
+def _capture_chunk(model: LoadedModel, pairs: Sequence[Pair]) -> MeanActivations:
+    import torch
+
+    prompts = [_tokens(model, prompt) for pair in pairs for prompt in pair]
+    lengths = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
+    if model.taps is not None:
+        groups, means_of = _packs(lengths), _packed_means
+    else:
+        groups, means_of = _batches(lengths), _padded_means
 
     shape = model.shape
-    prompts = [_tokens(model, prompt) for pair in pairs for prompt in pair]
-    lengths = np.array([len(tokens) for tokens in prompts], dtype=np.int64)
     mlp_out = np.empty((len(prompts), shape.n_layers, shape.d_model), dtype=np.float32)
     z = np.empty((len(prompts), shape.n_layers, shape.n_heads, shape.d_head), dtype=np.float32)
-
-    by_length = np.argsort(lengths, kind="stable")
-    batches = [
-        by_length[start : start + batch_size] for start in range(0, len(by_length), batch_size)
-    ]
     with torch.inference_mode():
-        for batch in track(
-            batches,
-            description="Capturing",
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-            transient=True,
-        ):
-            mlp_out[batch], z[batch] = _batch_means(model, [prompts[index] for index in batch])
+        for group in groups:
+            mlp_means, z_means = means_of(model, [prompts[index] for index in group])
+            mlp_out[group] = mlp_means
+            z[group] = z_means.reshape(len(group), *z.shape[1:])
 
     if not (np.isfinite(mlp_out).all() and np.isfinite(z).all()):
-        raise InputError(
-            f"{model.provenance.model}: the model gives activations that are not finite"
-        )
+        raise InputError(f"{model.provenance.model} gives activations that are not finite")
     by_pair = (len(pairs), 2)
     return MeanActivations(
         mlp_out.reshape(*by_pair, *mlp_out.shape[1:]),
@@ -95,12 +122,73 @@ def _tokens(model: LoadedModel, prompt: str) -> Int[Tensor, " position"]:
     return tokens
 
 
-def _batch_means(
-    model: LoadedModel, prompts: Sequence[Int[Tensor, " position"]]
-) -> tuple[
-    Float32[np.ndarray, "batch layers d_model"], Float32[np.ndarray, "batch layers heads d_head"]
-]:
-    """One padded batch through the model, without its language-model head."""
+def _packs(lengths: Int64[np.ndarray, " prompts"]) -> list[list[int]]:
+    """Prompts in their order, as many to a pack as its tokens hold, and at least one."""
+    packs: list[list[int]] = []
+    room = 0
+    for index, length in enumerate(lengths):
+        if length > room:
+            packs.append([])
+            room = PACK_TOKENS
+        packs[-1].append(index)
+        room -= length
+    return packs
+
+
+def _batches(lengths: Int64[np.ndarray, " prompts"]) -> list[list[int]]:
+    """Prompts of similar length together."""
+    by_length = np.argsort(lengths, kind="stable").tolist()
+    return [by_length[start : start + BATCH_SIZE] for start in range(0, len(by_length), BATCH_SIZE)]
+
+
+Means = tuple[
+    Float32[np.ndarray, "prompts layers d_model"], Float32[np.ndarray, "prompts layers z"]
+]
+
+
+def _packed_means(model: LoadedModel, prompts: Sequence[Int[Tensor, " position"]]) -> Means:
+    """Prompts packed into one sequence, through the modules that the bridge was built around.
+
+    A position attends to those of its own prompt only: in a decoder, to the earlier ones.
+    """
+    import torch
+
+    assert model.taps is not None
+    device = prompts[0].device
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+    prompt_of = torch.repeat_interleave(torch.arange(len(prompts), device=device), lengths)
+    position = torch.cat([torch.arange(len(prompt), device=device) for prompt in prompts])
+    attends = prompt_of[:, None] == prompt_of
+    if model.taps.is_causal:
+        attends &= position[:, None] >= position
+    is_own = prompt_of == torch.arange(len(prompts), device=device)[:, None]
+    weights = is_own / lengths[:, None]
+
+    mlp_out: list[Float[Tensor, "prompts d_model"]] = []
+    z: list[Float[Tensor, "prompts z"]] = []
+
+    def keep(means: list[Any]) -> Callable[..., None]:
+        def hook(_: Any, inputs: tuple[Any, ...], output: Any = None) -> None:
+            activation: Float[Tensor, "1 position size"] = inputs[0] if output is None else output
+            means.append(weights @ activation[0].float())
+
+        return hook
+
+    with ExitStack() as hooks:
+        for module in model.taps.mlp_out:
+            hooks.enter_context(module.register_forward_hook(keep(mlp_out)))
+        for module in model.taps.z:
+            hooks.enter_context(module.register_forward_pre_hook(keep(z)))
+        model.taps.transformer(
+            input_ids=torch.cat(list(prompts))[None],
+            position_ids=position[None],
+            attention_mask=attends[None, None],
+        )
+    return torch.stack(mlp_out, 1).cpu().numpy(), torch.stack(z, 1).cpu().numpy()
+
+
+def _padded_means(model: LoadedModel, prompts: Sequence[Int[Tensor, " position"]]) -> Means:
+    """One padded batch through TransformerLens' own hook points, for any architecture."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -108,31 +196,30 @@ def _batch_means(
     tokens = pad_sequence(list(prompts), batch_first=True)
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     is_real = torch.arange(tokens.shape[1], device=device) < lengths[:, None]
+    mlp_out: dict[int, Tensor] = {}
+    z: dict[int, Tensor] = {}
 
-    shape = model.shape
-    mlp_out: list[Any] = [None] * shape.n_layers
-    z: list[Any] = [None] * shape.n_layers
-
-    def keep(means: list[Any], layer: int, sizes: tuple[int, ...]) -> Any:
-        def hook(activation: Float[Tensor, "batch position *sizes"], **_: Any) -> None:
-            means[layer] = _mean_over_positions(activation.flatten(2), is_real).reshape(-1, *sizes)
+    def keep(means: dict[int, Tensor], layer: int) -> Callable[..., None]:
+        def hook(activation: Float[Tensor, "prompts position ..."], **_: Any) -> None:
+            means[layer] = _mean_over_positions(activation.flatten(2).float(), is_real)
 
         return hook
 
     hooks = [
-        (name, keep(means, layer, sizes))
-        for layer in range(shape.n_layers)
-        for name, means, sizes in (
-            (f"blocks.{layer}.hook_mlp_out", mlp_out, (shape.d_model,)),
-            (f"blocks.{layer}.attn.hook_z", z, (shape.n_heads, shape.d_head)),
+        (name, keep(means, layer))
+        for layer in range(model.shape.n_layers)
+        for name, means in (
+            (f"blocks.{layer}.hook_mlp_out", mlp_out),
+            (f"blocks.{layer}.attn.hook_z", z),
         )
     ]
-    missing = [name for name, _ in hooks if name not in model.bridge.hook_dict]
-    if missing:
-        raise InputError(f"{model.provenance.model}: the model has no hook point {missing[0]}")
     with model.bridge.hooks(fwd_hooks=hooks):
         model.bridge.original_model.base_model(input_ids=tokens, attention_mask=is_real.long())
-    return torch.stack(mlp_out, 1).cpu().numpy(), torch.stack(z, 1).cpu().numpy()
+    layers = range(model.shape.n_layers)
+    return (
+        torch.stack([mlp_out[layer] for layer in layers], 1).cpu().numpy(),
+        torch.stack([z[layer] for layer in layers], 1).cpu().numpy(),
+    )
 
 
 def _mean_over_positions(

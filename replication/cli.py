@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
 
+import click
 import typer
 
 from replication.files import InputError
+from replication.models import Device, Precision
+
+if TYPE_CHECKING:
+    from replication.experiment import Experiment
 
 app = typer.Typer(
     help="Replicate circuit-discovery results: run an experiment, record it, select, compare.",
@@ -22,39 +27,65 @@ app = typer.Typer(
 ExperimentFolder = Annotated[
     Path, typer.Argument(metavar="EXPERIMENT", help="the experiment's folder")
 ]
-Model = Annotated[
+ModelOption = Annotated[
     str | None,
     typer.Option(metavar="NAME_OR_FOLDER", help="run this model instead of the experiment's own"),
 ]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="where to run the model")]
+DeviceOption = Annotated[
+    str, typer.Option(metavar="auto|cpu|cuda|mps", help="where to run the model")
+]
 
 
 @app.command()
 def run(
     experiment: ExperimentFolder,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="where to write the two files")],
-    model: Model = None,
-    device: Device = "auto",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="where to write the files")],
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="other pairs, any number of them")
+    ] = None,
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="float32|bfloat16|float16",
+            help="of weights and activations; bfloat16 keeps about 3 digits of a score,"
+            " float16 about 4, and overflows beyond 65504",
+        ),
+    ] = "float32",
 ) -> None:
-    """Capture, score and select; write scores.json and circuit.json."""
-    from replication.evidence import live_evidence, published_evidence
-    from replication.report import write_measured
+    """Capture, score and select; write scores.json, circuit.json and pair_scores.csv."""
+    from replication.experiment import count_pairs, stream_pairs
+    from replication.models import load_model
+    from replication.run import run as run_experiment
 
-    spec, recording = _capture(experiment, model, device)
-    evidence = live_evidence(spec, published_evidence(spec), [recording])
-    write_measured(out, evidence)
-    result = evidence.results[spec.spec.measures]
-    assert result.circuit is not None
-    print(f"{spec.name}: {len(result.circuit.nodes)} nodes, written to {out}/")
+    spec = _experiment(experiment)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out: {out} is not a folder")
+    path = pairs or spec.folder / spec.spec.pairs
+    n_pairs = count_pairs(path, spec.spec.sides)
+    loaded = load_model(
+        spec.spec.model,
+        model,
+        _one_of("--device", device, Device),
+        _one_of("--precision", precision, Precision),
+    )
+    stream = stream_pairs(path, spec.spec.sides)
+    circuit = run_experiment(spec.spec, loaded, stream, n_pairs, out)
+    print(f"{spec.name}: {n_pairs} pairs, {len(circuit.nodes)} nodes, written to {out}/")
 
 
 @app.command()
-def record(experiment: ExperimentFolder, model: Model = None, device: Device = "auto") -> None:
+def record(
+    experiment: ExperimentFolder, model: ModelOption = None, device: DeviceOption = "auto"
+) -> None:
     """Capture, and store the mean activations as the experiment's recorded evidence."""
     from replication.activations import record as write_recording
     from replication.activations import recorded_path
+    from replication.evidence import run_model
 
-    spec, recording = _capture(experiment, model, device)
+    spec = _experiment(experiment)
+    (recording,) = run_model(spec, model, _one_of("--device", device, Device))
     path = recorded_path(spec)
     write_recording(recording, spec.pairs, path)
     print(f"{spec.name}: {len(spec.pairs)} pairs recorded in {path}")
@@ -108,32 +139,47 @@ def compare(
     if as_json:
         print(json.dumps(compared, indent=2))
     else:
-        print("\n".join(describe_comparison(compared, left.name, right.name)))
+        names = (left.name, right.name) if left.name != right.name else (str(left), str(right))
+        print("\n".join(describe_comparison(compared, *names)))
 
 
-def _capture(folder: Path, model: str | None, device: str) -> tuple[Any, Any]:
-    from typing import get_args
-
+def _experiment(folder: Path) -> Experiment:
+    """The experiment, with its claims and published figures checked before a model is loaded."""
     from replication.claims import read_claims
-    from replication.evidence import run_model
+    from replication.evidence import published_evidence
     from replication.experiment import read_experiment
-    from replication.models import Device as DeviceName
 
-    if device not in get_args(DeviceName):
-        raise InputError(f"--device: expected {'|'.join(get_args(DeviceName))}, found {device!r}")
     experiment = read_experiment(folder)
     read_claims(experiment)
-    (recording,) = run_model(experiment, model, device)  # type: ignore[arg-type]
-    return experiment, recording
+    published_evidence(experiment)
+    return experiment
+
+
+def _one_of(option: str, value: str, names: Any) -> Any:
+    if value not in get_args(names):
+        raise InputError(f"{option}: expected {'|'.join(get_args(names))}, found {value!r}")
+    return value
 
 
 def main() -> None:
     """Run the command; unusable input ends it with status 2 and one line on standard error."""
     try:
-        app()
+        status = app(standalone_mode=False)
     except InputError as error:
-        print(f"replication: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        _end(f"replication: {' '.join(str(error).split())}", 2)
+    except OSError as error:
+        _end(f"replication: {error}", 2)
+    except click.Abort:
+        _end("replication: interrupted; what was being written is gone", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    sys.exit(status)
+
+
+def _end(line: str, status: int) -> NoReturn:
+    print(line, file=sys.stderr)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -93,13 +93,22 @@ def measure(experiment: Experiment, activations: MeanActivations) -> Result:
     """
     spec = experiment.spec
     scores = table_of(pair_scores(activations, spec.scoring.mlp_out), spec.model.shape)
+    return Result(scores, select_circuit(spec, scores))
+
+
+def select_circuit(spec: Spec, scores: ScoreTable) -> Circuit:
+    """The circuit that the experiment's rule selects on computed scores.
+
+    Raises:
+        InputError: the budget or the threshold cannot be met.
+    """
     nodes = select(
         {component: score.middle for component, score in scores.scores.items()},
         spec.costs,
         spec.selection.budget,
         spec.selection.mlp_threshold,
     )
-    circuit = selected_circuit(
+    return selected_circuit(
         nodes,
         spec.costs,
         spec.selection.budget,
@@ -108,7 +117,6 @@ def measure(experiment: Experiment, activations: MeanActivations) -> Result:
         version=spec.measures,
         method="differential_activation_analysis",
     )
-    return Result(scores, circuit)
 
 
 def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:

@@ -5,6 +5,7 @@ An experiment is a folder with an `experiment.toml`; the folder's name is the ex
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -13,14 +14,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
     PositiveInt,
     StringConstraints,
     model_validator,
 )
 
 from replication.components import ModelShape, WriteCosts
-from replication.files import InputError, parse_json, read_text, read_toml, validate
+from replication.files import InputError, parse_json, read_lines, read_toml, validate
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
@@ -32,8 +32,8 @@ class _Table(BaseModel):
 class ModelSpec(_Table):
     """The model: a name on the hub, or a folder inside an installed Python package."""
 
-    name: str | None = None
-    package: str | None = None
+    name: Annotated[str, StringConstraints(min_length=1)] | None = None
+    package: Annotated[str, StringConstraints(min_length=1)] | None = None
     folder: str = "."
     install: str | None = None
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -65,7 +65,7 @@ class SelectionSpec(_Table):
     """The write budget (dimensions), the MLPs' threshold (a score), the cost convention."""
 
     budget: PositiveInt
-    mlp_threshold: NonNegativeFloat
+    mlp_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     input_counts: bool
 
 
@@ -143,14 +143,32 @@ def read_pairs(path: Path, sides: tuple[str, str]) -> list[Pair]:
     Raises:
         InputError: naming the file, the line and the reason.
     """
-    pairs = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    return list(stream_pairs(path, sides))
+
+
+def count_pairs(path: Path, sides: tuple[str, str]) -> int:
+    """How many pairs a JSONL file holds, after reading every line of it.
+
+    Raises:
+        InputError: naming the file, the line and the reason.
+    """
+    return sum(1 for _ in stream_pairs(path, sides))
+
+
+def stream_pairs(path: Path, sides: tuple[str, str]) -> Iterator[Pair]:
+    """The pairs of a JSONL file, one by one, in memory that does not grow with the file.
+
+    Raises:
+        InputError: naming the file, the line and the reason, when it comes to the line at fault.
+    """
+    is_empty = True
+    for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             where = f"{path}: line {number}"
-            pairs.append(_pair(parse_json(line, where), sides, where))
-    if not pairs:
+            yield _pair(parse_json(line, where), sides, where)
+            is_empty = False
+    if is_empty:
         raise InputError(f"{path}: there are no pairs in it")
-    return pairs
 
 
 def _pair(data: object, sides: tuple[str, str], where: str) -> Pair:
@@ -165,6 +183,10 @@ def _pair(data: object, sides: tuple[str, str], where: str) -> Pair:
             raise InputError(f"{where}: {side}: expected a text, found {data[side]!r}")
         if not data[side].strip():
             raise InputError(f"{where}: {side}: the prompt is empty")
+        try:
+            data[side].encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{where}: {side}: the prompt is no text: {error.reason}") from None
     return Pair(data[sides[0]], data[sides[1]])
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,11 +27,21 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: the file is missing, a folder, unreadable, or not UTF-8.
     """
+    return "".join(read_lines(path))
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, one by one.
+
+    Raises:
+        InputError: the file is missing, a folder, unreadable, or not UTF-8.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline="\n") as file:
+            yield from file
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
 
 
@@ -58,16 +70,28 @@ def parse_json(text: str, where: str) -> Any:
             raise InputError(f"{where}: the key {repeated[0]!r} stands there more than once")
         return dict(items)
 
+    def refuse_infinity(digits: str) -> float:
+        if math.isinf(number := float(digits)):
+            raise InputError(f"{where}: {digits} is too large a number")
+        return number
+
     try:
         return json.loads(
-            text, parse_constant=refuse_constant, object_pairs_hook=refuse_repeated_keys
+            text,
+            parse_constant=refuse_constant,
+            parse_float=refuse_infinity,
+            object_pairs_hook=refuse_repeated_keys,
         )
+    except InputError:
+        raise
     except json.JSONDecodeError as error:
         raise InputError(
             f"{where}: not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
         ) from None
     except RecursionError:
         raise InputError(f"{where}: not usable JSON: nested too deeply") from None
+    except ValueError:
+        raise InputError(f"{where}: not usable JSON: a number has too many digits") from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -78,7 +102,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except InputError:
+        raise
+    except RecursionError:
+        raise InputError(f"{path}: not usable TOML: nested too deeply") from None
+    except ValueError as error:
         raise InputError(f"{path}: not TOML: {error}") from None
 
 
@@ -91,25 +119,30 @@ def validate(model: type[Model], data: Any, path: Path, context: Any = None) -> 
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        faults = [f"{_key(data, fault['loc'])}: {_reason(fault)}" for fault in error.errors()]
+        faults = [f"{_key(data, fault)}: {_reason(fault)}" for fault in error.errors()]
         raise InputError(f"{path}: {'; '.join(faults)}") from None
 
 
-def _key(data: Any, location: tuple[int | str, ...]) -> str:
+def _key(data: Any, fault: Any) -> str:
     """`claim R7: check 1: of` rather than `claim.6.check.0.ratio.of`.
 
-    pydantic puts the tag of a union into the location; what is not in the data is left out.
+    pydantic puts the tags of unions into a location; what is not in the data is left out.
     """
     words = []
-    for step in location:
-        if isinstance(data, dict) and step in data:
+    in_list = False
+    for step in fault["loc"]:
+        if isinstance(data, dict) and in_list and step == data.get("kind"):
+            in_list = False
+        elif isinstance(data, dict) and step in data:
             data = data[step]
             words.append(str(step))
+            in_list = False
         elif isinstance(data, list) and isinstance(step, int) and step < len(data):
             data = data[step]
             name = data.get("id") if isinstance(data, dict) else None
             words[-1:] = [f"{words[-1]} {name or step + 1}"] if words else [str(step + 1)]
-        elif step == location[-1]:
+            in_list = True
+        elif fault["type"] == "missing":
             words.append(str(step))
     return ": ".join(words) or "the whole file"
 
@@ -126,18 +159,25 @@ def _reason(fault: Any) -> str:
     return f"{message}, found {fault['input']!r}"
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a whole file or nothing: a reader never sees half of it."""
+@contextmanager
+def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to that takes its place when it is whole: a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a whole file or nothing."""
+    with writing_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def _umask() -> int:

@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,11 +24,18 @@ from replication.experiment import ModelSpec
 from replication.files import InputError
 
 if TYPE_CHECKING:
+    from torch.nn import Module
     from transformer_lens.model_bridge import TransformerBridge
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 HUB_TIMEOUT_SECONDS = 5
+# Architectures whose own modules are shown, by tests, to give what the bridge's hook points give.
+PACKABLE = {"GPT2LMHeadModel", "BertForMaskedLM"}
+
+_WEIGHT_FILES = ["*.safetensors", "pytorch_model*.bin"]
+_TOKENIZER_FILES = ["tokenizer.json", "vocab.*", "*.model", "*.tiktoken"]
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
@@ -50,11 +58,26 @@ class Provenance(BaseModel):
 
 
 @dataclass(frozen=True)
+class Taps:
+    """The modules that the bridge was built around, freed of its hook machinery.
+
+    `transformer` is the model without its language-model head; each MLP's output is that of its
+    module in `mlp_out`, each layer's z is the input of its module in `z`.
+    """
+
+    transformer: Module
+    mlp_out: list[Module]
+    z: list[Module]
+    is_causal: bool
+
+
+@dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to run, and its provenance."""
+    """A model that is ready to run, and its provenance; `taps` where its prompts can be packed."""
 
     bridge: TransformerBridge
     provenance: Provenance
+    taps: Taps | None = None
 
     @property
     def shape(self) -> ModelShape:
@@ -77,7 +100,10 @@ def locate(spec: ModelSpec, override: str | None = None) -> Path:
 
 
 def _locate_in_package(package: str, folder: str, install: str) -> Path:
-    found = importlib.util.find_spec(package)
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        found = None
     if found is None or not found.submodule_search_locations:
         raise ModelNotFound(
             f"the package {package} is not installed; `pip install {install}` brings the model"
@@ -91,7 +117,7 @@ def _locate_on_hub(name: str) -> Path:
 
     try:
         cached = Path(snapshot_download(name, local_files_only=True, allow_patterns=_HUB_FILES))
-        if _weight_files(cached):
+        if any(next(cached.glob(pattern), None) for pattern in _WEIGHT_FILES):
             return cached
     except HFValidationError:
         raise ModelNotFound(
@@ -135,7 +161,10 @@ def _hub_refusal(name: str) -> str | None:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    safe, pickled = (sorted(folder.glob(pattern)) for pattern in _WEIGHT_FILES)
+    if not safe and not pickled:
+        raise InputError(f"{folder}: no weights in it: expected {' or '.join(_WEIGHT_FILES)}")
+    return safe or pickled
 
 
 def weights_sha256(folder: Path) -> str:
@@ -144,13 +173,8 @@ def weights_sha256(folder: Path) -> str:
     Raises:
         InputError: there are no weights in the folder.
     """
-    files = _weight_files(folder)
-    if not files:
-        raise InputError(
-            f"{folder}: no weights in it: expected *.safetensors or pytorch_model*.bin"
-        )
     digests = []
-    for path in files:
+    for path in _weight_files(folder):
         with path.open("rb") as file:
             digests.append(hashlib.file_digest(file, "sha256"))
     if len(digests) == 1:
@@ -180,22 +204,32 @@ def choose_device(wanted: Device) -> str:
 
 
 def load_model(
-    spec: ModelSpec, override: str | None = None, device: Device = "auto"
+    spec: ModelSpec,
+    override: str | None = None,
+    device: Device = "auto",
+    precision: Precision = "float32",
 ) -> LoadedModel:
-    """Load the model, on raw weights in float32, after checking its hash and its shape.
+    """Load the model, on raw weights, after checking its hash, its shape and its hook points.
 
     Raises:
         ModelNotFound: the model cannot be had here.
-        InputError: no weights, other weights than the pinned ones, another shape, no such device.
+        InputError: no weights, other weights than the pinned ones, another shape, no such device,
+            a missing hook point.
     """
     folder = locate(spec, override)
-    digest = weights_sha256(folder)
+    _weight_files(folder)
+    if not any(next(folder.glob(name), None) for name in _TOKENIZER_FILES):
+        raise InputError(f"{folder}: no tokenizer in it: expected {' or '.join(_TOKENIZER_FILES)}")
+    with ThreadPoolExecutor(1) as pool:
+        hashing = pool.submit(weights_sha256, folder)  # while the libraries are imported
+        target = choose_device(device)
+        _import_quietly()
+        digest = hashing.result()
     if override is None and spec.sha256 not in (None, digest):
         raise InputError(
             f"{folder}: the weights' SHA-256 is {digest}, and the experiment pins {spec.sha256}"
         )
-    target = choose_device(device)
-    bridge = _boot(folder, target)
+    bridge = _boot(folder, target, precision)
     shape = ModelShape(
         n_layers=bridge.cfg.n_layers,
         n_heads=bridge.cfg.n_heads,
@@ -204,35 +238,96 @@ def load_model(
     )
     if shape != spec.shape:
         raise InputError(f"{folder}: the model has {shape}; the experiment expects {spec.shape}")
-    return LoadedModel(
-        bridge,
-        Provenance(
-            model=override or spec.label,
-            weights_sha256=digest,
-            shape=shape,
-            device=target,
-            precision="float32",
-            versions=versions(),
-            platform=f"{platform.system()} {platform.machine()}",
-        ),
+    for layer in range(shape.n_layers):
+        for name in hook_points(layer):
+            if name not in bridge.hook_dict:
+                raise InputError(f"{folder}: the model has no hook point {name}")
+    provenance = Provenance(
+        model=spec.label if override is None else Path(override).name,
+        weights_sha256=digest,
+        shape=shape,
+        device=target,
+        precision=precision,
+        versions=versions(),
+        platform=f"{platform.system()} {platform.machine()}",
     )
+    taps = _taps(bridge) if bridge.cfg.architecture in PACKABLE else None
+    if taps is not None:
+        _check_weights(folder, taps.transformer, bridge.original_model.base_model_prefix)
+    return LoadedModel(bridge, provenance, taps)
 
 
-def _boot(folder: Path, device: str) -> TransformerBridge:
-    _silence_loading()
+def hook_points(layer: int) -> tuple[str, str]:
+    """The names of a layer's hook points: the MLP's output, and the heads' z."""
+    return f"blocks.{layer}.hook_mlp_out", f"blocks.{layer}.attn.hook_z"
+
+
+def _taps(bridge: TransformerBridge) -> Taps:
+    """Free the bridge's underlying modules of its wrappers, and find those behind its hook points.
+
+    The bridge itself is spent afterwards, but for its configuration and its tokenizer.
+    """
+    names = [hook_points(layer) for layer in range(bridge.cfg.n_layers)]
+    mlp_out = [_module_behind(bridge, mlp_out, "hook_out") for mlp_out, _ in names]
+    z = [_module_behind(bridge, z, "hook_in") for _, z in names]
+    transformer = bridge.original_model.base_model
+    _unwrap(transformer)
+    bridge.original_model.set_attn_implementation("sdpa")
+    transformer.config.output_attentions = False
+    transformer.config.use_cache = False
+    return Taps(transformer, mlp_out, z, bridge.cfg.attention_dir == "causal")
+
+
+def _check_weights(folder: Path, transformer: Module, prefix: str) -> None:
+    """Hold the parameters against the weight files: what these lack would be made up at random."""
+    from safetensors import safe_open
+
+    stored: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            stored.update(name.removeprefix(f"{prefix}.") for name in file.keys())  # noqa: SIM118
+    missing = [name for name, _ in transformer.named_parameters() if name not in stored]
+    if stored and missing:
+        raise InputError(f"{folder}: the weights lack {missing[0]} ({len(missing)} in all)")
+
+
+def _module_behind(bridge: TransformerBridge, hook_point: str, side: str) -> Any:
+    """The module of the model's own whose input or output a hook point sees."""
+    target = bridge.hook_dict[hook_point]
+    for component in bridge.modules():
+        if dict(component.named_children()).get(side) is target:
+            return component.original_component
+    raise InputError(f"the hook point {hook_point} is not the {side} of a component")
+
+
+def _unwrap(module: Module) -> None:
+    """Put the model's own modules back where the bridge has put its wrappers around them."""
+    for name, child in list(module.named_children()):
+        own: Any = child
+        while getattr(own, "original_component", None) is not None:
+            own = own.original_component
+        if own is not child:
+            setattr(module, name, own)
+        _unwrap(own)
+
+
+def _boot(folder: Path, device: str, precision: Precision) -> TransformerBridge:
+    import torch
     from transformer_lens.model_bridge import TransformerBridge
 
     try:
-        bridge: Any = TransformerBridge.boot_transformers(str(folder), device=device)
-    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+        bridge: Any = TransformerBridge.boot_transformers(
+            str(folder), device=device, dtype=getattr(torch, precision)
+        )
+    except Exception as error:  # whatever a folder of files can make the libraries raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{folder}: TransformerLens cannot load it: {reason}") from None
     bridge.eval()
     return bridge
 
 
-def _silence_loading() -> None:
-    """Keep the libraries' own progress bars and advice out of the reports' terminal output."""
+def _import_quietly() -> None:
+    """Import the libraries that load models, without their own progress bars and advice."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import transformers
 

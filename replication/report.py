@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from replication.circuit import circuit_file
 from replication.claims import Claim, Judgement
 from replication.comparison import explain
 from replication.evidence import Evidence
 from replication.evidence import Kind as EvidenceKind
 from replication.files import write_atomically, write_json
-from replication.scoring import scores_file
+from replication.run import write_result
 
 FORMAT = "replication.claims.1"
 EVIDENCE: tuple[EvidenceKind, ...] = ("published", "recorded", "live")
@@ -118,12 +117,10 @@ def differences(evidence: Evidence) -> dict[str, list[str]]:
 def write_measured(folder: Path, evidence: Evidence) -> None:
     """Write `circuit.json` and `scores.json` of the measured result."""
     result = evidence.results[str(evidence.measured)]
-    if result.circuit is not None and result.scores is not None:
-        about = {"evidence": evidence.kind, "provenance": dict(evidence.provenance)}
-        write_json(folder / "scores.json", scores_file(result.scores, about))
-        circuit = circuit_file(result.circuit)
-        circuit["metadata"] |= about
-        write_json(folder / "circuit.json", circuit)
+    assert result.scores is not None
+    assert result.circuit is not None
+    provenance = {"evidence": evidence.kind, **evidence.provenance}
+    write_result(folder, result.scores, result.circuit, provenance)
 
 
 def claims_json(reports: Iterable[ExperimentReport], command: str) -> dict[str, Any]:

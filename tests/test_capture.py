@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from transformers import AutoTokenizer
 
-from replication.capture import MeanActivations, _mean_over_positions, capture
+import replication.capture
+from replication import models
+from replication.capture import (
+    PACK_TOKENS,
+    MeanActivations,
+    _mean_over_positions,
+    _packs,
+    capture,
+)
 from replication.components import ModelShape
 from replication.experiment import ModelSpec, Pair
 from replication.files import InputError
@@ -35,9 +45,25 @@ def boot_compatible(folder: Path) -> Any:
     return bridge
 
 
+def load_plain(folder: Path, shape: ModelShape = SHAPE) -> LoadedModel:
+    """The model as any architecture is run: padded batches through the bridge's hook points."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "PACKABLE", set())
+        return load(folder, shape)
+
+
+@pytest.fixture(scope="module", params=[load, load_plain], ids=["packed", "padded"])
+def model(request: pytest.FixtureRequest, gpt2_folder: Path) -> LoadedModel:
+    loaded: LoadedModel = request.param(gpt2_folder)
+    assert (loaded.taps is not None) == (request.param is load)
+    return loaded
+
+
 @pytest.fixture(scope="module")
-def model(gpt2_folder: Path) -> LoadedModel:
-    return load(gpt2_folder)
+def bridge(gpt2_folder: Path) -> Any:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    return TransformerBridge.boot_transformers(str(gpt2_folder), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -123,32 +149,53 @@ def test_raw_scores_differ_from_centred_ones_for_every_mlp_and_for_no_head(
     assert np.array_equal(raw[:, heads], centred[:, heads])
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_the_batch_size_changes_nothing(
-    model: LoadedModel, activations: MeanActivations, batch_size: int
+@pytest.mark.parametrize("size", [1, 3, 50, 1000])
+def test_how_prompts_are_put_together_changes_nothing(
+    model: LoadedModel,
+    activations: MeanActivations,
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert_close(capture(model, PAIRS, batch_size), activations)
+    for limit in ("BATCH_SIZE", "PACK_TOKENS", "CHUNK_PAIRS"):
+        monkeypatch.setattr(replication.capture, limit, size)
+    assert_close(capture(model, PAIRS), activations)
+
+
+def test_packed_prompts_give_what_padded_batches_through_the_bridge_give(
+    gpt2_folder: Path,
+) -> None:
+    assert_close(capture(load(gpt2_folder), PAIRS), capture(load_plain(gpt2_folder), PAIRS))
+
+
+@given(st.lists(st.integers(1, 700), max_size=40))
+def test_packs_hold_every_prompt_once_in_order_and_no_more_tokens_than_they_may(
+    lengths: list[int],
+) -> None:
+    packs = _packs(np.array(lengths, dtype=np.int64))
+    assert [index for pack in packs for index in pack] == list(range(len(lengths)))
+    for pack in packs:
+        assert len(pack) == 1 or sum(lengths[index] for index in pack) <= PACK_TOKENS
 
 
 @pytest.mark.parametrize("order", [[3, 2, 1, 0], [2, 0, 3, 1]])
 def test_the_order_of_the_pairs_changes_nothing(
     model: LoadedModel, activations: MeanActivations, order: list[int]
 ) -> None:
-    shuffled = capture(model, [PAIRS[number] for number in order], batch_size=3)
+    shuffled = capture(model, [PAIRS[number] for number in order])
     assert_close(shuffled, activations, order)
 
 
 def test_the_order_within_a_pair_changes_no_score(
     model: LoadedModel, activations: MeanActivations
 ) -> None:
-    swapped = capture(model, [Pair(second, first) for first, second in PAIRS], batch_size=3)
+    swapped = capture(model, [Pair(second, first) for first, second in PAIRS])
     assert named_scores(swapped, SHAPE) == pytest.approx(named_scores(activations, SHAPE), abs=1e-5)
     assert np.array_equal(swapped.token_lengths, activations.token_lengths[:, ::-1])
 
 
 def test_a_short_prompt_beside_a_long_one_gives_the_same_as_alone(model: LoadedModel) -> None:
-    together = capture(model, [Pair(SHORT, LONG)], batch_size=2)
-    alone = capture(model, [Pair(SHORT, SHORT)], batch_size=1)
+    together = capture(model, [Pair(SHORT, LONG)])
+    alone = capture(model, [Pair(SHORT, SHORT)])
     short_length, long_length = together.token_lengths[0]
     assert long_length > 5 * short_length
     assert together.mlp_out[0, 0] == pytest.approx(alone.mlp_out[0, 0], abs=1e-5)
@@ -156,13 +203,12 @@ def test_a_short_prompt_beside_a_long_one_gives_the_same_as_alone(model: LoadedM
 
 
 def test_the_beginning_of_sequence_token_counts_although_it_is_the_padding_token_too(
-    model: LoadedModel,
+    model: LoadedModel, bridge: Any
 ) -> None:
-    tokenizer = model.bridge.tokenizer
-    assert tokenizer.pad_token_id == tokenizer.bos_token_id
-    _, cache = model.bridge.run_with_cache(SHORT)
+    assert bridge.tokenizer.pad_token_id == bridge.tokenizer.bos_token_id
+    _, cache = bridge.run_with_cache(SHORT)
     every_position = cache["blocks.0.hook_mlp_out"][0]
-    together = capture(model, [Pair(SHORT, LONG)], batch_size=2)
+    together = capture(model, [Pair(SHORT, LONG)])
     assert together.token_lengths[0, 0] == len(every_position)
     assert together.mlp_out[0, 0, 0] == pytest.approx(every_position.mean(0).numpy(), abs=1e-5)
     assert together.mlp_out[0, 0, 0] != pytest.approx(every_position[1:].mean(0).numpy(), abs=0.01)
@@ -186,9 +232,9 @@ def test_two_captures_are_the_same_to_the_bit(
 
 
 def test_two_loads_of_a_model_capture_the_same_to_the_bit(
-    gpt2_folder: Path, activations: MeanActivations
+    gpt2_folder: Path, model: LoadedModel, activations: MeanActivations
 ) -> None:
-    again = capture(load(gpt2_folder), PAIRS)
+    again = capture(load(gpt2_folder) if model.taps else load_plain(gpt2_folder), PAIRS)
     assert np.array_equal(again.mlp_out, activations.mlp_out)
     assert np.array_equal(again.z, activations.z)
 
@@ -204,26 +250,34 @@ def test_a_prompt_may_fill_the_context_and_no_more(model: LoadedModel) -> None:
     assert "\n" not in message
 
 
-def test_activations_that_are_not_finite_are_refused(gpt2_folder: Path) -> None:
-    broken = load(gpt2_folder)
-    with torch.no_grad():
-        broken.bridge.original_model.base_model.ln_f.weight.fill_(float("nan"))
+@pytest.mark.parametrize("load_model_of", [load, load_plain], ids=["packed", "padded"])
+def test_activations_that_are_not_finite_are_refused(
+    gpt2_folder: Path, load_model_of: Callable[[Path], LoadedModel]
+) -> None:
+    broken = load_model_of(gpt2_folder)
+    parameters = dict(broken.bridge.original_model.named_parameters())
+
+    def spoil(pattern: str) -> None:
+        (name,) = (name for name in parameters if re.search(pattern, name))
+        with torch.no_grad():
+            parameters[name].fill_(float("nan"))
+
+    spoil(r"ln_f.*weight$")
     capture(broken, PAIRS)
-    with torch.no_grad():
-        broken.bridge.blocks[1].mlp.out.bias.fill_(float("nan"))
-    with pytest.raises(InputError, match="activations that are not finite") as raised:
+    spoil(r"h\.2\..*mlp.*c_proj.*bias$")
+    with pytest.raises(InputError, match="gpt2 gives activations that are not finite"):
         capture(broken, PAIRS)
-    assert str(gpt2_folder) in str(raised.value)
 
 
 def test_the_language_model_head_never_runs(model: LoadedModel) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("the language-model head runs")
 
-    handle = model.bridge.original_model.lm_head.register_forward_pre_hook(refuse)
+    whole = model.bridge.original_model
+    handle = whole.lm_head.register_forward_pre_hook(refuse)
     try:
         with pytest.raises(AssertionError, match="head runs"):
-            model.bridge(SHORT)
+            whole(torch.tensor([[0]]))
         capture(model, PAIRS)
     finally:
         handle.remove()
@@ -231,12 +285,11 @@ def test_the_language_model_head_never_runs(model: LoadedModel) -> None:
 
 def test_no_hook_stays_behind(model: LoadedModel) -> None:
     def hooks() -> int:
-        return sum(len(point._forward_hooks) for point in model.bridge.hook_dict.values())
+        modules = list(model.bridge.original_model.modules())
+        return sum(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in modules)
 
     before = hooks()
     capture(model, PAIRS)
-    with pytest.raises(InputError):
-        capture(model, [Pair(SHORT, "7" * 100)])
     assert hooks() == before
 
 

@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 from replication import cli
-from replication.activations import replay
 from replication.circuit import read_circuit
 from replication.experiment import read_experiment
 
@@ -185,7 +184,6 @@ def test_a_refusal_is_one_line_whatever_the_file_is_called(tmp_path: Path) -> No
     assert "b.json: there is no such file" in refusal("compare", path, ORIGINAL)
 
 
-@pytest.mark.xfail(strict=True, reason="both sides are called by the last part of their path")
 def test_compare_tells_two_files_of_one_name_apart(tmp_path: Path) -> None:
     paths = [tmp_path / side / "circuit.json" for side in ("one", "other")]
     for path, source in zip(paths, (ORIGINAL, REPLICATION), strict=True):
@@ -260,43 +258,31 @@ def test_an_experiment_that_cannot_be_run_ends_before_anything_is_written(
     assert not out.exists()
 
 
-@pytest.fixture
-def captured(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The experiment on MiniLM, whose recording stands in for a run of the model."""
-    folder = FIXTURES / "sarcasm-minilm"
-    experiment = read_experiment(folder)
-    recording = replay(experiment)
-    monkeypatch.setattr(cli, "_capture", lambda *_: (experiment, recording))
-    return folder
-
-
-def test_select_on_the_scores_of_a_run_gives_its_circuit(captured: Path, tmp_path: Path) -> None:
+def test_select_on_the_scores_of_a_run_gives_its_circuit(
+    gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "new" / "out"
-    printed, error = in_process("run", captured, "--out", out)
+    arguments = ["run", gpt2_experiment, "--model", gpt2_folder, "--out", out]
+    printed, error = in_process(*arguments)
     assert error is None
-    assert "24 nodes" in printed
-    assert sorted(path.name for path in out.iterdir()) == ["circuit.json", "scores.json"]
-    circuit = read_circuit(out / "circuit.json", read_experiment(captured).spec.model.shape)
-    assert circuit.metadata.write_budget_used == 2880
+    assert "4 pairs, 6 nodes" in printed
+    assert sorted(path.name for path in out.iterdir()) == [
+        "circuit.json",
+        "pair_scores.csv",
+        "scores.json",
+    ]
+    circuit = read_circuit(out / "circuit.json", read_experiment(gpt2_experiment).spec.model.shape)
+    assert circuit.metadata.write_budget_used == 144
     again, error = in_process(
-        *select(out / "scores.json", budget="2880", mlp_threshold="2.5", d_model="384", d_head="32")
+        *select(out / "scores.json", budget="144", mlp_threshold="0", d_model="32", d_head="8")
     )
     assert error is None
     assert json.loads(again)["nodes"] == [str(node) for node in circuit.nodes]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an OSError ends the command with a traceback, after the model has run"
-)
-def test_a_run_that_cannot_write_ends_like_any_refusal(
-    captured: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_a_run_that_cannot_write_ends_before_the_model_is_loaded(
+    gpt2_experiment: Path, tmp_path: Path
 ) -> None:
     out = written(tmp_path, "a file, where the folder is to be")
-    monkeypatch.setattr(sys, "argv", ["replication", "run", str(captured), "--out", str(out)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
-    assert str(out) in capsys.readouterr().err
+    message = refusal("run", gpt2_experiment, "--out", out)
+    assert f"--out: {out} is not a folder" in message

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import replication.capture
 from replication.capture import MeanActivations, capture
 from replication.evidence import published_evidence, recorded_evidence
 from replication.experiment import Experiment, read_experiment
@@ -74,7 +75,9 @@ def test_no_position_attends_to_padding(
     experiment: Experiment, model: LoadedModel, activations: MeanActivations
 ) -> None:
     assert len(set(activations.token_lengths.flat)) > 1
-    alone = capture(model, experiment.pairs, batch_size=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replication.capture, "PACK_TOKENS", 1)
+        alone = capture(model, experiment.pairs)
     assert activations.mlp_out == pytest.approx(alone.mlp_out, abs=1e-5)
     assert activations.z == pytest.approx(alone.z, abs=1e-5)
 

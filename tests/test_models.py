@@ -16,8 +16,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from replication.capture import capture
@@ -38,6 +36,7 @@ from tests.gpt2 import PAIRS
 SHAPE = ModelShape(n_layers=3, n_heads=4, d_model=32, d_head=8)
 SPEC = ModelSpec(name="test/gpt2", shape=SHAPE)
 COMMIT = "0123456789" * 4
+QUICK = 10  # seconds; the hub's own client repeats a failed request for longer
 
 PROGRAM = """
 import json, sys, time
@@ -132,7 +131,7 @@ def loaded(gpt2_folder: Path) -> LoadedModel:
 
 def test_a_local_folder_loads_with_its_provenance(loaded: LoadedModel, gpt2_folder: Path) -> None:
     provenance = loaded.provenance
-    assert provenance.model == str(gpt2_folder)
+    assert provenance.model == gpt2_folder.name
     assert provenance.weights_sha256 == sha256(gpt2_folder / "model.safetensors")
     assert loaded.shape == provenance.shape == SHAPE
     assert (provenance.device, provenance.precision) == ("cpu", "float32")
@@ -149,7 +148,8 @@ def test_a_local_folder_loads_with_its_provenance(loaded: LoadedModel, gpt2_fold
 
 def test_weights_are_loaded_as_they_are(loaded: LoadedModel, gpt2_folder: Path) -> None:
     stored = load_file(gpt2_folder / "model.safetensors")
-    written = loaded.bridge.blocks[1].mlp.out.weight.detach().numpy()
+    assert loaded.taps is not None
+    written = loaded.taps.transformer.get_parameter("h.1.mlp.c_proj.weight").detach().numpy()
     assert np.array_equal(written, stored["transformer.h.1.mlp.c_proj.weight"])
 
 
@@ -168,6 +168,14 @@ def test_a_half_precision_model_runs_in_float32(own_gpt2: Path, loaded: LoadedMo
     assert types == {"torch.float32"}
     found, expected = (capture(model, PAIRS[:1]).mlp_out for model in (half, loaded))
     assert found == pytest.approx(expected, abs=2e-3)
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="`.` has no name of its own")
+def test_the_folder_one_stands_in_has_a_name_in_the_provenance(
+    gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(gpt2_folder)
+    assert load_model(SPEC, ".", "cpu").provenance.model == "gpt2"
 
 
 def test_a_home_relative_folder_is_found(
@@ -202,9 +210,6 @@ def test_a_packaged_model_that_is_not_installed_is_not_found(name: str) -> None:
     )
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ImportError, reason="find_spec imports a dotted name's parent"
-)
 @pytest.mark.parametrize("name", ["no_such_package_here.models", ".models"])
 def test_a_packaged_model_with_a_dotted_name_is_not_found(name: str) -> None:
     with pytest.raises(ModelNotFound, match="is not installed"):
@@ -283,12 +288,7 @@ def refused(folder: Path) -> str:
 @pytest.mark.parametrize(
     "file",
     [
-        pytest.param(
-            "model.safetensors",
-            marks=pytest.mark.xfail(
-                strict=True, raises=SafetensorError, reason="a SafetensorError is not caught"
-            ),
-        ),
+        "model.safetensors",
         "config.json",
         "tokenizer.json",
     ],
@@ -299,9 +299,6 @@ def test_a_truncated_file_of_the_model_is_refused(own_gpt2: Path, file: str) -> 
     assert "cannot load it" in refused(own_gpt2)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=StrictDataclassError, reason="a StrictDataclassError is not caught"
-)
 def test_a_configuration_that_is_no_configuration_is_refused(own_gpt2: Path) -> None:
     config = json.loads((own_gpt2 / "config.json").read_text())
     (own_gpt2 / "config.json").write_text(json.dumps(config | {"n_embd": "wide"}))
@@ -313,27 +310,37 @@ def test_a_folder_without_a_configuration_is_refused(own_gpt2: Path) -> None:
     assert "cannot load it" in refused(own_gpt2)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pytest.fail.Exception,
-    reason="a tokenizer without a vocabulary takes its place, and every prompt becomes equal",
-)
 def test_a_folder_without_a_tokenizer_is_refused(own_gpt2: Path) -> None:
     (own_gpt2 / "tokenizer.json").unlink()
     (own_gpt2 / "tokenizer_config.json").unlink()
     assert "tokenizer" in refused(own_gpt2)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pytest.fail.Exception,
-    reason="transformers makes up missing weights, other ones at every load",
-)
 def test_weights_that_lack_a_tensor_are_refused(own_gpt2: Path) -> None:
     weights = load_file(own_gpt2 / "model.safetensors")
     del weights["transformer.h.1.mlp.c_fc.weight"]
     save_file(weights, own_gpt2 / "model.safetensors", {"format": "pt"})
     assert "h.1.mlp.c_fc.weight" in refused(own_gpt2)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=InputError, reason="the older names are held to be missing weights"
+)
+def test_the_older_names_of_layer_norms_are_known(own_gpt2: Path) -> None:
+    from transformers import BertConfig, BertForMaskedLM
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
+    BertForMaskedLM(BertConfig(vocab_size=400, **sizes)).save_pretrained(own_gpt2)
+    weights = load_file(own_gpt2 / "model.safetensors")
+    older = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): tensor
+        for name, tensor in weights.items()
+    }
+    assert older.keys() != weights.keys()
+    save_file(older, own_gpt2 / "model.safetensors", {"format": "pt"})
+    assert load_model(SPEC, str(own_gpt2), "cpu").shape == SHAPE
 
 
 @pytest.mark.parametrize(
@@ -409,7 +416,7 @@ def test_the_hubs_cache_serves_offline_and_nothing_else_does(
             f"{name} is not in the hub's cache, and HF_HUB_OFFLINE forbids asking the hub;"
             " --model takes a local folder"
         )
-        assert answer["seconds"] < 5
+        assert answer["seconds"] < QUICK
 
 
 class Hub(ThreadingHTTPServer):
@@ -508,7 +515,9 @@ def test_the_hub_gives_a_model_once_and_is_asked_once_for_one_it_lacks(
     assert hub.questions("test/absent") == ["/api/models/test/absent"]
     assert hub.questions("test/broken") == ["/api/models/test/broken"]
     assert gated["not_found"].startswith("test/gated could not be fetched from the hub: ")
-    assert max(answer["seconds"] for answer in (second, absent, absent_again, broken, gated)) < 5
+    assert (
+        max(answer["seconds"] for answer in (second, absent, absent_again, broken, gated)) < QUICK
+    )
     assert ("/api/models/test/absent", "Bearer hf_of_the_tests") in hub.asked
 
 
@@ -524,6 +533,6 @@ def test_a_hub_that_is_not_there_or_does_not_answer_costs_seconds_and_once(tmp_p
             f"gpt2 is not in the hub's cache, and the hub did not answer ({error});"
             " --model takes a local folder"
         )
-    assert first["seconds"] < 5
-    assert nobody["seconds"] < 5
-    assert again["seconds"] < 0.5
+    assert first["seconds"] < QUICK
+    assert nobody["seconds"] < QUICK
+    assert again["seconds"] < 0.9

@@ -145,10 +145,6 @@ def test_a_written_table_is_read_back_to_the_bit(scores: np.ndarray) -> None:
         values = list(read_json(path)["components"].values())
     assert values == sorted(values, reverse=True)
     assert as_doubles(read.scores) == as_doubles(table.scores)
-    assert {number: as_doubles(pair) for number, pair in read.by_pair.items()} == {
-        number: dict(zip(SMALL.components(), map(float, row), strict=True))
-        for number, row in enumerate(scores, start=1)
-    }
 
 
 def test_tied_scores_are_written_by_layer_then_head() -> None:
@@ -189,7 +185,7 @@ def test_scores_by_pair_are_read_beside_the_means(tmp_path: Path) -> None:
         ("{'components': {}}", ["not JSON: "]),
         ('{"components": {"m0": 1, "m0": 2}}', ["the key 'm0' stands there more than once"]),
         ('{"components": {"m0": NaN}}', ["NaN is not a number"]),
-        ('{"components": {"m0": 1e999}}', ["components: m0: ", "finite"]),
+        ('{"components": {"m0": 1e999}}', ["1e999 is too large a number"]),
         ([], ["the whole file: "]),
         ({}, ["components: missing"]),
         ({"components": {}}, ["components: there are no scores in it"]),
@@ -256,21 +252,18 @@ def test_without_a_shape_any_component_may_be_scored(tmp_path: Path) -> None:
     assert set(read_scores(path).scores) == {mlp(99), head(7, 50)}
 
 
-@pytest.mark.xfail(strict=True, reason="the error says neither `components` nor which one it is")
 def test_a_score_that_is_no_number_is_refused_by_its_component(tmp_path: Path) -> None:
     path = write(tmp_path, {"components": {"m0": "1.0", "m1": "1,0"}})
     with pytest.raises(InputError, match="m1"):
         read_scores(path, SMALL)
 
 
-@pytest.mark.xfail(strict=True, reason="the second spelling of m11 overwrites the first")
 def test_a_component_has_one_score(tmp_path: Path) -> None:
     path = write(tmp_path, {"components": {"m11": 22.3, "m1١": 99.9}})
     with pytest.raises(InputError):
         read_scores(path, GPT2)
 
 
-@pytest.mark.xfail(strict=True, reason="int('01') is 1: the later of the two pairs 1 is kept")
 def test_a_pair_has_one_number(tmp_path: Path) -> None:
     by_pair = {"1": {"m0": 1}, "01": {"m0": 2}}
     path = write(tmp_path, {"components": {"m0": 1}, "metadata": {"by_pair": by_pair}})
@@ -278,14 +271,12 @@ def test_a_pair_has_one_number(tmp_path: Path) -> None:
         read_scores(path, SMALL)
 
 
-@pytest.mark.xfail(strict=True, reason="the first pair has the number 1")
 def test_there_is_no_pair_0(tmp_path: Path) -> None:
     content = {"components": {"m0": 1}, "metadata": {"by_pair": {"0": {"m0": 1}}}}
     with pytest.raises(InputError, match="by_pair"):
         read_scores(write(tmp_path, content), SMALL)
 
 
-@pytest.mark.xfail(strict=True, reason="0.83 is read as the double below it, 0.82999999999999996")
 def test_a_number_is_the_decimal_that_the_file_says(tmp_path: Path) -> None:
     path = write(tmp_path, {"components": {"m0": 0.83}})
     assert read_scores(path).scores[mlp(0)].low == Fraction("0.83")

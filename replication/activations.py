@@ -67,7 +67,10 @@ def replay(experiment: Experiment) -> Recording:
     )
     _check_source(path, experiment, provenance)
     _check_pairs(path, parse_json(metadata.get("pairs", ""), f"{path}: pairs"), experiment.pairs)
-    for name, expected in _layout(experiment.spec.model.shape, len(experiment.pairs)).items():
+    layout = _layout(experiment.spec.model.shape, len(experiment.pairs))
+    if unknown := sorted(set(tensors) - set(layout)):
+        raise InputError(f"{path}: {unknown[0]}: unknown tensor")
+    for name, expected in layout.items():
         _check_tensor(path, name, tensors.get(name), expected)
     if _digest(tensors) != metadata.get("digest"):
         raise InputError(f"{path}: the activations were changed after they were recorded")
@@ -76,9 +79,9 @@ def replay(experiment: Experiment) -> Recording:
 
 def _tensors(activations: MeanActivations) -> dict[str, np.ndarray]:
     return {
-        "mlp_out": activations.mlp_out,
-        "z": activations.z,
-        "token_lengths": activations.token_lengths,
+        "mlp_out": np.ascontiguousarray(activations.mlp_out),
+        "z": np.ascontiguousarray(activations.z),
+        "token_lengths": np.ascontiguousarray(activations.token_lengths),
     }
 
 
@@ -97,7 +100,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         with safe_open(path, framework="np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, TypeError) as error:
         raise InputError(f"{path}: not a whole safetensors file: {error}") from None
 
 
@@ -148,5 +151,5 @@ def _digest(tensors: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+        digest.update(tensors[name].tobytes())
     return digest.hexdigest()

@@ -66,6 +66,12 @@ def _printed(text: str) -> str:
     return text
 
 
+def _not_negative(text: str) -> str:
+    if text.startswith("-"):
+        raise ValueError(f"a tolerance cannot be negative, found {text!r}")
+    return text
+
+
 def _distinct(names: Sequence[str]) -> Sequence[str]:
     if repeated := repeats(names):
         raise ValueError(f"{repeated[0]} stands there more than once")
@@ -77,6 +83,7 @@ ComponentNames = Annotated[list[ComponentName], Field(min_length=1), AfterValida
 ResultName = Annotated[str, AfterValidator(_result)]
 Printed = Annotated[str, AfterValidator(_printed)]
 Number = Annotated[str, AfterValidator(_printed)]
+Tolerance = Annotated[str, AfterValidator(_printed), AfterValidator(_not_negative)]
 Among = Literal["mlp", "head", "all"]
 
 

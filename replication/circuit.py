@@ -139,10 +139,12 @@ def _contradictions(circuit: Circuit) -> list[str]:
             found.append(f"write_budget_used is {used}, over write_budget_max {budget}")
         if stated.budget_utilization is not None:
             found += _utilization_fault(stated.budget_utilization, used, budget)
-    if used is not None and (sizes := circuit.sizes()):
+    if sizes := circuit.sizes():
         totals = cost_totals(circuit, *sizes)
-        if used not in totals.values():
+        if used is not None and used not in totals.values():
             found.append(f"write_budget_used is {used}, the nodes cost {describe_totals(totals)}")
+        if budget is not None and min(totals.values()) > budget:
+            found.append(f"write_budget_max is {budget}, the nodes cost {describe_totals(totals)}")
     return found
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -31,17 +31,16 @@ from replication.check import (
     names,
     nodes_among,
     parsed,
+    ranked,
     same,
     scores_of,
-    show,
 )
 from replication.circuit import Circuit
 from replication.components import INPUT, Component
 from replication.evidence import Evidence
 from replication.files import InputError
-from replication.intervals import exact, printed
+from replication.intervals import Verdict, exact, printed
 from replication.score_checks import precedes
-from replication.scoring import ScoreTable
 from replication.selection import select
 
 
@@ -64,7 +63,8 @@ class Count(Check):
         if not self._expected():
             raise ValueError("expected one of total, input, mlp, head, heads_in_layers")
         for layers in self.heads_in_layers:
-            if layers != "other" and not re.fullmatch(r"\d+(-\d+)?", layers):
+            is_range = re.fullmatch(r"[0-9]{1,6}(-[0-9]{1,6})?", layers) is not None
+            if layers != "other" and not (is_range and _span(layers)):
                 raise ValueError(f"heads_in_layers: {layers!r} is not like '11', '4-6' or 'other'")
         return self
 
@@ -91,13 +91,16 @@ class Count(Check):
 def _heads_in_layers(components: Sequence[Component], ranges: Iterable[str]) -> dict[str, int]:
     """The heads in each range of layers; `other` is the layers that no range names."""
     by_layer = Counter(component.layer for component in components if component.kind == "head")
-    counts = {}
-    for layers in ranges:
-        if layers != "other":
-            first, _, last = layers.partition("-")
-            span = range(int(first), int(last or first) + 1)
-            counts[layers] = sum(by_layer.pop(layer, 0) for layer in span)
-    return counts | {"other": by_layer.total()}
+    spans = {layers: _span(layers) for layers in ranges if layers != "other"}
+    counts = {layers: sum(by_layer[layer] for layer in span) for layers, span in spans.items()}
+    named = {layer for span in spans.values() for layer in span}
+    return counts | {"other": sum(n for layer, n in by_layer.items() if layer not in named)}
+
+
+def _span(layers: str) -> range:
+    """The layers of a range such as `11` or `4-6`."""
+    first, _, last = layers.partition("-")
+    return range(int(first), int(last or first) + 1)
 
 
 class Cost(Check):
@@ -157,6 +160,8 @@ class Membership(Check):
     def _something(self) -> Membership:
         if not self.includes and not self.excludes:
             raise ValueError("expected includes or excludes")
+        if both := set(self.includes) & set(self.excludes):
+            raise ValueError(f"{min(both)} is both among includes and excludes")
         return self
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -333,62 +338,85 @@ class Selection(Check):
                 float(fraction(self.mlp_threshold)),
             ),
         ]
-        if is_printed(evidence, self.circuit):
-            selected, found = self._reselect(evidence, circuit)
-        else:
-            selected, found = (
-                circuit.nodes,
-                [Part("holds", "the circuit was selected by this rule")],
-            )
-        return conjunction(parts + found, names(selected), names(circuit.nodes))
-
-    def _reselect(
-        self, evidence: Evidence, circuit: Circuit
-    ) -> tuple[Sequence[Component], list[Part]]:
-        """Apply the rule to the printed scores."""
-        table, rule = scores_of(evidence, self.circuit), evidence.spec.selection
-        unlisted = [node for node in circuit.nodes if node != INPUT and node not in table.scores]
-        if unlisted:
-            raise CannotJudge(
-                f"{len(unlisted)} nodes of {self.circuit} have no published score;"
-                f" {decider(evidence, self.circuit)}"
-            )
+        if not is_printed(evidence, self.circuit):
+            parts.append(Part("holds", "the circuit was selected by this rule"))
+            return conjunction(parts, names(circuit.nodes), names(circuit.nodes))
+        parts += self._settled(evidence, circuit)
+        known = scores_of(evidence, self.circuit).scores
         try:
-            selected = select(
-                {component: score.middle for component, score in table.scores.items()},
-                evidence.spec.costs,
-                rule.budget,
-                rule.mlp_threshold,
+            selected: Any = names(
+                select(
+                    {component: score.middle for component, score in known.items()},
+                    evidence.spec.costs,
+                    rule.budget,
+                    rule.mlp_threshold,
+                )
             )
         except InputError as error:
-            return [], [Part("refuted", str(error))]
-        inverted = [
-            Part("refuted", f"{before} stands before {after}, which scores higher")
-            for kind in ("mlp", "head")
-            for before, after in pairwise(nodes_among(circuit, kind))
-            if precedes(table, before, after) == "refuted"
-        ]
-        return selected, [
-            self._same_set(selected, circuit),
-            *self._threshold(evidence, table),
-            *inverted,
-        ]
+            selected = str(error)
+        return conjunction(parts, selected, names(circuit.nodes))
 
-    def _same_set(self, selected: Sequence[Component], circuit: Circuit) -> Part:
-        extra = comparison.only_in(selected, circuit.nodes)
-        lacking = comparison.only_in(circuit.nodes, selected)
-        if not extra and not lacking:
-            return Part("holds", f"the rule selects the {len(selected)} published nodes")
-        return Part(
-            "refuted",
-            f"the rule selects {', '.join(names(extra)) or 'nothing else'}"
-            f" instead of {', '.join(names(lacking)) or 'nothing'}",
-        )
-
-    def _threshold(self, evidence: Evidence, table: ScoreTable) -> list[Part]:
-        bound = Fraction(evidence.spec.selection.mlp_threshold)
-        return [
-            Part("undecided", f"{component} ({show(score)}) may or may not reach the threshold")
-            for component, score in table.scores.items()
-            if component.kind == "mlp" and intervals.below(score, bound) == "undecided"
+    def _settled(self, evidence: Evidence, circuit: Circuit) -> list[Part]:
+        """Whether the digits settle that the rule selects these nodes, and in this order."""
+        mlps, heads = nodes_among(circuit, "mlp"), nodes_among(circuit, "head")
+        costs, budget = evidence.spec.costs, evidence.spec.selection.budget
+        room = (budget - costs.total([INPUT, *mlps])) // costs.d_head
+        parts = [
+            same("heads", len(heads), min(room, len(ranked(evidence, "head")))),
+            self._mlps_settled(evidence, set(mlps)),
+            self._heads_settled(evidence, set(heads)),
         ]
+        if list(circuit.nodes) != [INPUT, *mlps, *heads]:
+            parts.append(Part("refuted", "the nodes are not the input, then MLPs, then heads"))
+        table = scores_of(evidence, self.circuit)
+        for kind in (mlps, heads):
+            parts += [
+                Part("refuted", f"{before} stands before {after}, which scores higher")
+                for before, after in combinations(kind, 2)
+                if precedes(table, before, after) == "refuted"
+            ]
+        return parts
+
+    def _mlps_settled(self, evidence: Evidence, selected: set[Component]) -> Part:
+        """Every selected MLP reaches the threshold, and no other does."""
+        table = scores_of(evidence, self.circuit)
+        threshold = Fraction(str(evidence.spec.selection.mlp_threshold))
+        verdicts: dict[Component, Verdict] = {}
+        for mlp in ranked(evidence, "mlp"):
+            score = table.score(mlp)
+            is_out = "undecided" if score is None else intervals.below(score, threshold)
+            verdicts[mlp] = intervals.negated(is_out) if mlp in selected else is_out
+        return self._settled_part(evidence, verdicts, f"{len(selected)} MLPs by the threshold")
+
+    def _heads_settled(self, evidence: Evidence, selected: set[Component]) -> Part:
+        """Every selected head ranks before every other.
+
+        A head that the table does not list ranks behind the best that it is known to list, so it
+        is out if these fill the circuit.
+        """
+        table = scores_of(evidence, self.circuit)
+        fills = table.best_listed.get("head", 0) >= len(selected)
+        verdicts: dict[Component, Verdict] = {}
+        for head in ranked(evidence, "head"):
+            if head in selected:
+                verdicts[head] = "holds" if head in table.scores else "undecided"
+            elif head in table.scores:
+                verdicts[head] = intervals.all_of(precedes(table, one, head) for one in selected)
+            else:
+                verdicts[head] = "holds" if fills else "undecided"
+        return self._settled_part(evidence, verdicts, f"{len(selected)} heads by their rank")
+
+    def _settled_part(
+        self, evidence: Evidence, verdicts: Mapping[Component, Verdict], selected: str
+    ) -> Part:
+        verdict = intervals.all_of(verdicts.values())
+        telling = [component for component, found in verdicts.items() if found == verdict]
+        named = ", ".join(names(telling)) if len(telling) <= 6 else f"{len(telling)} components"
+        match verdict:
+            case "holds":
+                return Part(verdict, f"the rule selects these {selected}")
+            case "refuted":
+                return Part(verdict, f"the rule does not select these {selected}: {named}")
+            case "undecided":
+                needed = decider(evidence, self.circuit)
+                return Part(verdict, f"the figures do not settle whether {named} is in; {needed}")

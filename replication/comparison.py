@@ -223,9 +223,9 @@ def _distances(left: Circuit, right: Circuit, right_name: str, scores: ScoreTabl
         f" {float(edge.first_score):.4g})."
     ]
     widest = max(distances.values())
+    share = f", {float(100 * widest / edge.middle):.2g}% of its score" if edge.middle else ""
     lines.append(
-        f"The {len(differing)} differing heads lie within {float(widest):.2g} of that cut,"
-        f" {float(100 * widest / edge.middle):.2g}% of its score: "
+        f"The {len(differing)} differing heads lie within {float(widest):.2g} of that cut{share}: "
         + ", ".join(
             f"{component} {float(scores.scores[component].middle):.4g}" for component in differing
         )

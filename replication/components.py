@@ -16,7 +16,9 @@ from replication.files import InputError
 
 Kind = Literal["input", "mlp", "head"]
 
-_NAME = re.compile(r"input|m(?P<mlp>0|[1-9]\d*)|a(?P<layer>0|[1-9]\d*)\.h(?P<head>0|[1-9]\d*)")
+_NAME = re.compile(
+    r"input|m(?P<mlp>0|[1-9][0-9]{0,5})|a(?P<layer>0|[1-9][0-9]{0,5})\.h(?P<head>0|[1-9][0-9]{0,5})"
+)
 
 
 @dataclass(frozen=True, order=True)

@@ -16,7 +16,7 @@ from replication.files import InputError
 
 Verdict = Literal["holds", "refuted", "undecided"]
 
-_PRINTED = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
+_PRINTED = re.compile(r"-?[0-9]{1,50}(?:\.(?P<decimals>[0-9]{1,50}))?")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from replication.check import (
     Part,
     ResultName,
     conjunction,
+    is_printed,
     same,
 )
 from replication.evidence import Evidence
@@ -55,7 +56,7 @@ class Determinism(Check):
     named_results: ClassVar = ("result",)
 
     def judge(self, evidence: Evidence) -> Outcome:
-        if evidence.reproduced is None:
+        if evidence.reproduced is None or is_printed(evidence, self.result):
             raise CannotJudge("only running the model twice (live evidence) would decide it")
         found = "the same scores to the bit" if evidence.reproduced else "other scores"
         part = Part(

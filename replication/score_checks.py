@@ -21,6 +21,7 @@ from replication.check import (
     Part,
     Printed,
     ResultName,
+    Tolerance,
     allowed,
     circuit_of,
     conjunction,
@@ -49,7 +50,7 @@ class Scores(Check):
     result: ResultName
     scores: Annotated[dict[ComponentName, Printed], Field(min_length=1)]
     pair: PositiveInt | None = None
-    tolerance: Number | None = None
+    tolerance: Tolerance | None = None
 
     named_results: ClassVar = ("result",)
     states_figures: ClassVar = True
@@ -87,7 +88,8 @@ class Scores(Check):
 
     def _repeats(self, evidence: Evidence, name: str, score: Interval) -> bool:
         """Whether a published figure is the stated one, digit for digit, and so no test of it."""
-        return is_printed(evidence, self.result) and score == printed(self.scores[name])
+        text = self.scores[name]
+        return is_printed(evidence, self.result) and score in (printed(text), exact(text))
 
     def _compare(self, evidence: Evidence, name: str, score: Interval) -> Part:
         """One score against the stated figure.
@@ -163,11 +165,11 @@ class Ranking(Check):
         others: Sequence[Component],
     ) -> Part:
         """Whether a component ranks before all the others; the text names the closest of them."""
+        verdict = intervals.all_of(precedes(table, better, other) for other in others)
         unknown = [part for part in (better, *others) if table.score(part) is None]
-        if unknown:
+        if unknown and verdict == "undecided":
             text = f"no published score of {', '.join(names(unknown))}"
             return Part("undecided", f"{text}; {decider(evidence, self.result)}")
-        verdict = intervals.all_of(precedes(table, better, other) for other in others)
         telling = [other for other in others if precedes(table, better, other) == verdict]
         closest = max(telling, key=lambda other: _known(table, other).high)
         relation = {"holds": "before", "refuted": "not before", "undecided": "perhaps before"}
@@ -239,7 +241,7 @@ class Ratio(Check):
     of: ComponentName
     to: ComponentName | Literal["next"]
     ratio: Printed
-    tolerance: Number | None = None
+    tolerance: Tolerance | None = None
 
     named_results: ClassVar = ("result",)
     states_figures: ClassVar = True
@@ -302,19 +304,30 @@ class Deviation(Check):
         return self
 
     def judge(self, evidence: Evidence) -> Outcome:
-        found = {
-            name: self._deviation(evidence, parse(name))
-            for name in self.percent or self.components or ()
-        }
-        measured = {name: plain(deviation) for name, deviation in found.items()}
+        named = list(self.percent or self.components or ())
         if self.mean_percent is not None:
-            average = intervals.mean(list(found.values()))
-            verdict = intervals.equals(average, printed(self.mean_percent))
-            terms = " + ".join(f"{float(one.middle):.2f}" for one in found.values())
-            text = f"({terms})% / {len(found)} = {average}%, stated {self.mean_percent}%"
-            return Outcome(verdict, {"mean": plain(average), **measured}, self.mean_percent, text)
-        parts = [self._part(evidence, name, deviation) for name, deviation in found.items()]
+            return self._judge_mean(evidence, named, self.mean_percent)
+        parts, measured = [], {}
+        for name in named:
+            try:
+                deviation = self._deviation(evidence, parse(name))
+            except CannotJudge as lack:
+                parts.append(Part("undecided", str(lack)))
+            else:
+                measured[name] = plain(deviation)
+                parts.append(self._part(evidence, name, deviation))
         return conjunction(parts, measured, self.percent or f"at most {self.at_most_percent}")
+
+    def _judge_mean(self, evidence: Evidence, named: Sequence[str], stated: str) -> Outcome:
+        found = {name: self._deviation(evidence, parse(name)) for name in named}
+        average = intervals.mean(list(found.values()))
+        terms = " + ".join(f"{float(one.middle):.2f}" for one in found.values())
+        text = f"({terms})% / {len(found)} = {average}%, stated {stated}%"
+        measured = {
+            "mean": plain(average),
+            **{name: plain(deviation) for name, deviation in found.items()},
+        }
+        return Outcome(intervals.equals(average, printed(stated)), measured, stated, text)
 
     def _deviation(self, evidence: Evidence, component: Component) -> Interval:
         score = score_of(evidence, self.result, component)
@@ -366,6 +379,8 @@ class Bound(Check):
     def judge(self, evidence: Evidence) -> Outcome:
         table = scores_of(evidence, self.result)
         members = self._members(evidence)
+        if not members:
+            raise CannotJudge("there is no such component, and so no score to hold to the bound")
         listed = [component for component in members if component in table.scores]
         parts = [self._part(evidence, table, component) for component in listed]
         if len(parts) > 1 and intervals.all_of(part.verdict for part in parts) == "holds":
@@ -417,17 +432,19 @@ class Bound(Check):
         self, evidence: Evidence, table: ScoreTable, components: Sequence[Component]
     ) -> Part:
         """Components that the table does not list: what is known of them is the table's bound."""
-        scores = [table.score(component) for component in components]
-        named = (
-            ", ".join(names(components)) if len(components) <= 6 else f"{len(components)} others"
-        )
-        if any(score is None for score in scores):
-            return Part("undecided", f"no score of {named}; {decider(evidence, self.result)}")
-        known = [score for score in scores if score is not None]
-        verdict = intervals.all_of(self._verdict(score) for score in known)
-        highest = float(max(score.high for score in known))
-        relation = {"holds": "so", "refuted": "so not", "undecided": "so perhaps"}[verdict]
-        text = f"{named} not listed, at most {highest:.6g}, {relation} {self._stated()}"
+        scores = {component: table.score(component) for component in components}
+        verdicts = {
+            component: "undecided" if score is None else self._verdict(score)
+            for component, score in scores.items()
+        }
+        verdict = intervals.all_of(verdicts.values())
+        telling = [component for component in components if verdicts[component] == verdict]
+        count = len(telling)
+        named = ", ".join(names(telling)) if count <= 6 else f"{count} components"
+        known = [score for component in telling if (score := scores[component]) is not None]
+        bound = f", at most {float(max(score.high for score in known)):.6g}," if known else ""
+        relation = {"holds": "are", "refuted": "are not", "undecided": "may or may not be"}[verdict]
+        text = f"{named}, not listed{bound} {relation} {self._stated()}"
         if verdict == "undecided":
             text += f"; {decider(evidence, self.result)}"
         return Part(verdict, text)

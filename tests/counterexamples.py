@@ -68,14 +68,15 @@ def single_changes(check: Check, evidence: Evidence) -> Iterator[tuple[str, Evid
             yield f"{size}: {value} -> {value + 1}", replace(evidence, shape=shape)
     if isinstance(check, Determinism):
         for reproduced in (True, False):
-            yield f"reproduced: {reproduced}", replace(evidence, reproduced=reproduced)
+            changed = replace(evidence, measured=check.result, reproduced=reproduced)
+            yield f"reproduced: {reproduced}", changed
     if isinstance(check, Control):
         for verdict in ("refuted", "holds"):
             yield f"control: {verdict}", replace(evidence, controls={check.component: verdict})
     for name in sorted(check.results()):
         result = evidence.results[name]
-        for what, changed in _changed_results(check, result):
-            results = {**evidence.results, name: changed}
+        for what, changed_result in _changed_results(check, result):
+            results = {**evidence.results, name: changed_result}
             yield f"{name}: {what}", replace(evidence, results=results)
     if check.kind in ("selection", "cost"):
         rule = evidence.spec.selection

@@ -276,15 +276,11 @@ def test_without_the_input_both_conventions_agree(tmp_path: Path) -> None:
     assert "write_budget_used is 767, the nodes cost 768" in refusal(write(tmp_path, content))
 
 
-@pytest.mark.xfail(strict=True, reason="repetitions are sought among spellings, not components")
 def test_a_node_spelled_in_two_ways_stands_there_twice(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         read_circuit(write(tmp_path, {"nodes": ["m11", "m1١"], "metadata": {}}), GPT2)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="write_budget_max is held against write_budget_used alone, if that is there"
-)
 def test_nodes_that_cost_more_than_the_stated_budget_contradict_it(tmp_path: Path) -> None:
     content = circuit(write_budget_used=None, budget_utilization=None, write_budget_max=1599)
     assert "write_budget_max" in refusal(write(tmp_path, content), GPT2)

@@ -252,7 +252,6 @@ def test_only_differing_heads_with_a_score_have_a_distance() -> None:
     assert len(lines) == 4
 
 
-@pytest.mark.xfail(strict=True, reason="the distance is divided by the cut's score, which is 0")
 def test_heads_that_all_score_zero_are_explained() -> None:
     scores = ScoreTable({head(0, 0): exact(0), head(0, 1): exact(0)})
     lines = explain(("L", circuit("input a0.h0")), ("R", circuit("input a0.h1")), scores)

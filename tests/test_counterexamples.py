@@ -10,7 +10,7 @@ from replication.check import Check, Outcome
 from replication.claims import Claim, judge_claim, read_claims
 from replication.evidence import Evidence, published_evidence, recorded_evidence
 from replication.experiment import Experiment, find_experiments, read_experiment
-from counterexamples import counterexample
+from tests.counterexamples import counterexample
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

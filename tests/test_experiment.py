@@ -140,15 +140,11 @@ def test_every_fault_of_a_spec_is_named_on_one_line(tmp_path: Path) -> None:
     assert "; selection: budget: " in message
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an infinite threshold passes, and ends in an OverflowError in `select`"
-)
 def test_an_infinite_threshold_is_refused(tmp_path: Path) -> None:
     folder = make(tmp_path, SPEC.replace("_threshold = 1.5", "_threshold = inf"))
     assert "selection: mlp_threshold: " in refusal(folder, "experiment.toml")
 
 
-@pytest.mark.xfail(strict=True, reason="an empty name passes, and is shown as the model 'None'")
 @pytest.mark.parametrize("key", ["name", "package"])
 def test_an_empty_name_of_a_model_is_refused(tmp_path: Path, key: str) -> None:
     folder = make(tmp_path, SPEC.replace('name = "gpt2"', f'{key} = ""'))
@@ -202,9 +198,6 @@ def test_bad_pairs_are_refused_by_file_line_and_reason(
     assert reason in refusal(make(tmp_path, pairs=pairs), "pairs.jsonl")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="half a surrogate pair passes, and no tokenizer and no file can take it"
-)
 def test_a_prompt_that_is_no_text_is_refused(tmp_path: Path) -> None:
     folder = make(tmp_path, pairs=pair(literal="I like it \ud83d"))
     assert "line 1: literal: " in refusal(folder, "pairs.jsonl")

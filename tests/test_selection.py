@@ -214,9 +214,6 @@ def test_an_mlp_at_the_threshold_reaches_it() -> None:
     assert names(select(scores_of(m0="7", m1="6.9999"), COSTS, 100, 7.0)) == ["input", "m0"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="7.3322 becomes the double above it, which a printed 7.3322 does not reach"
-)
 @pytest.mark.parametrize("figure", ["7.3322", "6.7", "3.1"])
 def test_an_mlp_printed_as_the_threshold_reaches_it(figure: str) -> None:
     scores = {mlp(0): printed(figure).middle, mlp(1): Fraction(100)}

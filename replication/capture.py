@@ -88,7 +88,7 @@ def _capture_chunk(model: LoadedModel, pairs: Sequence[Pair]) -> MeanActivations
     prompts = [_tokens(model, prompt) for pair in pairs for prompt in pair]
     lengths = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
     if model.taps is not None:
-        groups, means_of = _packs(lengths), _packed_means
+        groups, means_of = packs(lengths.tolist()), _packed_means
     else:
         groups, means_of = _batches(lengths), _padded_means
 
@@ -122,17 +122,17 @@ def _tokens(model: LoadedModel, prompt: str) -> Int[Tensor, " position"]:
     return tokens
 
 
-def _packs(lengths: Int64[np.ndarray, " prompts"]) -> list[list[int]]:
-    """Prompts in their order, as many to a pack as its tokens hold, and at least one."""
-    packs: list[list[int]] = []
+def packs(lengths: Sequence[int]) -> list[list[int]]:
+    """Which prompts share a pack: as many, in their order, as its tokens hold, and at least one."""
+    groups: list[list[int]] = []
     room = 0
     for index, length in enumerate(lengths):
         if length > room:
-            packs.append([])
+            groups.append([])
             room = PACK_TOKENS
-        packs[-1].append(index)
+        groups[-1].append(index)
         room -= length
-    return packs
+    return groups
 
 
 def _batches(lengths: Int64[np.ndarray, " prompts"]) -> list[list[int]]:
@@ -146,31 +146,53 @@ Means = tuple[
 ]
 
 
-def _packed_means(model: LoadedModel, prompts: Sequence[Int[Tensor, " position"]]) -> Means:
-    """Prompts packed into one sequence, through the modules that the bridge was built around.
+@dataclass(frozen=True)
+class Pack:
+    """Several prompts as one sequence: what the transformer takes, and how to average.
+
+    `weights` times an activation by position gives the activation's mean by prompt.
+    """
+
+    inputs: dict[str, Tensor]
+    weights: Float[Tensor, "prompts position"]
+
+
+def pack(prompts: Sequence[Int[Tensor, " position"]], is_causal: bool) -> Pack:
+    """Put prompts one behind the other, each with its own positions.
 
     A position attends to those of its own prompt only: in a decoder, to the earlier ones.
     """
     import torch
 
-    assert model.taps is not None
     device = prompts[0].device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    prompt_of = torch.repeat_interleave(torch.arange(len(prompts), device=device), lengths)
+    numbers = torch.arange(len(prompts), device=device)
+    prompt_of = torch.repeat_interleave(numbers, lengths)
     position = torch.cat([torch.arange(len(prompt), device=device) for prompt in prompts])
     attends = prompt_of[:, None] == prompt_of
-    if model.taps.is_causal:
+    if is_causal:
         attends &= position[:, None] >= position
-    is_own = prompt_of == torch.arange(len(prompts), device=device)[:, None]
-    weights = is_own / lengths[:, None]
+    inputs = {
+        "input_ids": torch.cat(list(prompts))[None],
+        "position_ids": position[None],
+        "attention_mask": attends[None, None],
+    }
+    return Pack(inputs, (prompt_of == numbers[:, None]) / lengths[:, None])
 
+
+def _packed_means(model: LoadedModel, prompts: Sequence[Int[Tensor, " position"]]) -> Means:
+    """A pack of prompts, through the modules that the bridge was built around."""
+    import torch
+
+    assert model.taps is not None
+    packed = pack(prompts, model.taps.is_causal)
     mlp_out: list[Float[Tensor, "prompts d_model"]] = []
     z: list[Float[Tensor, "prompts z"]] = []
 
     def keep(means: list[Any]) -> Callable[..., None]:
         def hook(_: Any, inputs: tuple[Any, ...], output: Any = None) -> None:
             activation: Float[Tensor, "1 position size"] = inputs[0] if output is None else output
-            means.append(weights @ activation[0].float())
+            means.append(packed.weights @ activation[0].float())
 
         return hook
 
@@ -179,11 +201,7 @@ def _packed_means(model: LoadedModel, prompts: Sequence[Int[Tensor, " position"]
             hooks.enter_context(module.register_forward_hook(keep(mlp_out)))
         for module in model.taps.z:
             hooks.enter_context(module.register_forward_pre_hook(keep(z)))
-        model.taps.transformer(
-            input_ids=torch.cat(list(prompts))[None],
-            position_ids=position[None],
-            attention_mask=attends[None, None],
-        )
+        model.taps.transformer(**packed.inputs)
     return torch.stack(mlp_out, 1).cpu().numpy(), torch.stack(z, 1).cpu().numpy()
 
 

@@ -341,20 +341,28 @@ class Selection(Check):
         if not is_printed(evidence, self.circuit):
             parts.append(Part("holds", "the circuit was selected by this rule"))
             return conjunction(parts, names(circuit.nodes), names(circuit.nodes))
-        parts += self._settled(evidence, circuit)
-        known = scores_of(evidence, self.circuit).scores
         try:
-            selected: Any = names(
-                select(
-                    {component: score.middle for component, score in known.items()},
-                    evidence.spec.costs,
-                    rule.budget,
-                    rule.mlp_threshold,
-                )
+            parts += self._settled(evidence, circuit)
+            selected = self._selected(evidence)
+        except CannotJudge as lack:
+            parts.append(Part("undecided", str(lack)))
+            selected = None
+        return conjunction(parts, selected, names(circuit.nodes))
+
+    def _selected(self, evidence: Evidence) -> list[str] | str:
+        """What the rule selects on the figures as they are printed, or why it selects nothing."""
+        known = scores_of(evidence, self.circuit).scores
+        rule = evidence.spec.selection
+        try:
+            nodes = select(
+                {component: score.middle for component, score in known.items()},
+                evidence.spec.costs,
+                rule.budget,
+                rule.mlp_threshold,
             )
         except InputError as error:
-            selected = str(error)
-        return conjunction(parts, selected, names(circuit.nodes))
+            return str(error)
+        return names(nodes)
 
     def _settled(self, evidence: Evidence, circuit: Circuit) -> list[Part]:
         """Whether the digits settle that the rule selects these nodes, and in this order."""
@@ -368,6 +376,10 @@ class Selection(Check):
         ]
         if list(circuit.nodes) != [INPUT, *mlps, *heads]:
             parts.append(Part("refuted", "the nodes are not the input, then MLPs, then heads"))
+        if not mlps:
+            parts.append(
+                Part("refuted", "where no MLP reaches the threshold the rule selects nothing")
+            )
         table = scores_of(evidence, self.circuit)
         for kind in (mlps, heads):
             parts += [

@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import os
 import platform
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,33 +113,39 @@ def _locate_in_package(package: str, folder: str, install: str) -> Path:
 
 
 def _locate_on_hub(name: str) -> Path:
+    found = _from_hub(name)
+    if isinstance(found, str):
+        raise ModelNotFound(found)
+    return found
+
+
+@functools.cache
+def _from_hub(name: str) -> Path | str:
+    """The folder of a model in the hub's cache, or why there is none, asked once in a run."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         cached = Path(snapshot_download(name, local_files_only=True, allow_patterns=_HUB_FILES))
-        if any(next(cached.glob(pattern), None) for pattern in _WEIGHT_FILES):
+        if _has_weights(cached):
             return cached
     except HFValidationError:
-        raise ModelNotFound(
-            f"{name!r} is neither a folder here nor a possible name on the hub"
-        ) from None
+        return f"{name!r} is neither a folder here nor a possible name on the hub"
     except LocalEntryNotFoundError:
         pass
     if refusal := _hub_refusal(name):
-        raise ModelNotFound(
-            f"{name} is not in the hub's cache, and {refusal}; --model takes a local folder"
-        )
+        return f"{name} is not in the hub's cache, and {refusal}; --model takes a local folder"
     try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+        fetched = Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+        if not _has_weights(fetched):
+            snapshot_download(name, allow_patterns=_WEIGHT_FILES)
+        return fetched
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelNotFound(f"{name} could not be fetched from the hub: {reason}") from None
+        return f"{name} could not be fetched from the hub: {str(error).splitlines()[0]}"
 
 
-@functools.cache
 def _hub_refusal(name: str) -> str | None:
-    """Why the hub does not give this model, asked once in a run; None if it does.
+    """Why the hub does not give this model; None if it does.
 
     The hub client repeats a failed request for half a minute, so the first question is put
     without it.
@@ -158,6 +165,10 @@ def _hub_refusal(name: str) -> str | None:
     except (httpx.HTTPError, OSError) as error:
         return f"the hub did not answer ({type(error).__name__})"
     return None if answer.is_success else f"the hub answered with status {answer.status_code}"
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(next(folder.glob(pattern), None) for pattern in _WEIGHT_FILES)
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -243,7 +254,7 @@ def load_model(
             if name not in bridge.hook_dict:
                 raise InputError(f"{folder}: the model has no hook point {name}")
     provenance = Provenance(
-        model=spec.label if override is None else Path(override).name,
+        model=_label(spec, override),
         weights_sha256=digest,
         shape=shape,
         device=target,
@@ -255,6 +266,14 @@ def load_model(
     if taps is not None:
         _check_weights(folder, taps.transformer, bridge.original_model.base_model_prefix)
     return LoadedModel(bridge, provenance, taps)
+
+
+def _label(spec: ModelSpec, override: str | None) -> str:
+    """How provenance names the model: by its folder's name, not by where it lies."""
+    if override is None:
+        return spec.label
+    folder = Path(override).expanduser()
+    return folder.resolve().name if folder.is_dir() else override
 
 
 def hook_points(layer: int) -> tuple[str, str]:
@@ -285,10 +304,16 @@ def _check_weights(folder: Path, transformer: Module, prefix: str) -> None:
     stored: set[str] = set()
     for path in folder.glob("*.safetensors"):
         with safe_open(path, framework="pt") as file:
-            stored.update(name.removeprefix(f"{prefix}.") for name in file.keys())  # noqa: SIM118
+            stored.update(_own_name(name, prefix) for name in file.keys())  # noqa: SIM118
     missing = [name for name, _ in transformer.named_parameters() if name not in stored]
     if stored and missing:
         raise InputError(f"{folder}: the weights lack {missing[0]} ({len(missing)} in all)")
+
+
+def _own_name(stored: str, prefix: str) -> str:
+    """A stored tensor's name in the transformer; older files have other names in layer norms."""
+    name = stored.removeprefix(f"{prefix}.")
+    return re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
 
 
 def _module_behind(bridge: TransformerBridge, hook_point: str, side: str) -> Any:

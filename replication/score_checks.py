@@ -379,7 +379,7 @@ class Bound(Check):
     def judge(self, evidence: Evidence) -> Outcome:
         table = scores_of(evidence, self.result)
         members = self._members(evidence)
-        if not members:
+        if not members and self.members is None:
             raise CannotJudge("there is no such component, and so no score to hold to the bound")
         listed = [component for component in members if component in table.scores]
         parts = [self._part(evidence, table, component) for component in listed]

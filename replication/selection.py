@@ -35,7 +35,7 @@ def select(
             f"a budget of {budget} does not hold the input, which costs {costs.of(INPUT)}"
         )
     mlps = best_first(scores, "mlp")
-    chosen = [INPUT, *(mlp for mlp in mlps if scores[mlp] >= Fraction(str(mlp_threshold)))]
+    chosen = [INPUT, *(mlp for mlp in mlps if float(scores[mlp]) >= mlp_threshold)]
     if mlps and chosen == [INPUT]:
         raise InputError(
             f"no MLP reaches the threshold of {mlp_threshold:g}:"

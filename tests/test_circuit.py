@@ -227,6 +227,9 @@ def test_metadata_may_be_empty_and_may_say_more(tmp_path: Path) -> None:
     ("metadata", "sizes"),
     [
         ({"model": "gpt2"}, (768, 64)),
+        ({"model": "gpt2-small"}, (768, 64)),
+        ({"model": "gpt2-medium"}, (1024, 64)),
+        ({"model": "gpt2-large"}, (1280, 64)),
         ({"model": "gpt2-xl"}, (1600, 64)),
         ({"model": "gpt2", "d_model": 10, "d_head": 5}, (10, 5)),
         ({"model": "gpt2", "d_model": 10}, (768, 64)),

@@ -162,6 +162,17 @@ def test_the_published_comparison_in_words(original: Circuit, replication: Circu
     ]
 
 
+@pytest.mark.parametrize(("count", "is_named"), [(2, True), (10, True), (11, False)])
+def test_up_to_ten_moved_nodes_are_named(count: int, is_named: bool) -> None:
+    names = [f"m{layer}" for layer in range(count)]
+    left, right = circuit(" ".join(names)), circuit(" ".join([*names[1:], names[0]]))
+    told = describe_comparison(compare_circuits(left, right), "L", "R")
+    explained = explain(("L", left), ("R", right), None)
+    for line in (told[5], explained[0]):
+        assert f"{count} of the {count} shared MLPs stand at another place" in line
+        assert (", ".join(names) in line) == is_named
+
+
 def test_circuits_of_other_sizes_and_without_a_kind_are_compared() -> None:
     left, right = circuit("input m0"), circuit("input m0 m1 a0.h1")
     compared = compare_circuits(left, right)

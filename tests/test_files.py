@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
 
 from replication import files
 from replication.files import (
@@ -158,6 +158,12 @@ def test_a_fault_is_named_by_its_key(data: object, reason: str) -> None:
     assert reason in refusal(path, validate, Content, data, path)
 
 
+def test_a_fault_in_a_list_is_named_by_its_place() -> None:
+    path = Path("some.json")
+    message = refusal(path, validate, RootModel[list[Item]], [{"id": "A", "size": 1}, 3], path)
+    assert message.startswith("2: ")
+
+
 def test_every_fault_is_named() -> None:
     path = Path("some.json")
     data = {"item": [{"id": 1, "size": "x"}, {"id": "B", "size": True}]}
@@ -177,14 +183,17 @@ def test_a_file_is_written_whole_and_alone(tmp_path: Path, content: str | bytes)
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
-    before = os.umask(0o027)
+@pytest.mark.parametrize(("mask", "mode"), [(0o027, 0o640), (0, 0o666)])
+def test_a_written_file_has_the_permissions_of_any_new_file(
+    tmp_path: Path, mask: int, mode: int
+) -> None:
+    before = os.umask(mask)
     try:
         write_atomically(tmp_path / "a", "a")
-        assert os.umask(0o027) == 0o027
+        assert os.umask(mask) == mask
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
 
 
 def test_a_failure_before_the_last_step_leaves_the_old_file_and_nothing_else(
@@ -222,6 +231,12 @@ def test_json_without_a_number_is_not_written(tmp_path: Path, value: object) -> 
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_json_is_written_for_people_to_read(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"naïve": [1]})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert text == '{\n  "naïve": [\n    1\n  ]\n}\n'
 
 
 @given(PLAIN)

@@ -190,7 +190,7 @@ def test_there_is_no_mean_of_nothing() -> None:
 @given(INTERVALS)
 @quick
 def test_the_middle_is_as_far_from_either_end(figure: Interval) -> None:
-    assert figure.middle - figure.low == figure.high - figure.middle
+    assert figure.middle - figure.low == figure.high - figure.middle == figure.width / 2
 
 
 @pytest.mark.parametrize(

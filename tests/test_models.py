@@ -170,7 +170,6 @@ def test_a_half_precision_model_runs_in_float32(own_gpt2: Path, loaded: LoadedMo
     assert found == pytest.approx(expected, abs=2e-3)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="`.` has no name of its own")
 def test_the_folder_one_stands_in_has_a_name_in_the_provenance(
     gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,9 +322,6 @@ def test_weights_that_lack_a_tensor_are_refused(own_gpt2: Path) -> None:
     assert "h.1.mlp.c_fc.weight" in refused(own_gpt2)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=InputError, reason="the older names are held to be missing weights"
-)
 def test_the_older_names_of_layer_norms_are_known(own_gpt2: Path) -> None:
     from transformers import BertConfig, BertForMaskedLM
 

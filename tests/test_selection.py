@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from replication.components import INPUT, Component, ModelShape, WriteCosts, head, mlp, parse
 from replication.files import InputError
 from replication.intervals import printed
-from replication.scoring import read_scores
+from replication.scoring import mean_table, read_scores
 from replication.selection import best_first, select
 
 PUBLISHED = Path(__file__).parent.parent / "fixtures/sarcasm-gpt2/published"
@@ -218,3 +219,11 @@ def test_an_mlp_at_the_threshold_reaches_it() -> None:
 def test_an_mlp_printed_as_the_threshold_reaches_it(figure: str) -> None:
     scores = {mlp(0): printed(figure).middle, mlp(1): Fraction(100)}
     assert mlp(0) in select(scores, COSTS, 100, float(figure))
+
+
+def test_a_computed_score_reaches_itself_as_a_threshold() -> None:
+    shape = ModelShape(n_layers=1, n_heads=1, d_model=8, d_head=2)
+    for score in (0.83, 6.7, 0.1, 7.3322):
+        table = mean_table(np.array([score, 0.0]), shape)
+        middles = {component: figure.middle for component, figure in table.scores.items()}
+        assert mlp(0) in select(middles, COSTS, 100, score)

@@ -1,0 +1,55 @@
+"""What the benchmarks run on: GPT-2 small's shape, random weights, pairs of mixed length."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from replication.components import ModelShape
+from replication.experiment import ModelSpec, Pair
+from tests.gpt2 import make_gpt2
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+GPT2_SMALL = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
+WORDS = [
+    "the",
+    "meeting",
+    "traffic",
+    "computer",
+    "deadline",
+    "morning",
+    "wifi",
+    "day",
+    "again",
+    "love",
+    "great",
+    "home",
+    "work",
+]
+
+
+def mixed_pairs(n_pairs: int, seed: int = 0) -> list[Pair]:
+    """Pairs of random words whose prompts have 5 to 60 tokens, or close to that."""
+    random = np.random.default_rng(seed)
+
+    def prompt() -> str:
+        return " ".join(random.choice(WORDS, size=random.integers(2, 21)))
+
+    return [Pair(prompt(), prompt()) for _ in range(n_pairs)]
+
+
+@pytest.fixture(scope="session")
+def gpt2_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model of GPT-2 small's shape."""
+    folder = tmp_path_factory.mktemp("models") / "gpt2"
+    return make_gpt2(folder, n_layer=12, n_head=12, n_embd=768, n_positions=1024)
+
+
+@pytest.fixture(scope="session")
+def spec() -> ModelSpec:
+    """What an experiment says of that model."""
+    return ModelSpec(name="test/gpt2", shape=GPT2_SMALL)

@@ -175,12 +175,19 @@ def describe_totals(totals: dict[bool, int]) -> str:
 
 
 def check_convention(circuit: Circuit, costs: WriteCosts) -> None:
-    """Hold a circuit's stated cost against its nodes under the convention that the spec states.
+    """Hold a circuit's stated sizes and cost against the spec's model and cost convention.
 
     Raises:
         InputError: the metadata disagree; it names both totals.
     """
-    used = circuit.metadata.write_budget_used
+    stated = circuit.metadata
+    for size, found, expected in (
+        ("d_model", stated.d_model, costs.d_model),
+        ("d_head", stated.d_head, costs.d_head),
+    ):
+        if found not in (None, expected):
+            raise InputError(f"metadata: {size} is {found}; the experiment's model has {expected}")
+    used = stated.write_budget_used
     if used is not None and used != costs.total(circuit.nodes):
         convention = "counts the input" if costs.input_counts else "leaves the input out"
         totals = cost_totals(circuit, costs.d_model, costs.d_head)

@@ -202,6 +202,8 @@ def explain(
             )
     if scores is not None:
         lines += _distances(left_circuit, right_circuit, right_name, scores)
+    if not lines and left_circuit.nodes != right_circuit.nodes:
+        return ["The same components stand in another order of kinds."]
     return lines or ["The two circuits are the same."]
 
 

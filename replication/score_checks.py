@@ -191,7 +191,8 @@ class Ranking(Check):
         """The lowest and the highest rank that the evidence allows.
 
         A published circuit lists its nodes best first, so it gives the ranks of its own nodes, and
-        puts every other component of the kind behind them.
+        puts every other component of the kind behind them. Where the scores contradict it, both
+        are allowed.
         """
         others = [other for other in candidates if other != component]
         ahead = [precedes(table, other, component) for other in others]
@@ -202,7 +203,9 @@ class Ranking(Check):
             listed = circuit.of_kind(component.kind)
             if component in listed:
                 place = listed.index(component) + 1
-                return place, place
+                return (
+                    (place, place) if low <= place <= high else (min(low, place), max(high, place))
+                )
             low = max(low, len(listed) + 1)
         return low, high
 

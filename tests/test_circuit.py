@@ -287,3 +287,9 @@ def test_a_node_spelled_in_two_ways_stands_there_twice(tmp_path: Path) -> None:
 def test_nodes_that_cost_more_than_the_stated_budget_contradict_it(tmp_path: Path) -> None:
     content = circuit(write_budget_used=None, budget_utilization=None, write_budget_max=1599)
     assert "write_budget_max" in refusal(write(tmp_path, content), GPT2)
+
+
+def test_sizes_that_are_not_the_models_are_refused() -> None:
+    made = selected_circuit([INPUT, mlp(2)], WriteCosts(8, 2), 60)
+    with pytest.raises(InputError, match="d_model is 8; the experiment's model has 16"):
+        check_convention(made, WriteCosts(16, 2))

@@ -1370,3 +1370,9 @@ def test_an_error_names_the_key_where_it_stands(
 ) -> None:
     message = refusal(experiment, GOOD.replace(CHECK, stated))
     assert message.startswith(f"claim X1: {key}")
+
+
+def test_a_circuit_whose_order_its_scores_contradict_gives_no_rank() -> None:
+    claim = check(kind="ranking", result="paper", among="head", ranks={"a0.h0": 1})
+    scores = table({"a0.h0": "1.0", "a0.h1": "2.0", "a1.h2": "3.0"}, head=3)
+    assert verdict(claim, published(scores, paper_nodes="input a0.h0 a0.h1")) == "undecided"

@@ -267,3 +267,10 @@ def test_heads_that_all_score_zero_are_explained() -> None:
     scores = ScoreTable({head(0, 0): exact(0), head(0, 1): exact(0)})
     lines = explain(("L", circuit("input a0.h0")), ("R", circuit("input a0.h1")), scores)
     assert lines[:2] == ["Only in L: a0.h0.", "Only in R: a0.h1."]
+
+
+def test_the_same_components_in_another_order_of_kinds_are_not_the_same_circuit() -> None:
+    left, right = circuit("input m0 a0.h0"), circuit("input a0.h0 m0")
+    assert explain(("L", left), ("R", right), None) == [
+        "The same components stand in another order of kinds."
+    ]

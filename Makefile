@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup replicate test test-slow clean
+.PHONY: setup replicate test test-slow bench clean
 
 setup: $(READY)
 
@@ -29,6 +29,13 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest tests -m slow
+
+# About 20 minutes. BENCH='-k "not 1000"' leaves the largest out.
+bench: $(READY)
+	mkdir -p reports/benchmarks
+	$(BIN)/pytest benchmarks replication/test_benchmarks.py --benchmark-only $(BENCH) \
+		--benchmark-json=reports/benchmarks/benchmark.json
+	$(BIN)/python -m benchmarks.page reports/benchmarks/benchmark.json reports/benchmarks/page.md
 
 clean:
 	rm -rf $(VENV) reports .mypy_cache .pytest_cache .ruff_cache

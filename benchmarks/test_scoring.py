@@ -42,3 +42,28 @@ def test_reading_memory(benchmark: Any, activations: MeanActivations) -> None:
     """A sum over the same arrays by torch, with all its threads."""
     arrays = [torch.from_numpy(array) for array in (activations.mlp_out, activations.z)]
     benchmark.pedantic(lambda: [array.sum() for array in arrays], rounds=7, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="scoring, the notebook's loop")
+def test_scoring_loop_of_a_notebook(benchmark: Any, activations: MeanActivations) -> None:
+    """Five pairs: a mean over ten positions, a difference and a norm, one head at a time."""
+    components = GPT2_SMALL.components()
+    five = [torch.from_numpy(array[:5]) for array in (activations.mlp_out, activations.z)]
+    mlp_out, z = (array[:, :, None].repeat_interleave(10, 2) for array in five)
+
+    def loop() -> list[float]:
+        scores = []
+        for component in components:
+            norms = []
+            for pair in range(5):
+                if component.kind == "mlp":
+                    first, second = mlp_out[pair, :, :, component.layer]
+                else:
+                    first, second = z[pair, :, :, component.layer, component.head]
+                norms.append(torch.norm(first.mean(0) - second.mean(0)).item())
+            scores.append(sum(norms) / len(norms))
+        return scores
+
+    few = MeanActivations(*(array.numpy() for array in five), activations.token_lengths[:5])
+    expected = pair_scores(few, "raw").mean(0)
+    assert benchmark(loop) == pytest.approx(expected.tolist(), abs=1e-4)

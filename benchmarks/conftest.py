@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from replication.components import ModelShape
-from replication.experiment import ModelSpec, Pair
+from replication.experiment import ModelSpec, Pair, read_pairs
 from tests.gpt2 import make_gpt2
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -32,21 +32,30 @@ WORDS = [
 ]
 
 
+FIVE = read_pairs(
+    Path(__file__).parent.parent / "fixtures" / "sarcasm-gpt2" / "pairs.jsonl",
+    ("sarcastic", "literal"),
+)
+
+
 def mixed_pairs(n_pairs: int, seed: int = 0) -> list[Pair]:
-    """Pairs of random words whose prompts have 5 to 60 tokens, or close to that."""
+    """Pairs of random words whose prompts have 5 to 60 tokens: one a word, and the first."""
     random = np.random.default_rng(seed)
 
     def prompt() -> str:
-        return " ".join(random.choice(WORDS, size=random.integers(2, 21)))
+        return " ".join(random.choice(WORDS, size=random.integers(4, 60)))
 
     return [Pair(prompt(), prompt()) for _ in range(n_pairs)]
 
 
 @pytest.fixture(scope="session")
 def gpt2_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model of GPT-2 small's shape."""
+    """The folder of a model of GPT-2 small's shape, whose tokenizer knows the prompts' words."""
     folder = tmp_path_factory.mktemp("models") / "gpt2"
-    return make_gpt2(folder, n_layer=12, n_head=12, n_embd=768, n_positions=1024)
+    texts = [" ".join(WORDS * 2), *(prompt for pair in FIVE for prompt in pair)] * 2
+    return make_gpt2(
+        folder, n_layer=12, n_head=12, n_embd=768, n_positions=1024, vocab_size=5000, texts=texts
+    )
 
 
 @pytest.fixture(scope="session")

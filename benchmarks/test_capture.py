@@ -14,18 +14,20 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.conftest import mixed_pairs
+from benchmarks.conftest import FIVE, mixed_pairs
 from replication.capture import capture, pack, packs
-from replication.experiment import ModelSpec, Pair, read_pairs
+from replication.experiment import ModelSpec, Pair
 from replication.models import LoadedModel, load_model
 from replication.scoring import pair_scores
 from tests.notebook import scores_as_a_notebook
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
-FIVE = read_pairs(FIXTURES / "sarcasm-gpt2" / "pairs.jsonl", ("sarcastic", "literal"))
 PAIRS = {5: FIVE, 100: mixed_pairs(100), 1000: mixed_pairs(1000)}
 ROUNDS = {5: 15, 100: 2, 1000: 1}
 
+peer_sizes = pytest.mark.parametrize(
+    "n_pairs",
+    [pytest.param(n, marks=pytest.mark.benchmark(group=f"capture, {n} pairs")) for n in (5, 100)],
+)
 per_size = pytest.mark.parametrize(
     "n_pairs",
     [pytest.param(n, marks=pytest.mark.benchmark(group=f"capture, {n} pairs")) for n in PAIRS],
@@ -96,7 +98,7 @@ def test_notebook(benchmark: Any, n_pairs: int, bridge: Any) -> None:
         timed(benchmark, n_pairs, lambda: scores_as_a_notebook(bridge, PAIRS[n_pairs]))
 
 
-@per_size
+@peer_sizes
 def test_hugging_face_hooks(benchmark: Any, n_pairs: int, model: LoadedModel, bare: Any) -> None:
     """Plain forward hooks on Hugging Face's modules, one prompt at a time, as people write them."""
     prompts = [model.bridge.to_tokens(prompt) for pair in PAIRS[n_pairs] for prompt in pair]
@@ -121,7 +123,7 @@ def test_hugging_face_hooks(benchmark: Any, n_pairs: int, model: LoadedModel, ba
             handle.remove()
 
 
-@per_size
+@peer_sizes
 def test_nnsight(benchmark: Any, n_pairs: int, gpt2_small: Path) -> None:
     """The same means saved through nnsight, one prompt at a time."""
     nnsight = pytest.importorskip("nnsight", reason="pip install nnsight (the extra `peers`)")

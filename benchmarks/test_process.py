@@ -64,7 +64,7 @@ def test_memory(benchmark: Any, tmp_path: Path, n_pairs: int) -> None:
     pairs = tmp_path / "pairs.jsonl"
     with pairs.open("w") as file:
         for first, second in mixed_pairs(n_pairs):
-            file.write(json.dumps({"first": first[:20], "second": second[:20]}) + "\n")
+            file.write(json.dumps({"first": first[:40], "second": second[:40]}) + "\n")
     out = tmp_path / "out"
     arguments = ["run", experiment, "--pairs", pairs, "--model", model, "--out", out]
 

@@ -231,16 +231,16 @@ def load_model(
     _weight_files(folder)
     if not any(next(folder.glob(name), None) for name in _TOKENIZER_FILES):
         raise InputError(f"{folder}: no tokenizer in it: expected {' or '.join(_TOKENIZER_FILES)}")
+    target = choose_device(device)
     with ThreadPoolExecutor(1) as pool:
-        hashing = pool.submit(weights_sha256, folder)  # while the libraries are imported
-        target = choose_device(device)
+        hashing = pool.submit(weights_sha256, folder)  # while the model is loaded
         _import_quietly()
+        bridge = _boot(folder, target, precision)
         digest = hashing.result()
     if override is None and spec.sha256 not in (None, digest):
         raise InputError(
             f"{folder}: the weights' SHA-256 is {digest}, and the experiment pins {spec.sha256}"
         )
-    bridge = _boot(folder, target, precision)
     shape = ModelShape(
         n_layers=bridge.cfg.n_layers,
         n_heads=bridge.cfg.n_heads,

@@ -26,7 +26,7 @@ from replication.components import Component, Kind, ModelShape, parse
 from replication.files import InputError, read_json, validate
 from replication.intervals import Interval, exact, printed
 
-BLOCK_PAIRS = 16  # pairs whose differences stay in a processor's cache
+BLOCK_PAIRS = 32  # pairs whose differences stay in a processor's cache
 
 
 def pair_scores(
@@ -42,28 +42,34 @@ def pair_scores(
     """
     n_pairs, _, n_layers, n_heads, _ = activations.z.shape
     scores = np.empty((n_pairs, n_layers + n_layers * n_heads), dtype=np.float32)
+    mlp_scores = scores[:, :n_layers]
+    head_scores = scores[:, n_layers:].reshape(n_pairs, n_layers, n_heads)
 
-    def score(first: int) -> None:
-        block = slice(first, first + BLOCK_PAIRS)
-        mlp_difference = activations.mlp_out[block, 0] - activations.mlp_out[block, 1]
-        if mlp_out == "centred":
-            mlp_difference -= mlp_difference.mean(axis=-1, keepdims=True)
-        z_difference = activations.z[block, 0] - activations.z[block, 1]
-        scores[block, :n_layers] = _norms(mlp_difference)
-        scores[block, n_layers:] = _norms(z_difference).reshape(len(z_difference), -1)
+    def score(share: slice) -> None:
+        _norms(activations.mlp_out[share], mlp_out == "centred", mlp_scores[share])
+        _norms(activations.z[share], False, head_scores[share])
 
-    blocks = range(0, n_pairs, BLOCK_PAIRS)
-    if len(blocks) == 1:
-        score(0)
-    else:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(score, blocks))
+    n_threads = min(os.cpu_count() or 1, -(-n_pairs // BLOCK_PAIRS))
+    ends = [n_pairs * thread // n_threads for thread in range(n_threads + 1)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(score, map(slice, ends, ends[1:])))
     return scores
 
 
-def _norms(vectors: Float32[np.ndarray, "*batch size"]) -> Float32[np.ndarray, "*batch"]:
-    norms: np.ndarray = np.sqrt(np.vecdot(vectors, vectors))
-    return norms
+def _norms(
+    means: Float32[np.ndarray, "pairs 2 *components size"],
+    centred: bool,
+    norms: Float32[np.ndarray, pairs * components],
+) -> None:
+    """Write the norms of the differences of the means into `norms`, a block of pairs at a time."""
+    buffer = np.empty((min(BLOCK_PAIRS, len(means)), *means.shape[2:]), dtype=np.float32)
+    for start in range(0, len(means), BLOCK_PAIRS):
+        block = means[start : start + BLOCK_PAIRS]
+        difference = np.subtract(block[:, 0], block[:, 1], out=buffer[: len(block)])
+        if centred:
+            difference -= difference.mean(axis=-1, keepdims=True)
+        found = norms[start : start + BLOCK_PAIRS]
+        np.sqrt(np.vecdot(difference, difference, out=found), out=found)
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,10 @@ def make_gpt2(
     n_embd: int = 32,
     n_positions: int = 64,
     vocab_size: int = 400,
+    texts: Sequence[str] = tuple(prompt for pair in PAIRS for prompt in pair),
     seed: int = 0,
 ) -> Path:
-    """Write weights, as safetensors, and a tokenizer; a seed gives the same model every time.
+    """Write weights, as safetensors, and a tokenizer of the texts; a seed gives the same model.
 
     No parameter is trivial: biases and layer norms are random too. The weights' scale keeps
     activations in the same range at every width.
@@ -40,7 +41,7 @@ def make_gpt2(
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    tokenizer = _train_tokenizer(vocab_size)
+    tokenizer = _train_tokenizer(vocab_size, texts)
     end = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
     model = GPT2LMHeadModel(
         GPT2Config(
@@ -65,7 +66,7 @@ def make_gpt2(
     return folder
 
 
-def _train_tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
+def _train_tokenizer(vocab_size: int, texts: Sequence[str]) -> PreTrainedTokenizerFast:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -78,7 +79,7 @@ def _train_tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([prompt for pair in PAIRS for prompt in pair], trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=END_OF_TEXT,

@@ -338,3 +338,42 @@ def test_a_run_without_live_imports_no_model_library_and_asks_no_network(
     )
     assert result.returncode == 0, result.stdout
     assert "imported: []" in result.stdout
+
+
+def test_a_live_run_judges_the_model_in_a_local_folder(
+    run: Run, pytester: pytest.Pytester, gpt2_experiment: Path, gpt2_folder: Path
+) -> None:
+    where = ["--experiments", str(gpt2_experiment.parent), "--model", str(gpt2_folder)]
+    result = run("--live", *where, "--device", "cpu")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["  live      2 hold", "  no recorded evidence: *"])
+    reports = pytester.path / "reports"
+    (experiment,) = json.loads((reports / "claims.json").read_text())["experiments"]
+    provenance = experiment["provenance"]["live"]
+    assert provenance["model"] == "gpt2"
+    assert provenance["token_lengths"][1][1] > provenance["token_lengths"][1][0]
+    scores = json.loads((reports / "random-gpt2" / "scores.json").read_text())
+    assert scores["metadata"]["provenance"]["evidence"] == "live"
+
+
+def test_missing_live_evidence_is_named_and_fails_where_it_is_required(run: Run) -> None:
+    only = ["--experiment", "sarcasm-gpt2", "-q"]
+    missing = "no live evidence: gpt2 is not in the hub's cache, and HF_HUB_OFFLINE forbids*"
+    at_hand = run("--live", *only)
+    assert at_hand.ret == 0
+    at_hand.stdout.fnmatch_lines(["  live      29 not judged", f"  {missing}"])
+    required = run("--live=require", *only)
+    assert required.ret == 1
+    required.stdout.fnmatch_lines(
+        ["R3: gpt2 is not in the hub's cache*", "FAILED *R3-scores-live*"]
+    )
+
+
+def test_the_weights_of_another_model_fail_the_live_tests(run: Run, experiments: Path) -> None:
+    edit(experiments / "sarcasm-minilm" / "experiment.toml", 'sha256 = "53aa', 'sha256 = "63aa')
+    (experiments / "sarcasm-minilm" / "recorded.safetensors").unlink()
+    result = run("--live", "--experiment", "sarcasm-minilm", "-q", "-k", "M15")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["M15: *the weights' SHA-256 is 53aa*, and the experiment pins 63aa*"]
+    )

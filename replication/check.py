@@ -155,6 +155,12 @@ def names(components: Iterable[Component]) -> list[str]:
     return [str(component) for component in components]
 
 
+def listing(components: Sequence[Component]) -> str:
+    """Components in a sentence: by name where they are few, else their number."""
+    few = len(components) <= 6
+    return ", ".join(names(components)) if few else f"{len(components)} components"
+
+
 def parsed(names: Iterable[str]) -> list[Component]:
     """The components that names mean."""
     return [parse(name) for name in names]

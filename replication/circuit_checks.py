@@ -28,6 +28,7 @@ from replication.check import (
     decider,
     fraction,
     is_printed,
+    listing,
     names,
     nodes_among,
     parsed,
@@ -423,7 +424,7 @@ class Selection(Check):
     ) -> Part:
         verdict = intervals.all_of(verdicts.values())
         telling = [component for component, found in verdicts.items() if found == verdict]
-        named = ", ".join(names(telling)) if len(telling) <= 6 else f"{len(telling)} components"
+        named = listing(telling)
         match verdict:
             case "holds":
                 return Part(verdict, f"the rule selects these {selected}")

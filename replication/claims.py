@@ -16,7 +16,7 @@ A claim makes one or more checks, of these kinds and no others:
 | overlap | how many components two circuits share | components, percent | all |
 | difference | which components only one of two circuits has | components | all |
 | order | a circuit's first nodes, or what stands elsewhere than in another | nodes | all |
-| selection | the circuit is what the stated rule selects on the stated scores | nodes | published |
+| selection | the circuit is what the stated rule selects on the scores | nodes | all |
 | determinism | whether a second run gives the same scores | bit-identical or not | live |
 | control | what an analysis of a score's meaning found | verdict | none yet |
 """

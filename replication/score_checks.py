@@ -28,6 +28,7 @@ from replication.check import (
     decider,
     fraction,
     is_printed,
+    listing,
     names,
     parsed,
     plain,
@@ -168,8 +169,8 @@ class Ranking(Check):
         verdict = intervals.all_of(precedes(table, better, other) for other in others)
         unknown = [part for part in (better, *others) if table.score(part) is None]
         if unknown and verdict == "undecided":
-            text = f"no published score of {', '.join(names(unknown))}"
-            return Part("undecided", f"{text}; {decider(evidence, self.result)}")
+            text = f"no published score of {listing(unknown)}; {decider(evidence, self.result)}"
+            return Part("undecided", text)
         telling = [other for other in others if precedes(table, better, other) == verdict]
         closest = max(telling, key=lambda other: _known(table, other).high)
         relation = {"holds": "before", "refuted": "not before", "undecided": "perhaps before"}
@@ -442,12 +443,10 @@ class Bound(Check):
         }
         verdict = intervals.all_of(verdicts.values())
         telling = [component for component in components if verdicts[component] == verdict]
-        count = len(telling)
-        named = ", ".join(names(telling)) if count <= 6 else f"{count} components"
         known = [score for component in telling if (score := scores[component]) is not None]
         bound = f", at most {float(max(score.high for score in known)):.6g}," if known else ""
         relation = {"holds": "are", "refuted": "are not", "undecided": "may or may not be"}[verdict]
-        text = f"{named}, not listed{bound} {relation} {self._stated()}"
+        text = f"{listing(telling)}, not listed{bound} {relation} {self._stated()}"
         if verdict == "undecided":
             text += f"; {decider(evidence, self.result)}"
         return Part(verdict, text)

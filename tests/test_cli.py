@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,7 @@ def test_help_names_every_command() -> None:
 def test_select_and_compare_leave_the_model_libraries_alone() -> None:
     program = f"""
 import sys
+import time
 from replication.cli import app
 app({[str(part) for part in select(SCORES)]!r}, standalone_mode=False)
 app(["compare", {str(ORIGINAL)!r}, {str(REPLICATION)!r}], standalone_mode=False)
@@ -286,3 +289,75 @@ def test_a_run_that_cannot_write_ends_before_the_model_is_loaded(
     out = written(tmp_path, "a file, where the folder is to be")
     message = refusal("run", gpt2_experiment, "--out", out)
     assert f"--out: {out} is not a folder" in message
+
+
+def test_pairs_may_come_from_another_file_and_their_scores_stream_out(
+    gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
+    pairs, out = tmp_path / "mine.jsonl", tmp_path / "out"
+    lines = (gpt2_experiment / "pairs.jsonl").read_text().splitlines()
+    pairs.write_text("\n".join(lines * 40))
+    arguments = ["run", gpt2_experiment, "--model", gpt2_folder, "--out", out]
+    assert in_process(*arguments)[1] is None
+    few = json.loads((out / "scores.json").read_text())["components"]
+    assert in_process(*arguments, "--pairs", pairs)[1] is None
+    many = json.loads((out / "scores.json").read_text())
+    assert many["metadata"]["provenance"]["pairs"] == 160
+    assert many["components"] == pytest.approx(few, rel=1e-5)
+    header, *rows = (out / "pair_scores.csv").read_text().splitlines()
+    assert header.startswith("pair,first_tokens,second_tokens,m0,")
+    assert [row.split(",")[0] for row in rows] == [str(number) for number in range(1, 161)]
+    column = header.split(",").index("m0")
+    mean = sum(float(row.split(",")[column]) for row in rows) / 160
+    assert mean == pytest.approx(many["components"]["m0"], rel=1e-6)
+
+
+def test_a_bad_line_stops_the_run_before_the_model_is_loaded(
+    gpt2_experiment: Path, tmp_path: Path
+) -> None:
+    pairs = tmp_path / "mine.jsonl"
+    pairs.write_text('{"first": "a", "second": "b"}\n' * 3000 + '{"first": "a"}\n')
+    arguments = ["--pairs", pairs, "--model", "/nowhere", "--out", tmp_path / "out"]
+    message = refusal("run", gpt2_experiment, *arguments)
+    assert f"{pairs}: line 3001: expected an object with the keys 'first' and 'second'" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_precision_is_recorded_and_changes_the_scores_a_little(
+    gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
+    arguments = ["run", gpt2_experiment, "--model", gpt2_folder, "--out", tmp_path]
+    assert in_process(*arguments)[1] is None
+    exact = json.loads((tmp_path / "scores.json").read_text())["components"]
+    assert in_process(*arguments, "--precision", "bfloat16")[1] is None
+    coarse = json.loads((tmp_path / "scores.json").read_text())
+    assert coarse["metadata"]["provenance"]["precision"] == "bfloat16"
+    assert coarse["components"] != pytest.approx(exact, rel=1e-5)
+    assert coarse["components"] == pytest.approx(exact, rel=0.1)
+    _, error = in_process(*arguments, "--precision", "int8")
+    assert "--precision: expected float32|bfloat16|float16, found 'int8'" in str(error)
+
+
+def test_an_interrupted_run_leaves_nothing_behind(
+    gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
+    pairs, out = tmp_path / "mine.jsonl", tmp_path / "out"
+    pairs.write_text((gpt2_experiment / "pairs.jsonl").read_text() * 20_000)
+    arguments = ["run", gpt2_experiment, "--pairs", pairs, "--model", gpt2_folder, "--out", out]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "replication.cli", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=OFFLINE,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(
+        path.stat().st_size for path in out.glob(".pair_scores.csv.*")
+    ):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    printed, error = process.communicate(timeout=30)
+    assert (process.returncode, printed) == (130, "")
+    assert error.strip() == "replication: interrupted; what was being written is gone"
+    assert list(out.iterdir()) == []

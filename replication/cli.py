@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
 
-import click
 import typer
 
 from replication.files import InputError
@@ -161,20 +160,21 @@ def _one_of(option: str, value: str, names: Any) -> Any:
     return value
 
 
+INTERRUPTED = 130  # what typer makes of Ctrl-C, and what shells expect
+
+
 def main() -> None:
     """Run the command; unusable input ends it with status 2 and one line on standard error."""
     try:
-        status = app(standalone_mode=False)
+        app()
     except InputError as error:
         _end(f"replication: {' '.join(str(error).split())}", 2)
     except OSError as error:
         _end(f"replication: {error}", 2)
-    except click.Abort:
-        _end("replication: interrupted; what was being written is gone", 130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    sys.exit(status)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _end("replication: interrupted; what was being written is gone", INTERRUPTED)
+        raise
 
 
 def _end(line: str, status: int) -> NoReturn:

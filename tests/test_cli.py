@@ -358,6 +358,25 @@ def test_an_interrupted_run_leaves_nothing_behind(
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     printed, error = process.communicate(timeout=30)
-    assert (process.returncode, printed) == (130, "")
     assert error.strip() == "replication: interrupted; what was being written is gone"
+    assert (process.returncode, printed) == (130, "")
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["run"], "Missing argument 'EXPERIMENT'"),
+        (["select", "x.json"], "Missing option '--budget'"),
+        (["compare", "x.json", "y.json", "--yaml"], "No such option"),
+        (["verify"], "No such command"),
+    ],
+)
+def test_a_command_that_is_used_wrongly_says_how_to_use_it(
+    arguments: list[str], reason: str
+) -> None:
+    done = replication(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr

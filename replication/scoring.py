@@ -51,8 +51,12 @@ def pair_scores(
 
     n_threads = min(os.cpu_count() or 1, -(-n_pairs // BLOCK_PAIRS))
     ends = [n_pairs * thread // n_threads for thread in range(n_threads + 1)]
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(score, map(slice, ends, ends[1:])))
+    shares = list(map(slice, ends, ends[1:]))
+    if n_threads == 1:
+        score(shares[0])
+    else:
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(score, shares))
     return scores
 
 

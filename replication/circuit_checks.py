@@ -352,11 +352,10 @@ class Selection(Check):
 
     def _selected(self, evidence: Evidence) -> list[str] | str:
         """What the rule selects on the figures as they are printed, or why it selects nothing."""
-        known = scores_of(evidence, self.circuit).scores
         rule = evidence.spec.selection
         try:
             nodes = select(
-                {component: score.middle for component, score in known.items()},
+                scores_of(evidence, self.circuit).middles(),
                 evidence.spec.costs,
                 rule.budget,
                 rule.mlp_threshold,

@@ -113,7 +113,7 @@ def select(
     table = read_scores(scores)
     try:
         nodes = select_components(
-            {component: score.middle for component, score in table.scores.items()},
+            table.middles(),
             costs,
             budget,
             mlp_threshold,

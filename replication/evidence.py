@@ -103,7 +103,7 @@ def select_circuit(spec: Spec, scores: ScoreTable) -> Circuit:
         InputError: the budget or the threshold cannot be met.
     """
     nodes = select(
-        {component: score.middle for component, score in scores.scores.items()},
+        scores.middles(),
         spec.costs,
         spec.selection.budget,
         spec.selection.mlp_threshold,

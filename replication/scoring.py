@@ -92,6 +92,10 @@ class ScoreTable:
         """What is known of a component's score: None where that is nothing."""
         return self.scores.get(component) or self._unlisted.get(component.kind)
 
+    def middles(self) -> dict[Component, Fraction]:
+        """Every listed score as one number: of a printed figure, the printed value."""
+        return {component: score.middle for component, score in self.scores.items()}
+
     @cached_property
     def _unlisted(self) -> dict[Kind, Interval]:
         """What is known of a component that the table does not list, by kind."""

@@ -63,6 +63,5 @@ def test_scoring_as_a_notebook_does(benchmark: Any, activations: MeanActivations
 def test_selection(benchmark: Any, activations: MeanActivations) -> None:
     """A circuit from 156 scores."""
     table = table_of(pair_scores(activations, "raw"), SHAPE)
-    scores = {component: score.middle for component, score in table.scores.items()}
-    nodes = benchmark(select, scores, WriteCosts(SHAPE.d_model, SHAPE.d_head), 11200, 7.0)
+    nodes = benchmark(select, table.middles(), WriteCosts(SHAPE.d_model, SHAPE.d_head), 11200, 7.0)
     assert len(nodes) == 1 + SHAPE.n_layers + (11200 - 13 * SHAPE.d_model) // SHAPE.d_head

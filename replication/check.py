@@ -225,11 +225,6 @@ def ranked(evidence: Evidence, among: Among) -> list[Component]:
     return [part for part in evidence.shape.components() if among in (part.kind, "all")]
 
 
-def nodes_among(circuit: Circuit, among: Among) -> list[Component]:
-    """A circuit's nodes of a kind, in the order of their selection."""
-    return [node for node in circuit.nodes if among in (node.kind, "all")]
-
-
 def show(figure: Interval) -> str:
     """A figure as it is written in arithmetic: of a printed one, the printed value."""
     return f"{float(figure.middle):.6g}"

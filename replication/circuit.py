@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
@@ -55,9 +55,9 @@ class Circuit:
     nodes: tuple[Component, ...]
     metadata: Metadata
 
-    def of_kind(self, kind: Kind) -> list[Component]:
-        """The components of a kind, in the order of their selection."""
-        return [node for node in self.nodes if node.kind == kind]
+    def of_kind(self, kind: Kind | Literal["all"]) -> list[Component]:
+        """The components of a kind, or all of them, in the order of their selection."""
+        return [node for node in self.nodes if kind in (node.kind, "all")]
 
     def sizes(self) -> tuple[int, int] | None:
         """d_model and d_head, if the metadata give them or name a model whose sizes are known."""

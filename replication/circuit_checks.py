@@ -30,7 +30,6 @@ from replication.check import (
     is_printed,
     listing,
     names,
-    nodes_among,
     parsed,
     ranked,
     same,
@@ -229,7 +228,7 @@ class Overlap(Check):
         return conjunction(parts, measured, self._expected())
 
     def _nodes(self, evidence: Evidence, result: str) -> list[Component]:
-        return nodes_among(circuit_of(evidence, result), self.among)[: self.first]
+        return circuit_of(evidence, result).of_kind(self.among)[: self.first]
 
 
 class Difference(Check):
@@ -287,9 +286,9 @@ class Order(Check):
         return self
 
     def judge(self, evidence: Evidence) -> Outcome:
-        nodes = nodes_among(circuit_of(evidence, self.circuit), self.among)
+        nodes = circuit_of(evidence, self.circuit).of_kind(self.among)
         if self.reference is not None:
-            reference = nodes_among(circuit_of(evidence, self.reference), self.among)
+            reference = circuit_of(evidence, self.reference).of_kind(self.among)
             return self._judge_moved(nodes, reference)
         expected = list(self.first or ())
         measured = names(nodes[: len(expected)])
@@ -366,7 +365,7 @@ class Selection(Check):
 
     def _settled(self, evidence: Evidence, circuit: Circuit) -> list[Part]:
         """Whether the digits settle that the rule selects these nodes, and in this order."""
-        mlps, heads = nodes_among(circuit, "mlp"), nodes_among(circuit, "head")
+        mlps, heads = circuit.of_kind("mlp"), circuit.of_kind("head")
         costs, budget = evidence.spec.costs, evidence.spec.selection.budget
         room = (budget - costs.total([INPUT, *mlps])) // costs.d_head
         parts = [

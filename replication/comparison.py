@@ -41,7 +41,8 @@ def overlap(left: Sequence[Component], right: Sequence[Component]) -> Overlap:
 
 def only_in(left: Sequence[Component], right: Sequence[Component]) -> list[Component]:
     """The components of the left selection that the right one lacks, in the left one's order."""
-    return [component for component in left if component not in set(right)]
+    others = set(right)
+    return [component for component in left if component not in others]
 
 
 def moved(left: Sequence[Component], right: Sequence[Component]) -> list[Component]:
@@ -50,31 +51,29 @@ def moved(left: Sequence[Component], right: Sequence[Component]) -> list[Compone
     Places are counted among the shared components, so a component that only one side has moves
     no other.
     """
-    shared_left = [component for component in left if component in set(right)]
-    shared_right = [component for component in right if component in set(left)]
+    shared = set(left) & set(right)
+    shared_left = [component for component in left if component in shared]
+    shared_right = [component for component in right if component in shared]
     return [a for a, b in zip(shared_left, shared_right, strict=True) if a != b]
 
 
 def compare_circuits(left: Circuit, right: Circuit) -> dict[str, Any]:
     """Everything that two circuits share and differ in, as plain data."""
+    kinds: tuple[Kind, ...] = ("mlp", "head")
     return {
         "overlap": {
-            among: _overlap_data(_of(left, among), _of(right, among))
+            among: _overlap_data(left.of_kind(among), right.of_kind(among))
             for among in ("all", "mlp", "head")
         },
         "only_left": [str(node) for node in only_in(left.nodes, right.nodes)],
         "only_right": [str(node) for node in only_in(right.nodes, left.nodes)],
         "moved": {
-            among: [str(node) for node in moved(_of(left, among), _of(right, among))]
-            for among in ("mlp", "head")
+            among: [str(node) for node in moved(left.of_kind(among), right.of_kind(among))]
+            for among in kinds
         },
         "cost": {"left": _cost_data(left), "right": _cost_data(right)},
         "structure": _structure(left, right),
     }
-
-
-def _of(circuit: Circuit, among: str) -> list[Component]:
-    return [node for node in circuit.nodes if among in (node.kind, "all")]
 
 
 def _overlap_data(left: Sequence[Component], right: Sequence[Component]) -> dict[str, Any]:

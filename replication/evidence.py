@@ -8,6 +8,8 @@ as it was published.
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,7 +132,7 @@ def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
     if not path.exists():
         raise EvidenceMissing(
             f"{path.name} is missing; whoever has {experiment.spec.model.label} writes it with:"
-            f" replication record {experiment.folder.parent.name}/{experiment.name}"
+            f" replication record {shlex.quote(os.path.relpath(experiment.folder))}"
         )
     recording = replay(experiment)
     return _measured_evidence("recorded", experiment, published, recording)

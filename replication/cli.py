@@ -1,4 +1,4 @@
-"""The `replication` command: new, run, record, select, compare."""
+"""The `replication` command: new, check, run, record, select, compare."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from replication.experiment import Experiment
 
 app = typer.Typer(
-    help="Replicate circuit-discovery results: write an experiment, run it, record it, select,"
-    " compare.",
+    help="Replicate circuit-discovery results: write an experiment, check it, run it, record it,"
+    " select, compare.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,6 +48,17 @@ def new(
     where = shlex.join(["--experiments", str(name.parent), "--experiment", name.name])
     print(f"{name}: written; it runs as it stands, with")
     print(f"  pytest --pyargs replication {where} --live")
+
+
+@app.command()
+def check(experiment: ExperimentFolder) -> None:
+    """Read all of an experiment's files, run nothing, and name every problem by file and line."""
+    from replication.problems import check_experiment
+
+    findings = check_experiment(experiment)
+    print("\n".join(findings.problems) or findings.summary)
+    if findings.problems:
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -22,7 +22,7 @@ from replication.capture import MeanActivations, capture
 from replication.circuit import Circuit, check_convention, read_circuit, selected_circuit
 from replication.components import ModelShape
 from replication.experiment import Experiment, Spec
-from replication.files import InputError
+from replication.files import InputError, faulty
 from replication.intervals import Verdict
 from replication.models import Device, Provenance, load_model
 from replication.scoring import ScoreTable, pair_scores, read_scores, table_of
@@ -72,18 +72,23 @@ def published_evidence(experiment: Experiment) -> Evidence:
     results = {}
     for name, result in spec.results.items():
         scores = result.scores and read_scores(experiment.folder / result.scores, spec.model.shape)
-        circuit = result.circuit and _published_circuit(experiment.folder / result.circuit, spec)
+        circuit = result.circuit and published_circuit(experiment.folder / result.circuit, spec)
         results[name] = Result(scores or None, circuit or None)
     sources = {name: result.about for name, result in spec.results.items()}
     return Evidence("published", spec, spec.model.shape, results, provenance=sources)
 
 
-def _published_circuit(path: Path, spec: Spec) -> Circuit:
+def published_circuit(path: Path, spec: Spec) -> Circuit:
+    """A published circuit, which must keep the cost convention that the spec states.
+
+    Raises:
+        InputError: naming the file, the key and the reason.
+    """
     circuit = read_circuit(path, spec.model.shape)
     try:
         check_convention(circuit, spec.costs)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise faulty(path, [(("metadata",), str(error))]) from None
     return circuit
 
 

@@ -32,7 +32,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     model_validator,
 )
 
@@ -49,7 +48,7 @@ from replication.circuit_checks import (
 )
 from replication.evidence import Evidence
 from replication.evidence import Kind as EvidenceKind
-from replication.experiment import Experiment, Name, Spec
+from replication.experiment import Experiment, Name, Spec, Text
 from replication.files import FileError, faulty, read_toml, validate
 from replication.intervals import Verdict
 from replication.model_checks import Control, Determinism, Shape
@@ -74,8 +73,6 @@ AnyCheck = Annotated[
     | Control,
     Field(discriminator="kind"),
 ]
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Claim(BaseModel):

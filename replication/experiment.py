@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -31,6 +32,12 @@ from replication.files import (
     validate,
 )
 
+# One line, whatever the file's own lines: it goes to terminals and into tables.
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1),
+    AfterValidator(lambda text: " ".join(text.split())),
+]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -81,7 +88,7 @@ class SelectionSpec(_Table):
 class ResultSpec(_Table):
     """One published result: where its circuit and its score table are, relative to the spec."""
 
-    about: str
+    about: Text
     circuit: str | None = None
     scores: str | None = None
 
@@ -89,8 +96,8 @@ class ResultSpec(_Table):
 class Spec(_Table):
     """The content of an `experiment.toml`."""
 
-    title: str
-    task: str
+    title: Text
+    task: Text
     sides: Annotated[tuple[Name, Name], Field(strict=False)]
     pairs: str
     measures: Name

@@ -77,7 +77,8 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
             "  no recorded evidence: *with: replication record *sarcasm-gpt2",
             "  refuted, as expected: O5 (published): *6.6772*",
             "sarcasm-minilm: *",
-            "  recorded  14 hold, 1 undecided",
+            "  recorded  14 hold, 1 refuted, 1 undecided",
+            "  refuted, as expected: M16 (recorded): *1.96 of m0*",
             "report: *claims.md",
         ]
     )

@@ -78,13 +78,14 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
             "  refuted, as expected: O5 (published): *6.6772*",
             "sarcasm-minilm: *",
             "  recorded  14 hold, 1 undecided",
-            "report: *claims.md",
+            "report: *index.html, and as text *claims.md",
         ]
     )
     reports = pytester.path / "reports"
     assert {path.name for path in reports.iterdir()} == {
         "claims.json",
         "claims.md",
+        "index.html",
         "junit.xml",
         "sarcasm-minilm",
     }

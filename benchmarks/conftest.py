@@ -54,7 +54,14 @@ def gpt2_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "gpt2"
     texts = [" ".join(WORDS * 2), *(prompt for pair in FIVE for prompt in pair)] * 2
     return make_gpt2(
-        folder, n_layer=12, n_head=12, n_embd=768, n_positions=1024, vocab_size=5000, texts=texts
+        folder,
+        n_layer=12,
+        n_head=12,
+        n_embd=768,
+        n_positions=1024,
+        vocab_size=5000,
+        n_embedded=50257,
+        texts=texts,
     )
 
 

@@ -299,6 +299,7 @@ def circuit(rows: Sequence[Row], shape: Mapping[str, int]) -> Spec:
         },
     }
     kinds = [kind for kind in ("MLP", "head") if any(_is_scored(row, kind) for row in rows)]
+    lacks = any(row["score"] is None for row in rows if row["kind"] != "input")
     description = (
         f"A grid of {shape['n_layers']} layers by {shape['n_heads']} attention heads, with the MLPs"
         f" beside them. {_count(selected, 'MLP')} and {_count(selected, 'head')} are outlined:"
@@ -307,7 +308,7 @@ def circuit(rows: Sequence[Row], shape: Mapping[str, int]) -> Spec:
     return _picture(
         description,
         26 * (shape["n_layers"] + 1),
-        [source, *map(scored, kinds), unscored],
+        [source, *map(scored, kinds), *([unscored] if lacks else [])],
         data=_rows(rows, "kind", "layer", "column", "score", "selected"),
         resolve={"scale": {"color": "independent"}},
     )
@@ -424,6 +425,20 @@ def _limit_across(value: float | None, name: str) -> list[Spec]:
     ]
 
 
+def _if(layer: Spec, rows: Sequence[Row], column: str) -> list[Spec]:
+    """The layer, if any row has something in the column for it to show."""
+    return [layer] if any(row[column] not in (None, False) for row in rows) else []
+
+
+def _bars(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """How the bars of what is selected, and of what is left out, are told apart, if there are any.
+
+    A negation before `datum.selected`, and a style.
+    """
+    looks = {True: ("", "selected"), False: ("!", "left out")}
+    return [looks[is_in] for is_in in looks if any(bool(row["selected"]) is is_in for row in rows)]
+
+
 def mlp_scores(rows: Sequence[Row]) -> Spec:
     """The MLPs' scores, best first, with the threshold that selects them."""
     shown = sorted((row for row in rows if _is_scored(row, "MLP")), key=lambda row: row["rank"])
@@ -440,7 +455,7 @@ def mlp_scores(rows: Sequence[Row]) -> Spec:
             "mark": {"type": "bar", "style": style, "height": {"band": 0.68}},
             "encoding": {"y": y, "x": x, **_HOVER},
         }
-        for test, style in (("", "selected"), ("!", "left out"))
+        for test, style in _bars(shown)
     ]
     spans: Spec = {
         "transform": [{"filter": "datum.low !== null"}],
@@ -452,7 +467,11 @@ def mlp_scores(rows: Sequence[Row]) -> Spec:
         f"Bars: the scores of {len(shown)} MLPs, best first, and the threshold of"
         f" {number(threshold)}. Filled bars are selected, hollow ones left out.",
         18 * len(shown),
-        [*bars, spans, *_limit_across(threshold, f"threshold {number(threshold)}")],
+        [
+            *bars,
+            *_if(spans, shown, "low"),
+            *_limit_across(threshold, f"threshold {number(threshold)}"),
+        ],
         data=_rows(shown, "score", "low", "high", "selected"),
     )
 
@@ -474,9 +493,9 @@ def head_scores(rows: Sequence[Row], near: Sequence[str]) -> Spec:
         {
             "transform": [{"filter": f"{test}datum.selected"}],
             "mark": {"type": "bar", "style": style, "strokeWidth": 0.8},
-            "encoding": {"x": x, "y": y if style == "selected" else bare, **_HOVER},
+            "encoding": {"x": x, "y": bare if place else y, **_HOVER},
         }
-        for test, style in (("", "selected"), ("!", "left out"))
+        for place, (test, style) in enumerate(_bars(shown))
     ]
     spans: Spec = {
         "transform": [{"filter": "datum.low !== null"}],
@@ -520,7 +539,7 @@ def head_scores(rows: Sequence[Row], near: Sequence[str]) -> Spec:
         f" the budget was spent. Filled bars are selected, hollow ones left out;"
         f" triangles mark the {sum(row['near'] for row in shown)} heads nearest to the cut-off.",
         190,
-        [*bars, spans, marks, *([line] if cut is not None else [])],
+        [*bars, *_if(spans, shown, "low"), *_if(marks, shown, "near"), *_if(line, shown, "limit")],
         data=_rows(shown, "score", "low", "high", "selected", "rank", "near"),
         resolve={"axis": {"y": "independent"}},
     )
@@ -582,7 +601,7 @@ def probabilities(rows: Sequence[Row]) -> Spec:
                 "mark": {"type": "bar", "style": style, "strokeWidth": 0.8},
                 "encoding": encoding,
             }
-            for test, style in (("", "selected"), ("!", "left out"))
+            for test, style in _bars(ordered)
         ],
         data={"values": values},
     )

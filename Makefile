@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup replicate test test-slow bench clean
+.PHONY: setup replicate test test-slow bench sample clean
 
 setup: $(READY)
 
@@ -36,6 +36,11 @@ bench: $(READY)
 	$(BIN)/pytest benchmarks replication/test_benchmarks.py --benchmark-only $(BENCH) \
 		--benchmark-json=reports/benchmarks/benchmark.json
 	$(BIN)/python -m benchmarks.page reports/benchmarks/benchmark.json reports/benchmarks/page.md
+
+# The pictures that the README shows; needs chromium.
+sample: $(READY)
+	$(BIN)/pytest replication/ --benchmark-skip -q
+	$(BIN)/python -m docs.draw_sample reports/index.html
 
 clean:
 	rm -rf $(VENV) reports .mypy_cache .pytest_cache .ruff_cache

@@ -18,11 +18,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from replication import page as page_module
-from replication import pictures
+from replication import theme
 from replication.page import page
 
 DRAWN = "document.documentElement.dataset.pictures === 'drawn'"
-MUTED = {scheme: colours["muted"] for scheme, colours in pictures.PALETTES.items()}
+MUTED = {scheme: colours["muted"] for scheme, colours in theme.PALETTES.items()}
 ROOT = Path(__file__).parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PROMPTS = [
@@ -306,7 +306,7 @@ def test_a_picture_can_be_saved(shown: Page, kind: str, start: bytes) -> None:
 
 def test_what_was_run_elsewhere_is_shown(shown: Page) -> None:
     calibration = shown.locator("#calibration")
-    assert "On 200 planted models" in calibration.inner_text()
+    assert "on 200 models" in calibration.inner_text()
     assert "<b>length</b>" in calibration.locator("svg").nth(1).text_content()
     assert "80 pairs" in calibration.inner_text()
     benchmarks = shown.locator("#benchmarks")

@@ -16,8 +16,9 @@ import torch
 
 from benchmarks.conftest import FIVE, mixed_pairs
 from replication.capture import capture, pack, packs
-from replication.experiment import ModelSpec, Pair
+from replication.experiment import ModelSpec
 from replication.models import LoadedModel, load_model
+from replication.pairs import Pair
 from replication.scoring import pair_scores
 from tests.notebook import scores_as_a_notebook
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from replication.experiment import Pair
+from replication.pairs import Pair
 from tests.gpt2 import make_experiment, make_gpt2
 from tests.notebook import scores_as_a_notebook
 

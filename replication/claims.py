@@ -18,7 +18,7 @@ A claim makes one or more checks, of these kinds and no others:
 | order | a circuit's first nodes, or what stands elsewhere than in another | nodes | all |
 | selection | the circuit is what the stated rule selects on the scores | nodes | all |
 | determinism | whether a second run gives the same scores | bit-identical or not | live |
-| control | what an analysis of a score's meaning found | verdict | none yet |
+| control | a score reflects the property, by its controls | verdict | all |
 """
 
 from __future__ import annotations

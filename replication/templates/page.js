@@ -54,7 +54,7 @@
     }
     for (const box of boxes) {
       const wanted = { ...facets, [box.name]: [box.value] };
-      box.parentElement.querySelector("output").value = claims.filter((c) => matches(c, wanted)).length;
+      box.parentElement.querySelector(".count").textContent = claims.filter((c) => matches(c, wanted)).length;
     }
     form.querySelector("[role=status]").textContent =
       found === claims.length ? `All ${found} claims` : `${found} of ${claims.length} claims`;

@@ -226,7 +226,7 @@ def page(results: Mapping[str, Any], last: Mapping[str, float], device: Device) 
     for entry in results["benchmarks"]:
         if ("[cuda-" in entry["name"]) == (device == "cuda"):
             stats = entry["stats"]
-            beside = "; ".join(f"{key} {figure:.4g}" for key, figure in entry["extra_info"].items())
+            beside = "; ".join(f"{key} {figure:.6g}" for key, figure in entry["extra_info"].items())
             lines.append(f"| {entry['name']} | {stats['min']:.4g} | {stats['rounds']} | {beside} |")
     return "\n".join(lines) + "\n"
 

@@ -78,13 +78,38 @@ def _distinct(names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-ComponentName = Annotated[str, AfterValidator(lambda name, info: str(_component(name, info)))]
-ComponentNames = Annotated[list[ComponentName], Field(min_length=1), AfterValidator(_distinct)]
-ResultName = Annotated[str, AfterValidator(_result)]
-Printed = Annotated[str, AfterValidator(_printed)]
-Number = Annotated[str, AfterValidator(_printed)]
-Tolerance = Annotated[str, AfterValidator(_printed), AfterValidator(_not_negative)]
-Among = Literal["mlp", "head", "all"]
+ComponentName = Annotated[
+    str,
+    AfterValidator(lambda name, info: str(_component(name, info))),
+    Field(description="A component: input, m<layer> or a<layer>.h<head>."),
+]
+ComponentNames = Annotated[
+    list[ComponentName],
+    Field(min_length=1, description="Components, each once."),
+    AfterValidator(_distinct),
+]
+ResultName = Annotated[
+    str,
+    AfterValidator(_result),
+    Field(description="A published result of the experiment, or what it measures."),
+]
+Printed = Annotated[
+    str,
+    AfterValidator(_printed),
+    Field(description="A figure as it was printed, as a text: its digits are its tolerance."),
+]
+Number = Annotated[
+    str, AfterValidator(_printed), Field(description="A number, as a text, taken exactly.")
+]
+Tolerance = Annotated[
+    str,
+    AfterValidator(_printed),
+    AfterValidator(_not_negative),
+    Field(description="How far the figure may lie to either side, instead of its digits."),
+]
+Among = Annotated[
+    Literal["mlp", "head", "all"], Field(description="The components that are meant.")
+]
 
 
 class Check(BaseModel):

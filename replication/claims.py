@@ -78,15 +78,24 @@ AnyCheck = Annotated[
 class Claim(BaseModel):
     """One statement: it holds if all of its checks hold, and is refuted if one of them is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
     id: Name
+    """What tests and reports call the claim; no other has it."""
     made_by: Text
+    """Who states it; reports count by it."""
     source: Text
+    """Where it stands."""
     statement: Text
+    """What is stated."""
     expect: Literal["holds", "refuted"] = "holds"
+    """`refuted` for a statement that is known to be false."""
     reason: Text | None = None
+    """Why it is expected to be refuted."""
     check: Annotated[list[AnyCheck], Field(min_length=1)]
+    """What is judged, and how."""
 
     @model_validator(mode="after")
     def _refuted_with_a_reason(self) -> Claim:
@@ -99,7 +108,9 @@ class Claim(BaseModel):
         return "+".join(dict.fromkeys(check.kind for check in self.check))
 
 
-class _ClaimFile(BaseModel):
+class ClaimFile(BaseModel):
+    """The content of a `claims.toml`."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     claim: Annotated[list[Claim], Field(min_length=1)]
@@ -125,7 +136,7 @@ def read_claim_file(path: Path, known: Known) -> list[Claim]:
     data = read_toml(path)
     repeated = faulty(path, _repeated_ids(data)).faults
     try:
-        claims = validate(_ClaimFile, data, path, context=known).claim
+        claims = validate(ClaimFile, data, path, context=known).claim
     except FileError as error:
         raise FileError(path, [*error.faults, *repeated]) from None
     if repeated:

@@ -1,4 +1,4 @@
-"""The `replication` command: new, check, run, record, select, compare."""
+"""The `replication` command: new, check, schema, run, record, select, compare."""
 
 from __future__ import annotations
 
@@ -59,6 +59,17 @@ def check(experiment: ExperimentFolder) -> None:
     print("\n".join(findings.problems) or findings.summary)
     if findings.problems:
         raise typer.Exit(2)
+
+
+@app.command()
+def schema(
+    of: Annotated[str, typer.Argument(metavar="spec|claims", help="the file that it describes")],
+) -> None:
+    """Print the JSON Schema of experiment.toml or claims.toml, which editors complete by."""
+    from replication.schemas import Schema
+    from replication.schemas import schema as schema_of
+
+    print(json.dumps(schema_of(_one_of("schema", of, Schema)), indent=2, ensure_ascii=False))
 
 
 @app.command()

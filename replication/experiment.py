@@ -36,22 +36,26 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class ModelSpec(_Table):
-    """The model: a name on the hub, a folder in an installed Python package, or just a folder.
-
-    `revision` is a branch, a tag or a commit of the hub's. A folder by itself is told from the
-    spec's own.
-    """
+    """The model: a name on the hub, a folder in an installed Python package, or just a folder."""
 
     name: Word | None = None
+    """A model of the hub."""
     revision: Word | None = None
+    """Which one of the hub: a branch, a tag or a commit."""
     package: Word | None = None
+    """An installed Python package that carries the model."""
     folder: Word | None = None
+    """The model's folder in the package; by itself, a folder told from the spec's own."""
     install: str | None = None
+    """What pip is given to install the package, where that is not its name."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The weights' SHA-256; of several files, that of their digests, by file name."""
     shape: ModelShape
 
     @model_validator(mode="after")
@@ -78,57 +82,69 @@ class ModelSpec(_Table):
 
 
 class ScoringSpec(_Table):
-    """What a published score was computed from.
-
-    `centred` is the MLP output less its mean over d_model: what a library that centres the
-    writing weights (TransformerLens' default processing) reports. `raw` is the output itself.
-    """
+    """What a published score was computed from."""
 
     mlp_out: Literal["centred", "raw"]
+    """`centred` is the MLP output less its mean over d_model: what a library that centres the
+    writing weights (TransformerLens' default processing) reports. `raw` is the output itself."""
 
 
 class SelectionSpec(_Table):
-    """The write budget (dimensions), the MLPs' threshold (a score), the cost convention."""
+    """The rule that selects a circuit: the input, MLPs by a threshold, heads while it lasts."""
 
     budget: PositiveInt
+    """The write budget, in dimensions of the residual stream."""
     mlp_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """The score that an MLP must reach."""
     input_counts: bool
+    """Whether the input's d_model dimensions are part of the cost."""
 
 
 class VerificationSpec(_Table):
-    """How many times the pairs are drawn again, and the seed of everything drawn."""
+    """What the controls draw at random."""
 
     resamples: PositiveInt = 10_000
+    """How many times the pairs are drawn again."""
     seed: NonNegativeInt = 0
+    """The seed of everything drawn."""
 
 
 class ResultSpec(_Table):
-    """One published result: where its figures are, relative to the spec.
-
-    A circuit, a score table, and what was published of the prompts' lengths and mean norms.
-    """
+    """One published result: what it is, and where its figures are, relative to the spec."""
 
     about: Text
+    """What was published, by whom, when."""
     circuit: str | None = None
+    """The file of the circuit."""
     scores: str | None = None
+    """The file of the score table."""
     lengths: str | None = None
+    """The file of what was published of the prompts' lengths and mean norms."""
 
 
 class Spec(_Table):
     """The content of an `experiment.toml`."""
 
     title: Text
+    """What reports call the experiment."""
     task: Text
+    """One word for what the circuit is said to do."""
     sides: Annotated[tuple[Name, Name], Field(strict=False)]
+    """How the two prompts of a pair are called."""
     pairs: AnyPairs
+    """Where the pairs come from: a JSONL or CSV file, or a table that says more."""
     measures: Name
+    """What a run of the pairs is called; the name of a published result if it repeats that."""
     recorded: str = "recorded.safetensors"
+    """The file of recorded mean activations."""
     claims: str = "claims.toml"
+    """The file of claims."""
     model: ModelSpec
     scoring: ScoringSpec
     selection: SelectionSpec
     verification: VerificationSpec = VerificationSpec()
     results: dict[Name, ResultSpec] = Field(default_factory=dict)
+    """The published results, by name."""
 
     @field_validator("sides")
     @classmethod

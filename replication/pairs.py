@@ -34,20 +34,25 @@ class Pair(NamedTuple):
 
 
 class PairsSpec(BaseModel):
-    """Where the pairs come from: a JSONL or CSV file, or a split of a dataset on the hub.
+    """Where the pairs come from: a JSONL or CSV file, or a split of a dataset on the hub."""
 
-    `columns` name the prompts' keys or columns, in the order of the sides; others are left aside.
-    Without it they are called as the sides are, and there must be no others.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
     file: Word | None = None
+    """A JSONL or CSV file, relative to the spec."""
     dataset: Word | None = None
+    """A dataset of the hub."""
     config: Word | None = None
+    """Its configuration, where it has several."""
     split: Word | None = None
+    """Its split."""
     revision: Word | None = None
+    """Which one of the hub: a branch, a tag, or, to stay the same, a commit."""
     columns: Annotated[tuple[Word, Word], Field(strict=False)] | None = None
+    """The prompts' keys or columns, in the order of the sides; others are left aside. Without it
+    they are called as the sides are, and there must be no others."""
 
     @model_validator(mode="after")
     def _one_source(self) -> PairsSpec:

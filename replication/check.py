@@ -79,6 +79,10 @@ def _distinct(names: Sequence[str]) -> Sequence[str]:
 
 
 ComponentName = Annotated[str, AfterValidator(lambda name, info: str(_component(name, info)))]
+ComponentOrNext = Annotated[
+    str,
+    AfterValidator(lambda name, info: name if name == "next" else str(_component(name, info))),
+]
 ComponentNames = Annotated[list[ComponentName], Field(min_length=1), AfterValidator(_distinct)]
 ResultName = Annotated[str, AfterValidator(_result)]
 Printed = Annotated[str, AfterValidator(_printed)]

@@ -54,6 +54,13 @@ def _component(name: str, info: ValidationInfo) -> Component:
     return component
 
 
+def _component_or_next(name: str, info: ValidationInfo) -> str:
+    try:
+        return name if name == "next" else str(_component(name, info))
+    except InputError as error:
+        raise InputError(f"{error}; or 'next'") from None
+
+
 def _result(name: str, info: ValidationInfo) -> str:
     known = _context(info).results
     if name not in known:
@@ -82,6 +89,11 @@ ComponentName = Annotated[
     str,
     AfterValidator(lambda name, info: str(_component(name, info))),
     Field(description="A component: input, m<layer> or a<layer>.h<head>."),
+]
+ComponentOrNext = Annotated[
+    str,
+    AfterValidator(_component_or_next),
+    Field(description="A component, or next: the one that comes next."),
 ]
 ComponentNames = Annotated[
     list[ComponentName],

@@ -41,8 +41,8 @@ def run(spec: Spec, model: LoadedModel, pairs: PairSource, n_pairs: int, out: Pa
                 number += 1
                 figures = [str(number), *map(str, lengths), *(f"{score:.9g}" for score in row)]
                 file.write(",".join(figures).encode() + b"\n")
-    table = mean_table(total / number, model.shape)
-    circuit = select_circuit(spec, table)
+        table = mean_table(total / number, model.shape)
+        circuit = select_circuit(spec, table)
     counted = {"pairs": number, "pairs_from": pairs.origin()}
     write_result(out, table, circuit, {**model.provenance.model_dump(), **counted})
     write_circuit_picture(

@@ -73,7 +73,7 @@ def forwards(model: LoadedModel, pairs: Sequence[Pair], transformer: Any) -> Cal
     def run() -> None:
         with torch.inference_mode():
             for one in packed:
-                transformer(**one.inputs)
+                transformer(**one)
 
     return run
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from replication.experiment import Experiment, Pair
 from replication.files import InputError, parse_json, validate, write_atomically
 from replication.models import Provenance
 
-FORMAT = "replication.mean-activations.1"
+FORMAT = "replication.mean-activations.2"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,10 @@ def replay(experiment: Experiment) -> Recording:
     path = recorded_path(experiment)
     tensors, metadata = _read(path)
     if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: format: expected {FORMAT}, found {metadata.get('format')}")
+        raise InputError(
+            f"{path}: format: expected {FORMAT}, found {metadata.get('format')};"
+            " `replication record` writes it anew"
+        )
     provenance = validate(
         Provenance, parse_json(metadata.get("provenance", ""), f"{path}: provenance"), path
     )
@@ -74,10 +77,17 @@ def replay(experiment: Experiment) -> Recording:
         _check_tensor(path, name, tensors.get(name), expected)
     if _digest(tensors) != metadata.get("digest"):
         raise InputError(f"{path}: the activations were changed after they were recorded")
-    return Recording(MeanActivations(**tensors), provenance)
+    return Recording(replace(_means(tensors), inner=_means(tensors, "inner.")), provenance)
 
 
 def _tensors(activations: MeanActivations) -> dict[str, np.ndarray]:
+    assert activations.inner is not None
+    return _named(activations) | {
+        f"inner.{name}": tensor for name, tensor in _named(activations.inner).items()
+    }
+
+
+def _named(activations: MeanActivations) -> dict[str, np.ndarray]:
     return {
         "mlp_out": np.ascontiguousarray(activations.mlp_out),
         "z": np.ascontiguousarray(activations.z),
@@ -85,13 +95,20 @@ def _tensors(activations: MeanActivations) -> dict[str, np.ndarray]:
     }
 
 
+def _means(tensors: Mapping[str, np.ndarray], prefix: str = "") -> MeanActivations:
+    return MeanActivations(
+        tensors[f"{prefix}mlp_out"], tensors[f"{prefix}z"], tensors[f"{prefix}token_lengths"]
+    )
+
+
 def _layout(shape: ModelShape, n_pairs: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
     """The type and the shape of each tensor in the file."""
-    return {
+    means: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
         "mlp_out": (np.float32, (n_pairs, 2, shape.n_layers, shape.d_model)),
         "z": (np.float32, (n_pairs, 2, shape.n_layers, shape.n_heads, shape.d_head)),
         "token_lengths": (np.int64, (n_pairs, 2)),
     }
+    return means | {f"inner.{name}": layout for name, layout in means.items()}
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -22,6 +22,7 @@ from replication.components import ModelShape
 from replication.experiment import Experiment, Spec
 from replication.files import InputError
 from replication.intervals import Verdict
+from replication.length import Lengths, read_lengths
 from replication.models import Device, Provenance, load_model
 from replication.scoring import ScoreTable, pair_scores, read_scores, table_of
 from replication.selection import select
@@ -35,10 +36,22 @@ class EvidenceMissing(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """One result's figures: its scores and its circuit, as far as they are known."""
+    """One result's figures, as far as they are known.
+
+    Its scores, its circuit, and what was published of its prompts' lengths and mean norms.
+    """
 
     scores: ScoreTable | None = None
     circuit: Circuit | None = None
+    lengths: Lengths | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the controls say of the statement that a component's score reflects the property."""
+
+    verdict: Verdict
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -46,8 +59,9 @@ class Evidence:
     """Everything that a check may look at.
 
     `measured` names the result that was computed from activations; on published evidence it is
-    None. `reproduced` says whether a second run gave the same scores to the bit; None where there
-    was no second run. `controls` are the verdicts of the analyses that ask what a score means.
+    None. `activations` are what it was computed from. `reproduced` says whether a second run gave
+    the same scores to the bit; None where there was no second run. `controls` are the findings of
+    the analyses that ask what a component's score means.
     """
 
     kind: Kind
@@ -55,8 +69,9 @@ class Evidence:
     shape: ModelShape
     results: Mapping[str, Result]
     measured: str | None = None
+    activations: MeanActivations | None = None
     reproduced: bool | None = None
-    controls: Mapping[str, Verdict] = field(default_factory=dict)
+    controls: Mapping[str, Finding] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -71,7 +86,10 @@ def published_evidence(experiment: Experiment) -> Evidence:
     for name, result in spec.results.items():
         scores = result.scores and read_scores(experiment.folder / result.scores, spec.model.shape)
         circuit = result.circuit and _published_circuit(experiment.folder / result.circuit, spec)
-        results[name] = Result(scores or None, circuit or None)
+        lengths = result.lengths and read_lengths(
+            experiment.folder / result.lengths, spec.model.shape, spec.sides
+        )
+        results[name] = Result(scores or None, circuit or None, lengths or None)
     sources = {name: result.about for name, result in spec.results.items()}
     return Evidence("published", spec, spec.model.shape, results, provenance=sources)
 
@@ -174,6 +192,7 @@ def _measured_evidence(
         recording.provenance.shape,
         {**published.results, measured: measure(experiment, recording.activations)},
         measured,
+        recording.activations,
         reproduced,
         provenance=describe(experiment, recording),
     )

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveInt,
     StringConstraints,
     model_validator,
@@ -69,12 +70,23 @@ class SelectionSpec(_Table):
     input_counts: bool
 
 
+class VerificationSpec(_Table):
+    """How many times the pairs are drawn again, and the seed of everything drawn."""
+
+    resamples: PositiveInt = 10_000
+    seed: NonNegativeInt = 0
+
+
 class ResultSpec(_Table):
-    """One published result: where its circuit and its score table are, relative to the spec."""
+    """One published result: where its figures are, relative to the spec.
+
+    A circuit, a score table, and what was published of the prompts' lengths and mean norms.
+    """
 
     about: str
     circuit: str | None = None
     scores: str | None = None
+    lengths: str | None = None
 
 
 class Spec(_Table):
@@ -90,6 +102,7 @@ class Spec(_Table):
     model: ModelSpec
     scoring: ScoringSpec
     selection: SelectionSpec
+    verification: VerificationSpec = VerificationSpec()
     results: dict[Name, ResultSpec] = Field(default_factory=dict)
 
     @model_validator(mode="after")

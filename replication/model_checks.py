@@ -67,16 +67,15 @@ class Determinism(Check):
 
 
 class Control(Check):
-    """What a control found about the meaning of a component's score."""
+    """Whether a component's score reflects the property (see `replication.verification`)."""
 
     kind: Literal["control"]
     component: ComponentName
 
     def judge(self, evidence: Evidence) -> Outcome:
-        verdict = evidence.controls.get(self.component)
-        if verdict is None:
+        finding = evidence.controls.get(self.component)
+        if finding is None:
             raise CannotJudge(
-                f"no control has asked what the score of {self.component} means;"
-                " a control for prompt length and chance would decide it"
+                f"nothing is known of the score of {self.component} on {evidence.kind} evidence"
             )
-        return Outcome(verdict, verdict, "holds", f"the control on {self.component}: {verdict}")
+        return Outcome(finding.verdict, finding.verdict, "holds", finding.reason)

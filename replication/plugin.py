@@ -10,7 +10,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from replication.evidence import Evidence
     from replication.evidence import Kind as EvidenceKind
     from replication.experiment import Experiment
+    from replication.verification import Verification
 
 PACKAGE = Path(__file__).parent
 
@@ -123,6 +124,7 @@ class ClaimSession:
             for one in self.experiments
         }
         self._evidence: dict[tuple[str, EvidenceKind], Evidence | Exception] = {}
+        self._verifications: dict[tuple[str, EvidenceKind], list[Verification]] = {}
         self._check_options()
         if not config.option.xmlpath:
             config.option.xmlpath = str(self.reports / "junit.xml")
@@ -187,7 +189,7 @@ class ClaimSession:
         ]
 
     def evidence(self, experiment: Experiment, kind: EvidenceKind) -> Evidence:
-        """The experiment's evidence of a kind, made once.
+        """The experiment's evidence of a kind, with what the controls find on it; made once.
 
         Raises:
             EvidenceMissing: there is none.
@@ -199,13 +201,25 @@ class ClaimSession:
         key = (experiment.name, kind)
         if key not in self._evidence:
             try:
-                self._evidence[key] = self._make_evidence(experiment, kind)
+                self._evidence[key] = self._verified(key, self._make_evidence(experiment, kind))
             except (EvidenceMissing, InputError) as error:
                 self._evidence[key] = error
         found = self._evidence[key]
         if isinstance(found, Exception):
             raise found
         return found
+
+    def _verified(self, key: tuple[str, EvidenceKind], evidence: Evidence) -> Evidence:
+        from replication.verification import findings, verify
+
+        self._verifications[key] = verify(evidence)
+        return replace(evidence, controls=findings(self._verifications[key]))
+
+    def verification(self, experiment: Experiment, kind: EvidenceKind) -> list[dict[str, Any]]:
+        """What the controls found on this evidence, as plain data; handed over once."""
+        from replication.verification import verification_json
+
+        return verification_json(self._verifications.pop((experiment.name, kind), []))
 
     def _make_evidence(self, experiment: Experiment, kind: EvidenceKind) -> Evidence:
         from replication.evidence import (
@@ -268,6 +282,7 @@ class ClaimSession:
             found = self.report[record["experiment"]]
             found.records.append(record["record"])
             found.provenance[record["record"]["evidence"]] = record["provenance"]
+            found.add_verifications(record["verification"])
 
     def pytest_sessionfinish(self) -> None:
         """Write the reports; a worker process writes only what it measured."""
@@ -279,10 +294,10 @@ class ClaimSession:
         for experiment in self.experiments:
             measured = self._measured(experiment)
             folder = self.reports / experiment.name
+            if not is_worker and not self.config.getoption("numprocesses", None):
+                shutil.rmtree(folder, ignore_errors=True)
             if measured is not None:
                 write_measured(folder, measured)
-            elif not is_worker and not self.config.getoption("numprocesses", None):
-                shutil.rmtree(folder, ignore_errors=True)
         if is_worker:
             return
         self._explain_differences()

@@ -6,7 +6,6 @@ over, so a report can be written from whatever tests ran, in whatever order.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from replication.comparison import explain
 from replication.evidence import Evidence
 from replication.evidence import Kind as EvidenceKind
 from replication.files import write_atomically, write_json
+from replication.markdown import escaped
+from replication.meaning import meaning_markdown, thresholds_markdown, verification_file
 from replication.run import write_result
 
 FORMAT = "replication.claims.1"
@@ -37,6 +38,14 @@ class ExperimentReport:
     records: list[Record] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
     differences: dict[str, list[str]] = field(default_factory=dict)
+    verifications: list[dict[str, Any]] = field(default_factory=list)
+
+    def add_verifications(self, found: Iterable[dict[str, Any]]) -> None:
+        """Take verifications over, each once: test processes may have made the same ones."""
+        known = {(one["evidence"], one["result"]) for one in self.verifications}
+        self.verifications += [
+            one for one in found if (one["evidence"], one["result"]) not in known
+        ]
 
     def record(self, claim_id: str, evidence: str) -> Record | None:
         """The record of a claim on a kind of evidence, if its test ran."""
@@ -173,6 +182,8 @@ def claims_markdown(reports: Iterable[ExperimentReport]) -> str:
     lines = ["# Claims and verdicts", "", *map(_opening, reports), ""]
     for report in reports:
         lines += _experiment_markdown(report)
+    if any(report.verifications for report in reports):
+        lines += thresholds_markdown()
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -193,7 +204,7 @@ def _opening(report: ExperimentReport) -> str:
 
 def _experiment_markdown(report: ExperimentReport) -> list[str]:
     shown = [kind for kind in EVIDENCE if report.counts(kind)]
-    lines = [f"## {report.name}: {_escaped(report.title)}", ""]
+    lines = [f"## {report.name}: {escaped(report.title)}", ""]
     if not shown:
         return [*lines, "Nothing was judged.", ""]
     lines += _counts_table(report, shown)
@@ -204,6 +215,7 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
     lines += _statements("Refuted statements", refuted, report)
     for kind, found in report.differences.items():
         lines += [f"**{kind}**", "", *(f"- {line}" for line in found), ""]
+    lines += meaning_markdown(report.verifications)
     for made_by in report.makers():
         lines += _claims_table(report, made_by, shown)
     return lines
@@ -221,7 +233,7 @@ def _counts_table(report: ExperimentReport, shown: Sequence[str]) -> list[str]:
             counts = report.counts(kind, made_by)
             if counts:
                 figures = " | ".join(str(counts[verdict]) for verdict in VERDICTS)
-                lines.append(f"| {kind} | {_escaped(made_by or 'all together')} | {figures} |")
+                lines.append(f"| {kind} | {escaped(made_by or 'all together')} | {figures} |")
     return [*lines, ""]
 
 
@@ -233,7 +245,7 @@ def _missing(report: ExperimentReport, shown: Sequence[str]) -> list[str]:
             for r in report.records
             if r["evidence"] == kind and r["verdict"] == "missing"
         ]
-        lines += [f"- No {kind} evidence: {_escaped(reason)}" for reason in dict.fromkeys(reasons)]
+        lines += [f"- No {kind} evidence: {escaped(reason)}" for reason in dict.fromkeys(reasons)]
     absent = {"published": "the experiment has none", "live": "not run (`--live` runs the model)"}
     lines += [
         f"- {kind.capitalize()} evidence: {absent.get(kind, 'not judged')}."
@@ -257,7 +269,7 @@ def _statements(heading: str, records: Sequence[Record], report: ExperimentRepor
         claim = claims[record["claim"]]
         why = claim.reason if record["as_expected"] and claim.reason else record["arithmetic"]
         lines.append(
-            f"| {claim.id} | {_escaped(claim.statement)} | {record['evidence']} | {_escaped(why)} |"
+            f"| {claim.id} | {escaped(claim.statement)} | {record['evidence']} | {escaped(why)} |"
         )
     return [*lines, ""]
 
@@ -266,7 +278,7 @@ def _claims_table(
     report: ExperimentReport, made_by: str, shown: Sequence[EvidenceKind]
 ) -> list[str]:
     lines = [
-        f"### Made by: {_escaped(made_by)}",
+        f"### Made by: {escaped(made_by)}",
         "",
         f"| claim | statement | {' | '.join(shown)} | arithmetic, or what would decide it |",
         f"| --- | --- | {' | '.join('---' for _ in shown)} | --- |",
@@ -277,7 +289,7 @@ def _claims_table(
             verdicts = " | ".join(_verdict(record) for record in records)
             why = next((r["arithmetic"] for r in _most_telling(records)), "")
             lines.append(
-                f"| {claim.id} | {_escaped(claim.statement)} | {verdicts} | {_escaped(why)} |"
+                f"| {claim.id} | {escaped(claim.statement)} | {verdicts} | {escaped(why)} |"
             )
     return [*lines, ""]
 
@@ -298,14 +310,13 @@ def _verdict(record: Record | None) -> str:
     return f"**{words}, unexpected**" if record["as_expected"] is False else words
 
 
-def _escaped(text: str) -> str:
-    """Text as a cell of a Markdown table shows it, whatever is in it."""
-    return re.sub(r"[\\`*\[\]<>|]|\b_|_\b|(?<!\w)_", r"\\\g<0>", " ".join(text.split()))
-
-
 def write_reports(folder: Path, reports: Sequence[ExperimentReport], command: str) -> str:
     """Write `claims.json` and `claims.md`; the Markdown is returned for other places to show."""
     markdown = claims_markdown(reports)
     write_json(folder / "claims.json", claims_json(reports, command))
+    for report in reports:
+        if report.verifications:
+            content = verification_file(report.name, report.verifications)
+            write_json(folder / report.name / "verification.json", content)
     write_atomically(folder / "claims.md", markdown)
     return markdown

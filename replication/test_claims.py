@@ -20,7 +20,12 @@ def test_claim(case: Case, claim_session: ClaimSession, request: pytest.FixtureR
         is_required = case.evidence == "live" and claim_session.live == "require"
         fails = isinstance(error, InputError) or is_required
         record = missing_record(name, case.claim, case.evidence, str(error), fails)
-        request.node.stash[RECORD] = {"experiment": name, "record": record, "provenance": None}
+        request.node.stash[RECORD] = {
+            "experiment": name,
+            "record": record,
+            "provenance": None,
+            "verification": [],
+        }
         if fails:
             pytest.fail(f"{case.claim.id}: {error}", pytrace=False)
         pytest.skip(f"no {case.evidence} evidence: {error}")
@@ -30,6 +35,7 @@ def test_claim(case: Case, claim_session: ClaimSession, request: pytest.FixtureR
         "experiment": name,
         "record": judged_record(name, judgement),
         "provenance": dict(evidence.provenance),
+        "verification": claim_session.verification(case.experiment, case.evidence),
     }
     if judgement.as_expected is None:
         pytest.skip(f"undecided on {case.evidence} evidence: {judgement.arithmetic}")

@@ -17,7 +17,7 @@ from typing import Any
 from replication.check import Check, Outcome, judge
 from replication.circuit import Circuit
 from replication.components import Component
-from replication.evidence import Evidence, Result
+from replication.evidence import Evidence, Finding, Result
 from replication.model_checks import Control, Determinism, Shape
 from replication.score_checks import Scores
 from replication.scoring import ScoreTable
@@ -72,7 +72,10 @@ def single_changes(check: Check, evidence: Evidence) -> Iterator[tuple[str, Evid
             yield f"reproduced: {reproduced}", changed
     if isinstance(check, Control):
         for verdict in ("refuted", "holds"):
-            yield f"control: {verdict}", replace(evidence, controls={check.component: verdict})
+            yield (
+                f"control: {verdict}",
+                replace(evidence, controls={check.component: Finding(verdict, "a control")}),
+            )
     for name in sorted(check.results()):
         result = evidence.results[name]
         for what, changed_result in _changed_results(check, result):

@@ -5,6 +5,7 @@ import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ def recording() -> Recording:
             random.standard_normal((3, 2, 2, 12), np.float32),
             random.standard_normal((3, 2, 2, 3, 4), np.float32),
             random.integers(2, 30, (3, 2)),
+            MeanActivations(
+                random.standard_normal((3, 2, 2, 12), np.float32),
+                random.standard_normal((3, 2, 2, 3, 4), np.float32),
+                random.integers(1, 29, (3, 2)),
+            ),
         ),
         Provenance(
             model="test/gpt2",
@@ -82,8 +88,8 @@ def test_a_recording_replays_to_the_bit(
     assert path == experiment.folder / "recorded.safetensors"
     replayed = replay(experiment)
     assert replayed.provenance == recording.provenance
-    for name in ("mlp_out", "z", "token_lengths"):
-        there, here = (getattr(one.activations, name) for one in (replayed, recording))
+    for name in ("mlp_out", "z", "token_lengths", "inner.mlp_out", "inner.z"):
+        there, here = (attrgetter(name)(one.activations) for one in (replayed, recording))
         assert there.dtype == here.dtype
         assert there.shape == here.shape
         assert there.tobytes() == here.tobytes()
@@ -167,18 +173,18 @@ def test_a_tensor_of_another_shape_or_type_is_refused(
     )
 
 
-@pytest.mark.parametrize("name", ["mlp_out", "z"])
+@pytest.mark.parametrize("name", ["mlp_out", "z", "inner.mlp_out"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_not_finite_is_refused(
     experiment: Experiment, recording: Recording, name: str, value: float
 ) -> None:
-    tensor = getattr(recording.activations, name)
+    tensor = attrgetter(name)(recording.activations)
     tensor.flat[5] = value
     record(recording, experiment.pairs, recorded_path(experiment))
     assert refused(experiment) == f"{name}: holds NaN or infinity"
 
 
-@pytest.mark.parametrize("name", ["mlp_out", "z", "token_lengths"])
+@pytest.mark.parametrize("name", ["mlp_out", "z", "token_lengths", "inner.z"])
 def test_a_missing_tensor_is_refused(experiment: Experiment, path: Path, name: str) -> None:
     tensors, metadata = read(path)
     del tensors[name]
@@ -232,19 +238,22 @@ def test_a_recording_from_other_weights_than_the_pinned_ones_is_refused(
     assert replay(pinned(experiment, WEIGHTS)).provenance.weights_sha256 == WEIGHTS
 
 
-@pytest.mark.parametrize("found", ["replication.mean-activations.2", "", None])
+@pytest.mark.parametrize("found", ["replication.mean-activations.1", "", None])
 def test_a_file_of_another_format_is_refused(
     experiment: Experiment, path: Path, found: str | None
 ) -> None:
     tensors, metadata = read(path)
     others = {key: value for key, value in metadata.items() if key != "format"}
     save_file(tensors, path, others if found is None else {**others, "format": found})
-    assert refused(experiment) == f"format: expected replication.mean-activations.1, found {found}"
+    assert refused(experiment) == (
+        f"format: expected replication.mean-activations.2, found {found};"
+        " `replication record` writes it anew"
+    )
 
 
 def test_a_safetensors_file_without_metadata_is_refused(experiment: Experiment, path: Path) -> None:
     save_file(load_file(path), path)
-    assert refused(experiment) == "format: expected replication.mean-activations.1, found None"
+    assert refused(experiment).startswith("format: expected replication.mean-activations.2, found")
 
 
 def without(key: str) -> Callable[[dict[str, Any]], Any]:

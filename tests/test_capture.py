@@ -25,7 +25,7 @@ from replication.capture import (
 from replication.components import ModelShape
 from replication.experiment import ModelSpec, Pair
 from replication.files import InputError
-from replication.models import LoadedModel, load_model
+from replication.models import LoadedModel, hook_points, load_model
 from replication.scoring import pair_scores
 from tests.gpt2 import PAIRS, make_gpt2
 
@@ -87,6 +87,9 @@ def assert_close(
     assert found.mlp_out == pytest.approx(expected.mlp_out[pairs], abs=1e-5)
     assert found.z == pytest.approx(expected.z[pairs], abs=1e-5)
     assert np.array_equal(found.token_lengths, expected.token_lengths[pairs])
+    if expected.inner is not None:
+        assert found.inner is not None
+        assert_close(found.inner, expected.inner, pairs)
 
 
 def test_scores_are_those_of_a_notebook_in_compatibility_mode(
@@ -212,6 +215,33 @@ def test_the_beginning_of_sequence_token_counts_although_it_is_the_padding_token
     assert together.token_lengths[0, 0] == len(every_position)
     assert together.mlp_out[0, 0, 0] == pytest.approx(every_position.mean(0).numpy(), abs=1e-5)
     assert together.mlp_out[0, 0, 0] != pytest.approx(every_position[1:].mean(0).numpy(), abs=0.01)
+
+
+def test_the_inner_means_leave_out_the_first_position(
+    bridge: Any, activations: MeanActivations
+) -> None:
+    inner = activations.inner
+    assert inner is not None
+    assert np.array_equal(inner.token_lengths, activations.token_lengths - 1)
+    for number, prompts in enumerate(PAIRS):
+        for side, prompt in enumerate(prompts):
+            _, cache = bridge.run_with_cache(prompt)
+            for layer in range(SHAPE.n_layers):
+                mlp_out, z = (cache[name][0, 1:].mean(0).numpy() for name in hook_points(layer))
+                assert inner.mlp_out[number, side, layer] == pytest.approx(mlp_out, abs=1e-5)
+                assert inner.z[number, side, layer] == pytest.approx(z, abs=1e-5)
+
+
+def test_a_prompt_without_an_inner_position_has_an_inner_mean_of_zero(model: LoadedModel) -> None:
+    tokens = torch.tensor([0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replication.capture, "_tokens", lambda *_: tokens)
+        found = capture(model, [Pair("a", "b")])
+    assert found.token_lengths.tolist() == [[1, 1]]
+    assert found.inner is not None
+    assert found.inner.token_lengths.tolist() == [[0, 0]]
+    assert found.mlp_out.any()
+    assert not found.inner.mlp_out.any()
 
 
 def test_token_lengths_count_the_prompts_tokens_and_the_beginning_of_sequence(

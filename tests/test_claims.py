@@ -24,7 +24,7 @@ from replication.claims import (
     read_claims,
 )
 from replication.components import ModelShape, parse
-from replication.evidence import Evidence, Result, published_evidence
+from replication.evidence import Evidence, Finding, Result, published_evidence
 from replication.experiment import Experiment, Spec, read_experiment
 from replication.files import InputError
 from replication.intervals import exact, printed
@@ -844,7 +844,8 @@ def test_determinism_of_a_result_that_was_not_run_again() -> None:
 )
 def test_control(controls: dict[str, Any], expected: str) -> None:
     claim = check(kind="control", component="m1")
-    assert verdict(claim, measured(controls=controls)) == expected
+    found = {component: Finding(verdict, "because") for component, verdict in controls.items()}
+    assert verdict(claim, measured(controls=found)) == expected
 
 
 def test_no_scores_and_no_circuit_decide_nothing() -> None:

@@ -10,7 +10,7 @@ import replication.capture
 from replication.capture import MeanActivations, capture
 from replication.evidence import published_evidence, recorded_evidence
 from replication.experiment import Experiment, read_experiment
-from replication.models import LoadedModel, load_model, locate
+from replication.models import LoadedModel, hook_points, load_model, locate
 from replication.scoring import ScoreTable, pair_scores, table_of
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "sarcasm-minilm"
@@ -91,3 +91,20 @@ def test_token_lengths_count_an_encoders_first_and_separator_tokens(
             tokens = model.bridge.to_tokens(prompt)[0].tolist()
             assert (tokens[0], tokens[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
             assert length == 1 + len(tokenizer.tokenize(prompt)) + 1
+
+
+def test_the_inner_means_leave_out_the_first_position_and_the_separator(
+    experiment: Experiment, activations: MeanActivations
+) -> None:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    inner = activations.inner
+    assert inner is not None
+    assert np.array_equal(inner.token_lengths, activations.token_lengths - 2)
+    bridge = TransformerBridge.boot_transformers(str(locate(experiment.spec.model)), device="cpu")
+    for side, prompt in enumerate(experiment.pairs[1]):
+        _, cache = bridge.run_with_cache(prompt)
+        for layer in range(experiment.spec.model.shape.n_layers):
+            mlp_out, z = (cache[name][0, 1:-1].mean(0).numpy() for name in hook_points(layer))
+            assert inner.mlp_out[1, side, layer] == pytest.approx(mlp_out, abs=1e-4)
+            assert inner.z[1, side, layer] == pytest.approx(z, abs=1e-4)

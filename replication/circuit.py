@@ -11,8 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 from replication.components import Component, Kind, ModelShape, WriteCosts, parse
-from replication.files import InputError, read_json, repeats, validate
+from replication.files import InputError, faulty, read_json, validate
 from replication.intervals import equals, exact, printed
+from replication.positions import Place
 
 # d_model and d_head of the models that published circuits name without their sizes. Source: n_embd
 # and n_embd / n_head of the models' own configurations (d_model: Radford et al. 2019, table 2).
@@ -105,22 +106,29 @@ def read_circuit(path: Path, shape: ModelShape | None = None) -> Circuit:
         InputError: naming the file, what was found and what was expected.
     """
     file = validate(_CircuitFile, read_json(path), path)
+    faults: list[tuple[Place, str]] = []
+    nodes: list[Component] = []
     if not file.nodes:
-        raise InputError(f"{path}: nodes: there are none")
-    if repeated := repeats(file.nodes):
-        raise InputError(f"{path}: nodes: {', '.join(repeated)} stands there more than once")
-    try:
-        nodes = tuple(shape.component(name) if shape else parse(name) for name in file.nodes)
-    except InputError as error:
-        raise InputError(f"{path}: nodes: {error}") from None
-    circuit = Circuit(nodes, file.metadata)
-    if contradictions := _contradictions(circuit):
-        raise InputError(f"{path}: metadata: {'; '.join(contradictions)}")
+        faults.append((("nodes",), "nodes: there are none"))
+    for number, name in enumerate(file.nodes):
+        try:
+            nodes.append(shape.component(name) if shape else parse(name))
+        except InputError as error:
+            faults.append((("nodes", number), f"nodes: {error}"))
+        if name in file.nodes[:number]:
+            faults.append((("nodes", number), f"nodes: {name} stands there more than once"))
+    circuit = Circuit(tuple(nodes), file.metadata)
+    if not faults:
+        faults = [
+            (("metadata", key), f"metadata: {reason}") for key, reason in _contradictions(circuit)
+        ]
+    if faults:
+        raise faulty(path, faults)
     return circuit
 
 
-def _contradictions(circuit: Circuit) -> list[str]:
-    """What the metadata say that the nodes contradict under any convention."""
+def _contradictions(circuit: Circuit) -> list[tuple[str, str]]:
+    """The metadata that the nodes contradict under any convention, each with how."""
     stated = circuit.metadata
     kinds = Counter(node.kind for node in circuit.nodes)
     counts = {
@@ -129,22 +137,25 @@ def _contradictions(circuit: Circuit) -> list[str]:
         "num_attention_heads": kinds["head"],
     }
     found = [
-        f"{key} is {getattr(stated, key)}, the nodes give {count}"
+        (key, f"{key} is {getattr(stated, key)}, the nodes give {count}")
         for key, count in counts.items()
         if getattr(stated, key) not in (None, count)
     ]
     used, budget = stated.write_budget_used, stated.write_budget_max
     if used is not None and budget is not None:
         if used > budget:
-            found.append(f"write_budget_used is {used}, over write_budget_max {budget}")
+            reason = f"write_budget_used is {used}, over write_budget_max {budget}"
+            found.append(("write_budget_used", reason))
         if stated.budget_utilization is not None:
-            found += _utilization_fault(stated.budget_utilization, used, budget)
+            reasons = _utilization_fault(stated.budget_utilization, used, budget)
+            found += [("budget_utilization", reason) for reason in reasons]
     if sizes := circuit.sizes():
         totals = cost_totals(circuit, *sizes)
+        cost = f"the nodes cost {describe_totals(totals)}"
         if used is not None and used not in totals.values():
-            found.append(f"write_budget_used is {used}, the nodes cost {describe_totals(totals)}")
+            found.append(("write_budget_used", f"write_budget_used is {used}, {cost}"))
         if budget is not None and min(totals.values()) > budget:
-            found.append(f"write_budget_max is {budget}, the nodes cost {describe_totals(totals)}")
+            found.append(("write_budget_max", f"write_budget_max is {budget}, {cost}"))
     return found
 
 

@@ -18,21 +18,20 @@ A claim makes one or more checks, of these kinds and no others:
 | order | a circuit's first nodes, or what stands elsewhere than in another | nodes | all |
 | selection | the circuit is what the stated rule selects on the scores | nodes | all |
 | determinism | whether a second run gives the same scores | bit-identical or not | live |
-| control | what an analysis of a score's meaning found | verdict | none yet |
+| control | a score reflects the property, by its controls | verdict | all |
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
-    field_validator,
     model_validator,
 )
 
@@ -49,10 +48,11 @@ from replication.circuit_checks import (
 )
 from replication.evidence import Evidence
 from replication.evidence import Kind as EvidenceKind
-from replication.experiment import Experiment, Name, Spec
-from replication.files import read_toml, repeats, validate
+from replication.experiment import Experiment, Name, Spec, Text
+from replication.files import FileError, faulty, read_toml, validate
 from replication.intervals import Verdict
 from replication.model_checks import Control, Determinism, Shape
+from replication.positions import Place
 from replication.score_checks import Bound, Deviation, Ranking, Ratio, Scores
 
 AnyCheck = Annotated[
@@ -73,8 +73,6 @@ AnyCheck = Annotated[
     | Control,
     Field(discriminator="kind"),
 ]
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Claim(BaseModel):
@@ -106,13 +104,6 @@ class _ClaimFile(BaseModel):
 
     claim: Annotated[list[Claim], Field(min_length=1)]
 
-    @field_validator("claim")
-    @classmethod
-    def _distinct_ids(cls, claims: list[Claim]) -> list[Claim]:
-        if repeated := repeats(claim.id for claim in claims):
-            raise ValueError(f"two claims have the id {repeated[0]}")
-        return claims
-
 
 def read_claims(experiment: Experiment) -> list[Claim]:
     """The experiment's claims.
@@ -120,10 +111,37 @@ def read_claims(experiment: Experiment) -> list[Claim]:
     Raises:
         InputError: naming the file, the claim, the key and the reason.
     """
-    path = experiment.folder / experiment.spec.claims
     spec = experiment.spec
     known = Known(spec.model.shape, list(dict.fromkeys([*spec.results, spec.measures])))
-    return validate(_ClaimFile, read_toml(path), path, context=known).claim
+    return read_claim_file(experiment.folder / spec.claims, known)
+
+
+def read_claim_file(path: Path, known: Known) -> list[Claim]:
+    """The claims in a file, which may speak of what is known.
+
+    Raises:
+        InputError: naming the file, the claim, the key and the reason.
+    """
+    data = read_toml(path)
+    repeated = faulty(path, _repeated_ids(data)).faults
+    try:
+        claims = validate(_ClaimFile, data, path, context=known).claim
+    except FileError as error:
+        raise FileError(path, [*error.faults, *repeated]) from None
+    if repeated:
+        raise FileError(path, repeated)
+    return claims
+
+
+def _repeated_ids(data: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """The ids that an earlier claim has, in whatever stands in the file."""
+    seen: list[Any] = []
+    claims = data.get("claim")
+    for number, claim in enumerate(claims if isinstance(claims, list) else ()):
+        name = claim.get("id") if isinstance(claim, dict) else None
+        if name is not None and name in seen:
+            yield ("claim", number, "id"), f"claim: two claims have the id {name}"
+        seen.append(name)
 
 
 def judged_on(claim: Claim, spec: Spec) -> list[EvidenceKind]:

@@ -1,8 +1,9 @@
-"""The `replication` command: run, record, select, compare."""
+"""The `replication` command: new, check, run, record, select, compare."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from replication.experiment import Experiment
 
 app = typer.Typer(
-    help="Replicate circuit-discovery results: run an experiment, record it, select, compare.",
+    help="Replicate circuit-discovery results: write an experiment, check it, run it, record it,"
+    " select, compare.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,6 +35,30 @@ ModelOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option(metavar="auto|cpu|cuda|mps", help="where to run the model")
 ]
+
+
+@app.command()
+def new(
+    name: Annotated[Path, typer.Argument(metavar="NAME", help="the new folder, or its path")],
+) -> None:
+    """Write a commented experiment folder that runs as it stands."""
+    from replication.new import new_experiment
+
+    new_experiment(name)
+    where = shlex.join(["--experiments", str(name.parent), "--experiment", name.name])
+    print(f"{name}: written; it runs as it stands, with")
+    print(f"  pytest --pyargs replication {where} --live")
+
+
+@app.command()
+def check(experiment: ExperimentFolder) -> None:
+    """Read all of an experiment's files, run nothing, and name every problem by file and line."""
+    from replication.problems import check_experiment
+
+    findings = check_experiment(experiment)
+    print("\n".join(findings.problems) or findings.summary)
+    if findings.problems:
+        raise typer.Exit(2)
 
 
 @app.command()

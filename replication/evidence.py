@@ -8,6 +8,8 @@ as it was published.
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +22,7 @@ from replication.capture import MeanActivations, capture
 from replication.circuit import Circuit, check_convention, read_circuit, selected_circuit
 from replication.components import ModelShape
 from replication.experiment import Experiment, Spec
-from replication.files import InputError
+from replication.files import InputError, faulty
 from replication.intervals import Verdict
 from replication.length import Lengths, read_lengths
 from replication.models import Device, Provenance, load_model
@@ -85,7 +87,7 @@ def published_evidence(experiment: Experiment) -> Evidence:
     results = {}
     for name, result in spec.results.items():
         scores = result.scores and read_scores(experiment.folder / result.scores, spec.model.shape)
-        circuit = result.circuit and _published_circuit(experiment.folder / result.circuit, spec)
+        circuit = result.circuit and published_circuit(experiment.folder / result.circuit, spec)
         lengths = result.lengths and read_lengths(
             experiment.folder / result.lengths, spec.model.shape, spec.sides
         )
@@ -94,12 +96,17 @@ def published_evidence(experiment: Experiment) -> Evidence:
     return Evidence("published", spec, spec.model.shape, results, provenance=sources)
 
 
-def _published_circuit(path: Path, spec: Spec) -> Circuit:
+def published_circuit(path: Path, spec: Spec) -> Circuit:
+    """A published circuit, which must keep the cost convention that the spec states.
+
+    Raises:
+        InputError: naming the file, the key and the reason.
+    """
     circuit = read_circuit(path, spec.model.shape)
     try:
         check_convention(circuit, spec.costs)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise faulty(path, [(("metadata",), str(error))]) from None
     return circuit
 
 
@@ -148,7 +155,7 @@ def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
     if not path.exists():
         raise EvidenceMissing(
             f"{path.name} is missing; whoever has {experiment.spec.model.label} writes it with:"
-            f" replication record {experiment.folder.parent.name}/{experiment.name}"
+            f" replication record {shlex.quote(os.path.relpath(experiment.folder))}"
         )
     recording = replay(experiment)
     return _measured_evidence("recorded", experiment, published, recording)

@@ -11,18 +11,34 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     NonNegativeInt,
     PositiveInt,
     StringConstraints,
+    field_validator,
     model_validator,
 )
 
 from replication.components import ModelShape, WriteCosts
-from replication.files import InputError, parse_json, read_lines, read_toml, validate
+from replication.files import (
+    Fault,
+    FileError,
+    InputError,
+    load_json,
+    read_lines,
+    read_toml,
+    validate,
+)
 
+# One line, whatever the file's own lines: it goes to terminals and into tables.
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1),
+    AfterValidator(lambda text: " ".join(text.split())),
+]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -83,7 +99,7 @@ class ResultSpec(_Table):
     A circuit, a score table, and what was published of the prompts' lengths and mean norms.
     """
 
-    about: str
+    about: Text
     circuit: str | None = None
     scores: str | None = None
     lengths: str | None = None
@@ -92,8 +108,8 @@ class ResultSpec(_Table):
 class Spec(_Table):
     """The content of an `experiment.toml`."""
 
-    title: str
-    task: str
+    title: Text
+    task: Text
     sides: Annotated[tuple[Name, Name], Field(strict=False)]
     pairs: str
     measures: Name
@@ -105,11 +121,12 @@ class Spec(_Table):
     verification: VerificationSpec = VerificationSpec()
     results: dict[Name, ResultSpec] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _two_sides(self) -> Spec:
-        if self.sides[0] == self.sides[1]:
-            raise ValueError(f"sides: both are called {self.sides[0]!r}")
-        return self
+    @field_validator("sides")
+    @classmethod
+    def _two_sides(cls, sides: tuple[str, str]) -> tuple[str, str]:
+        if sides[0] == sides[1]:
+            raise ValueError(f"both are called {sides[0]!r}")
+        return sides
 
     @property
     def costs(self) -> WriteCosts:
@@ -174,32 +191,47 @@ def stream_pairs(path: Path, sides: tuple[str, str]) -> Iterator[Pair]:
     Raises:
         InputError: naming the file, the line and the reason, when it comes to the line at fault.
     """
+    for row in read_rows(path, sides):
+        if isinstance(row, Fault):
+            raise FileError(
+                path, [row], row.reason if row.line is None else f"line {row.line}: {row.reason}"
+            )
+        yield row
+
+
+def read_rows(path: Path, sides: tuple[str, str]) -> Iterator[Pair | Fault]:
+    """The pairs of a JSONL file, and, in their places, what is wrong with lines that hold none.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     is_empty = True
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
-            where = f"{path}: line {number}"
-            yield _pair(parse_json(line, where), sides, where)
             is_empty = False
+            try:
+                yield _pair(load_json(line.rstrip()), sides)
+            except InputError as error:
+                yield Fault(str(error), number)
     if is_empty:
-        raise InputError(f"{path}: there are no pairs in it")
+        yield Fault("there are no pairs in it")
 
 
-def _pair(data: object, sides: tuple[str, str], where: str) -> Pair:
+def _pair(data: object, sides: tuple[str, str]) -> Pair:
     if not isinstance(data, dict) or set(data) != set(sides):
         found = ", ".join(map(repr, data)) if isinstance(data, dict) else repr(data)
         raise InputError(
-            f"{where}: expected an object with the keys {sides[0]!r} and {sides[1]!r},"
-            f" found {found}"
+            f"expected an object with the keys {sides[0]!r} and {sides[1]!r}, found {found}"
         )
     for side in sides:
         if not isinstance(data[side], str):
-            raise InputError(f"{where}: {side}: expected a text, found {data[side]!r}")
+            raise InputError(f"{side}: expected a text, found {data[side]!r}")
         if not data[side].strip():
-            raise InputError(f"{where}: {side}: the prompt is empty")
+            raise InputError(f"{side}: the prompt is empty")
         try:
             data[side].encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"{where}: {side}: the prompt is no text: {error.reason}") from None
+            raise InputError(f"{side}: the prompt is no text: {error.reason}") from None
     return Pair(data[sides[0]], data[sides[1]])
 
 

@@ -5,20 +5,48 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
+
+from replication.positions import Place, lines_of, positions
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class InputError(ValueError):
     """Input that cannot be used; the message is one line: the file, the key, the reason."""
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong in a file: why, and on which line, where that is known."""
+
+    reason: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.reason if self.line is None else f"{self.reason} (line {self.line})"
+
+
+class FileError(InputError):
+    """A file that cannot be used, with everything that was found wrong in it."""
+
+    def __init__(self, path: Path, faults: Sequence[Fault], message: str | None = None) -> None:
+        super().__init__(f"{path}: {message or '; '.join(map(str, faults))}")
+        self.path = path
+        self.faults = list(faults)
+
+
+def faulty(path: Path, reasons: Iterable[tuple[Place, str]]) -> FileError:
+    """The error of a TOML or JSON file with several faults, each at a place in its data."""
+    line = lines_of(path)
+    return FileError(path, [Fault(reason, line(place)) for place, reason in reasons])
 
 
 def read_text(path: Path) -> str:
@@ -36,13 +64,27 @@ def read_lines(path: Path) -> Iterator[str]:
     Raises:
         InputError: the file is missing, a folder, unreadable, or not UTF-8.
     """
+    number = 0
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            yield from file
+        with path.open("rb") as file:
+            for line in file:
+                number += 1
+                yield line.decode()
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        raise FileError(path, [Fault("there is no such file")]) from None
+    except UnicodeDecodeError as error:
+        raise FileError(path, [Fault(f"cannot be read: {error}", number)]) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        raise FileError(path, [Fault(f"cannot be read: {error}")]) from None
+
+
+class NotJSON(InputError):
+    """What is wrong with a JSON text; on which line, or which key it repeats."""
+
+    def __init__(self, reason: str, line: int | None = None, repeated: str | None = None) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.repeated = repeated
 
 
 def read_json(path: Path) -> Any:
@@ -51,7 +93,12 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: the file cannot be read or is not JSON.
     """
-    return parse_json(read_text(path), str(path))
+    text = read_text(path)
+    try:
+        return load_json(text)
+    except NotJSON as error:
+        line = error.line if error.repeated is None else _second_line(text, error.repeated)
+        raise FileError(path, [Fault(str(error), line)], str(error)) from None
 
 
 def parse_json(text: str, where: str) -> Any:
@@ -60,19 +107,31 @@ def parse_json(text: str, where: str) -> Any:
     Raises:
         InputError: the text is not JSON, repeats a key, or holds NaN or infinity.
     """
+    try:
+        return load_json(text)
+    except NotJSON as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def load_json(text: str) -> Any:
+    """The content of a JSON text.
+
+    Raises:
+        NotJSON: the text is not JSON, repeats a key, or holds NaN or infinity.
+    """
 
     def refuse_constant(name: str) -> Any:
-        raise InputError(f"{where}: {name} is not a number that JSON knows")
+        raise NotJSON(f"{name} is not a number that JSON knows")
 
     def refuse_repeated_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in items]
-        if repeated := repeats(keys):
-            raise InputError(f"{where}: the key {repeated[0]!r} stands there more than once")
+        if repeated := repeats(key for key, _ in items):
+            reason = f"the key {repeated[0]!r} stands there more than once"
+            raise NotJSON(reason, repeated=repeated[0])
         return dict(items)
 
     def refuse_infinity(digits: str) -> float:
         if math.isinf(number := float(digits)):
-            raise InputError(f"{where}: {digits} is too large a number")
+            raise NotJSON(f"{digits} is too large a number")
         return number
 
     try:
@@ -82,16 +141,25 @@ def parse_json(text: str, where: str) -> Any:
             parse_float=refuse_infinity,
             object_pairs_hook=refuse_repeated_keys,
         )
-    except InputError:
+    except NotJSON:
         raise
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"{where}: not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-        ) from None
+        reason = f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        raise NotJSON(reason, error.lineno) from None
     except RecursionError:
-        raise InputError(f"{where}: not usable JSON: nested too deeply") from None
+        raise NotJSON("not usable JSON: nested too deeply") from None
     except ValueError:
-        raise InputError(f"{where}: not usable JSON: a number has too many digits") from None
+        raise NotJSON("not usable JSON: a number has too many digits") from None
+
+
+def _second_line(text: str, key: str) -> int | None:
+    """The line on which an object of a JSON text repeats a key."""
+    seen: set[Place] = set()
+    for place, line in positions(text.encode(), "json"):
+        if place in seen and place[-1] == key:
+            return line
+        seen.add(place)
+    return None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -100,14 +168,16 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read or is not TOML.
     """
+    text = read_text(path)
     try:
-        return tomllib.loads(read_text(path))
-    except InputError:
-        raise
+        return tomllib.loads(text)
     except RecursionError:
-        raise InputError(f"{path}: not usable TOML: nested too deeply") from None
+        raise FileError(path, [Fault("not usable TOML: nested too deeply")]) from None
     except ValueError as error:
-        raise InputError(f"{path}: not TOML: {error}") from None
+        reason = f"not TOML: {error}"
+        found = re.search(r"\(at (?:line (\d+)|end of document)", reason)
+        line = found and int(found[1] or 1 + text.count("\n"))
+        raise FileError(path, [Fault(reason, line)], reason) from None
 
 
 def validate(model: type[Model], data: Any, path: Path, context: Any = None) -> Model:
@@ -119,32 +189,38 @@ def validate(model: type[Model], data: Any, path: Path, context: Any = None) -> 
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        faults = [f"{_key(data, fault)}: {_reason(fault)}" for fault in error.errors()]
-        raise InputError(f"{path}: {'; '.join(faults)}") from None
+        reasons = []
+        for fault in error.errors():
+            place, key = _place(data, fault)
+            reasons.append((place, f"{key}: {_reason(fault)}"))
+        raise faulty(path, reasons) from None
 
 
-def _key(data: Any, fault: Any) -> str:
-    """`claim R7: check 1: of` rather than `claim.6.check.0.ratio.of`.
+def _place(data: Any, fault: Any) -> tuple[Place, str]:
+    """Where a fault stands: `claim R7: check 1: of` rather than `claim.6.check.0.ratio.of`.
 
     pydantic puts the tags of unions into a location; what is not in the data is left out.
     """
-    words = []
+    place: list[str | int] = []
+    words: list[str] = []
     in_list = False
     for step in fault["loc"]:
         if isinstance(data, dict) and in_list and step == data.get("kind"):
             in_list = False
         elif isinstance(data, dict) and step in data:
             data = data[step]
+            place.append(step)
             words.append(str(step))
             in_list = False
         elif isinstance(data, list) and isinstance(step, int) and step < len(data):
             data = data[step]
+            place.append(step)
             name = data.get("id") if isinstance(data, dict) else None
             words[-1:] = [f"{words[-1]} {name or step + 1}"] if words else [str(step + 1)]
             in_list = True
         elif fault["type"] == "missing":
             words.append(str(step))
-    return ": ".join(words) or "the whole file"
+    return tuple(place), ": ".join(words) or "the whole file"
 
 
 def _reason(fault: Any) -> str:

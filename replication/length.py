@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from replication.capture import MeanActivations
 from replication.components import Component, ModelShape
-from replication.files import InputError, read_json, validate
+from replication.files import InputError, faulty, read_json, validate
 from replication.intervals import Interval, printed
 from replication.null import component_means, exchanges, share_as_large
+from replication.positions import Place
 
 
 def inverse_differences(
@@ -129,23 +130,31 @@ def read_lengths(path: Path, shape: ModelShape, sides: tuple[str, str]) -> Lengt
     """
     file = validate(_LengthsFile, read_json(path), path)
     lengths = [(one, other) for one, other in file.token_lengths]
+    faults: list[tuple[Place, str]] = []
     norms: dict[int, dict[Component, Norms]] = {}
     for number, found in file.mean_norms.items():
+        place = ("mean_norms", number)
         if number not in map(str, range(1, len(lengths) + 1)):
-            raise InputError(
-                f"{path}: mean_norms: {number!r}: expected a pair from 1 to {len(lengths)}"
-            )
+            reason = f"mean_norms: {number!r}: expected a pair from 1 to {len(lengths)}"
+            faults.append((place, reason))
+            continue
         norms[int(number)] = {}
         for name, by_side in found.items():
-            where = f"{path}: mean_norms: {number}: {name}"
-            if unknown := sorted(set(by_side) - set(sides)):
-                raise InputError(f"{where}: unknown side {unknown[0]!r}; expected {sides}")
             try:
-                one, other = (printed(by_side[side]) if side in by_side else None for side in sides)
-                norms[int(number)][shape.component(name)] = (one, other)
+                norms[int(number)][shape.component(name)] = _norms(by_side, sides)
             except InputError as error:
-                raise InputError(f"{where}: {error}") from None
+                faults.append(((*place, name), f"mean_norms: {number}: {name}: {error}"))
+    if faults:
+        raise faulty(path, faults)
     return Lengths(lengths, norms)
+
+
+def _norms(by_side: Mapping[str, str], sides: tuple[str, str]) -> Norms:
+    """The norms of both sides, None where one is not given."""
+    if unknown := sorted(set(by_side) - set(sides)):
+        raise InputError(f"unknown side {unknown[0]!r}; expected {sides[0]!r} and {sides[1]!r}")
+    one, other = (printed(by_side[side]) if side in by_side else None for side in sides)
+    return one, other
 
 
 class NoPrediction(Exception):

@@ -83,7 +83,10 @@ def _null(found: Plain) -> Iterator[str]:
     if chance is None:
         yield f"**Null**: not computed: {found['not_computed']['null']}."
         return
-    best = _best(found)
+    best = [one for one in _best(found) if one["score"]]
+    if not best:
+        yield "**Null**: every score is zero."
+        return
     exceeding = sum(one["same_side_score"] >= one["score"] for one in best)
     ratio = sum(one["same_side_score"] for one in best) / sum(one["score"] for one in best)
     yield (
@@ -174,8 +177,10 @@ def _table(found: Plain) -> list[str]:
         ),
         "selected in:": lambda one: _figure(one["selection_probability"], ".0%"),
         "within the sides:": lambda one: _figure(one["same_side_score"], ".4g"),
-        "null q:": lambda one: _figure(one["q_value"], ".2g"),
+        "q:": lambda one: _figure(one["q_value"], ".2g"),
+        "q, length out:": lambda one: _figure(one["controlled_q_value"], ".2g"),
         "without the first position:": lambda one: _figure(one["score_without_first"], ".4g"),
+        "pairs of one length:": lambda one: _figure(one["matched_score"], ".4g"),
         "explained by length:": _share,
         "": lambda one: f"**{one['word']}**",
     }

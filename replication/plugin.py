@@ -335,6 +335,13 @@ class ClaimSession:
             terminalreporter.section("replication")
             for line, markup in summary(list(self.report.values()), self.live, self.reports):
                 terminalreporter.write_line(line, **markup)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            from replication.annotations import annotate
+
+            for one in self.experiments:
+                claims = one.folder / one.spec.claims
+                for line in annotate(self.report[one.name], claims):
+                    terminalreporter.write_line(line)
 
 
 RECORD = pytest.StashKey[dict[str, Any]]()

@@ -23,8 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from replication.capture import MeanActivations
 from replication.components import Component, Kind, ModelShape, parse
-from replication.files import InputError, read_json, validate
+from replication.files import InputError, faulty, read_json, validate
 from replication.intervals import Interval, exact, printed
+from replication.positions import Place
 
 BLOCK_PAIRS = 32  # pairs whose differences stay in a processor's cache
 
@@ -157,25 +158,34 @@ def read_scores(path: Path, shape: ModelShape | None = None) -> ScoreTable:
     """
     file = validate(_ScoreFile, read_json(path), path)
     if not file.components:
-        raise InputError(f"{path}: components: there are no scores in it")
+        raise faulty(path, [(("components",), "components: there are no scores in it")])
 
-    def figures(scores: Mapping[str, float | str]) -> dict[Component, Interval]:
-        try:
-            return {_scored(name, shape): _figure(name, score) for name, score in scores.items()}
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+    faults: list[tuple[Place, str]] = []
 
-    scores = figures(file.components)
+    def figures(scores: Mapping[str, float | str], *place: str) -> dict[Component, Interval]:
+        found = {}
+        for name, score in scores.items():
+            try:
+                found[_scored(name, shape)] = _figure(name, score)
+            except InputError as error:
+                faults.append(((*place, name), str(error)))
+        return found
+
+    scores = figures(file.components, "components")
     for kind, count in file.metadata.best_listed.items():
-        if (listed := sum(component.kind == kind for component in scores)) < count:
-            raise InputError(
-                f"{path}: metadata: best_listed: {kind}: {count} stated, {listed} listed"
-            )
+        listed = sum(component.kind == kind for component in scores)
+        if len(scores) == len(file.components) and listed < count:
+            reason = f"metadata: best_listed: {kind}: {count} stated, {listed} listed"
+            faults.append((("metadata", "best_listed", kind), reason))
     by_pair: dict[int, dict[Component, Interval]] = {}
     for number, pair in file.metadata.by_pair.items():
-        if not re.fullmatch("[1-9][0-9]{0,8}", number):
-            raise InputError(f"{path}: metadata: by_pair: {number!r} is no pair's number")
-        by_pair[int(number)] = figures(pair)
+        place = ("metadata", "by_pair", number)
+        if re.fullmatch("[1-9][0-9]{0,8}", number):
+            by_pair[int(number)] = figures(pair, *place)
+        else:
+            faults.append((place, f"metadata: by_pair: {number!r} is no pair's number"))
+    if faults:
+        raise faulty(path, faults)
     return ScoreTable(scores, by_pair, file.metadata.best_listed)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.special  # noqa: F401  numpy loads once a process, and runs inside tests forget modules
 
 from replication.experiment import Pair
 from tests.gpt2 import make_experiment, make_gpt2

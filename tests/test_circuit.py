@@ -212,7 +212,7 @@ def test_metadata_that_the_nodes_do_not_contradict_are_taken(
 def test_every_contradiction_is_named(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, circuit(total_components=5, num_mlps=3)))
     assert "total_components is 5" in message
-    assert "; num_mlps is 3" in message
+    assert "; metadata: num_mlps is 3" in message
 
 
 def test_metadata_may_be_empty_and_may_say_more(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_package_names_a_model_too(tmp_path: Path) -> None:
         ("input_counts = true", "input_counts = 1", "selection: input_counts: "),
         ("input_counts = true\n", "", "selection: input_counts: missing"),
         ('mlp_out = "centred"', 'mlp_out = "halved"', "scoring: mlp_out: "),
-        ("[scoring]", "[scores]", "scoring: missing; scores: unknown key"),
+        ("[scoring]", "[scores]", "scoring: missing (line 1); scores: unknown key (line 11)"),
         ('about = "What the paper says"\n', "", "results: paper: about: missing"),
         ('about = "What', 'score = "a"\nabout = "What', "results: paper: score: unknown key"),
         ("[results.paper]", '[results."the paper"]', "results: the paper: "),

@@ -72,12 +72,13 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
     result.stdout.fnmatch_lines(
         [
             "sarcasm-gpt2: *",
-            "  published 21 hold, 4 refuted, 13 undecided",
+            "  published 21 hold, 5 refuted, 12 undecided",
             "  live      not run (--live runs the model)",
             "  no recorded evidence: *with: replication record *sarcasm-gpt2",
             "  refuted, as expected: O5 (published): *6.6772*",
             "sarcasm-minilm: *",
-            "  recorded  14 hold, 1 undecided",
+            "  recorded  14 hold, 1 refuted, 1 undecided",
+            "  refuted, as expected: M16 (recorded): *1.96 of m0*",
             "report: *claims.md",
         ]
     )
@@ -86,9 +87,49 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
         "claims.json",
         "claims.md",
         "junit.xml",
+        "sarcasm-gpt2",
         "sarcasm-minilm",
     }
     assert not list(reports.rglob(".*"))
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["one process", "two workers"])
+def test_the_reports_say_what_the_scores_mean(
+    run: Run, pytester: pytest.Pytester, workers: list[str]
+) -> None:
+    assert run(*workers, in_process=False).ret == 0
+    reports = pytester.path / "reports"
+    gpt2, minilm = (
+        json.loads((reports / name / "verification.json").read_text())
+        for name in ("sarcasm-gpt2", "sarcasm-minilm")
+    )
+    assert gpt2["format"] == "replication.verification.1"
+    assert gpt2["thresholds"]["artefact_share"]["value"] == 0.5
+    assert sorted(one["result"] for one in gpt2["verifications"]) == ["original", "replication"]
+    assert gpt2["verifications"][0]["components"][0]["component"] == "m2"
+    assert gpt2["verifications"][0]["components"][0]["word"] == "artefact"
+    (found,) = minilm["verifications"]
+    assert (found["evidence"], found["pairs"], found["resamples"]) == ("recorded", 5, 10_000)
+    assert found["null"] == {"exchanges": 16, "exhaustive": True, "smallest_p": 0.0625}
+
+    page = (reports / "claims.md").read_text()
+    section = page.split("### What the scores of minilm mean (recorded evidence)")[1]
+    assert (
+        "prompts of the same side, which do not differ in the property, score 1.10 times" in section
+    )
+    assert re.search(r"\| m5 \| 3\.675 \| 2\.8\d to 4\.8\d \| 100% \| 4\.829 \|", section)
+    assert re.search(r"- m2: artefact: mean norms of 243\.6318 .* of 32\.4653 .*: 98 to 99%", page)
+    assert page.count("## Thresholds") == 1
+    assert "share 40 heads of 43 and 43; random circuits of their make-up share 12.8" in page
+
+
+def test_a_component_that_the_norms_no_longer_explain_is_no_longer_refuted(
+    run: Run, experiments: Path
+) -> None:
+    path = experiments / "sarcasm-gpt2" / "published" / "original.lengths.json"
+    edit(path, '"243.6318"', '"205.6318"')
+    result = run("-rs", "-k", "O9 and published")
+    result.stdout.fnmatch_lines(["*undecided on published evidence: original: not shown*"])
 
 
 def test_a_skip_says_which_evidence_was_missing_and_how_to_get_it(run: Run) -> None:
@@ -236,8 +277,8 @@ def test_the_reports_hold_every_claim_with_its_evidence(
     assert [claim["id"] for claim in gpt2["claims"]][:3] == ["R1", "R2", "R3"]
     assert gpt2["counts"]["published"] == {
         "holds": 21,
-        "refuted": 4,
-        "undecided": 13,
+        "refuted": 5,
+        "undecided": 12,
         "missing": 0,
     }
     ratio = next(claim for claim in gpt2["claims"] if claim["id"] == "R7")
@@ -344,7 +385,7 @@ def test_a_live_run_judges_the_model_in_a_local_folder(
     run: Run, pytester: pytest.Pytester, gpt2_experiment: Path, gpt2_folder: Path
 ) -> None:
     where = ["--experiments", str(gpt2_experiment.parent), "--model", str(gpt2_folder)]
-    result = run("--live", *where, "--device", "cpu")
+    result = run("--live", *where, "--device", "cpu", in_process=False)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["  live      2 hold", "  no recorded evidence: *"])
     reports = pytester.path / "reports"
@@ -372,7 +413,7 @@ def test_missing_live_evidence_is_named_and_fails_where_it_is_required(run: Run)
 def test_the_weights_of_another_model_fail_the_live_tests(run: Run, experiments: Path) -> None:
     edit(experiments / "sarcasm-minilm" / "experiment.toml", 'sha256 = "53aa', 'sha256 = "63aa')
     (experiments / "sarcasm-minilm" / "recorded.safetensors").unlink()
-    result = run("--live", "--experiment", "sarcasm-minilm", "-q", "-k", "M15")
+    result = run("--live", "--experiment", "sarcasm-minilm", "-q", "-k", "M15", in_process=False)
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         ["M15: *the weights' SHA-256 is 53aa*, and the experiment pins 63aa*"]

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup replicate test test-slow bench clean
+.PHONY: setup replicate test test-slow calibrate bench clean
 
 setup: $(READY)
 
@@ -29,6 +29,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest tests -m slow
+
+# About 10 minutes on two idle cores.
+calibrate: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration reports
 
 # About 20 minutes. BENCH='-k "not 1000"' leaves the largest out.
 bench: $(READY)

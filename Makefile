@@ -4,8 +4,9 @@ PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || ech
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := $(VENV)/.peers
 
-.PHONY: setup replicate test test-slow calibrate bench clean
+.PHONY: setup replicate test test-slow calibrate bench sample clean
 
 setup: $(READY)
 
@@ -34,12 +35,23 @@ test-slow: $(READY)
 calibrate: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration reports
 
-# About 20 minutes. BENCH='-k "not 1000"' leaves the largest out.
-bench: $(READY)
+# BENCH='-k "not 1000"' leaves the largest out.
+bench: $(PEERS)
 	mkdir -p reports/benchmarks
 	$(BIN)/pytest benchmarks replication/test_benchmarks.py --benchmark-only $(BENCH) \
 		--benchmark-json=reports/benchmarks/benchmark.json
-	$(BIN)/python -m benchmarks.page reports/benchmarks/benchmark.json reports/benchmarks/page.md
+	$(BIN)/python -m benchmarks.page reports/benchmarks/benchmark.json reports/benchmarks
+
+# What the benchmarks compare with, beyond what the project needs.
+$(PEERS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[peers]'
+	@touch $(PEERS)
+
+# The pictures that the README shows; needs chromium.
+sample: $(READY)
+	$(BIN)/pytest replication/ --benchmark-skip -q
+	$(BIN)/python -m docs.draw_sample reports/index.html
 
 clean:
 	rm -rf $(VENV) reports .mypy_cache .pytest_cache .ruff_cache

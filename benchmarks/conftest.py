@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from replication.components import ModelShape
 from replication.experiment import ModelSpec, Pair, read_pairs
+from replication.models import versions
 from tests.gpt2 import make_gpt2
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -54,7 +58,14 @@ def gpt2_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "gpt2"
     texts = [" ".join(WORDS * 2), *(prompt for pair in FIVE for prompt in pair)] * 2
     return make_gpt2(
-        folder, n_layer=12, n_head=12, n_embd=768, n_positions=1024, vocab_size=5000, texts=texts
+        folder,
+        n_layer=12,
+        n_head=12,
+        n_embd=768,
+        n_positions=1024,
+        vocab_size=5000,
+        n_embedded=50257,
+        texts=texts,
     )
 
 
@@ -62,3 +73,13 @@ def gpt2_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spec() -> ModelSpec:
     """What an experiment says of that model."""
     return ModelSpec(name="test/gpt2", shape=GPT2_SMALL)
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """Write into the results which versions ran, and on which GPU, if there is one."""
+    import torch
+
+    machine_info["versions"] = versions()
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        machine_info["versions"]["nnsight"] = importlib.metadata.version("nnsight")
+    machine_info["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None

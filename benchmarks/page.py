@@ -1,91 +1,193 @@
-"""The benchmark page: ratios within one run, beside those of the last committed run.
+"""The benchmark pages: ratios within one run, beside those of the last committed run.
 
-`python -m benchmarks.page RESULTS.json PAGE.md` reads pytest-benchmark's JSON. A ratio is taken
-between the shortest rounds of two entries: on a shared machine, what disturbs a round only
-lengthens it. Nothing here can fail a build.
+`python -m benchmarks.page RESULTS.json FOLDER` reads pytest-benchmark's JSON and writes `page.md`,
+`page-gpu.md` and `ratios.json`. A ratio is taken between the shortest rounds of two entries: on a
+shared machine, what disturbs a round only lengthens it. Nothing here can fail a build.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from replication.files import read_json, write_atomically, write_json
 
 LAST = Path(__file__).parent / "last.json"
 
+Device = Literal["cpu", "cuda"]
+
 
 @dataclass(frozen=True)
 class Ratio:
-    """What is divided by what, and what the project wants it to be."""
+    """What is divided by what, and what the project wants it to be.
+
+    `over` and `under` are figures: an entry stands for its shortest round in seconds, and
+    `entry: key` for what it measured beside that. `reason` says why a run can miss the target; its
+    blanks are filled with this run's ratios in `because`. `needs` is a package that may be absent.
+    """
 
     name: str
     over: str
     under: str
     target: str = ""
-    figure: str = "seconds"
+    reason: str = ""
+    because: tuple[str, ...] = ()
+    needs: str = ""
 
 
-RATIOS = [
-    *(
-        Ratio(
-            f"capture / bare forward, {n} pairs", f"test_capture[{n}]", f"test_bare_forward[{n}]", t
+def capture_ratios(device: Device, sizes: Sequence[int]) -> list[Ratio]:
+    """Capture beside the bare forward pass and the ways that it replaces, on one device."""
+
+    def entry(way: str, n_pairs: int) -> str:
+        return f"test_{way}[{device}-{n_pairs}]"
+
+    def name(ratio: str, n_pairs: int) -> str:
+        return f"{ratio}, {n_pairs} pairs{', GPU' if device == 'cuda' else ''}"
+
+    def bare(n_pairs: int, seconds: str = "seconds") -> str:
+        return f"{entry('capture', n_pairs)}: bare forward, {seconds}"
+
+    ratios = []
+    for n in sizes:
+        ratios += [
+            Ratio(
+                name("capture / bare forward", n),
+                entry("capture", n),
+                bare(n),
+                {5: "at most 1.10", 1000: "at most 1.10"}.get(n, ""),
+                "capture also tokenizes the prompts, which takes {:.1%} of a bare forward pass, and"
+                " takes, copies and checks the means; between median rounds the ratio is {:.2f}",
+                (name("tokenizing / bare forward", n), name("the same between median rounds", n)),
+            ),
+            Ratio(
+                name("the same between median rounds", n),
+                f"{entry('capture', n)}: median seconds",
+                bare(n, "median seconds"),
+            ),
+            Ratio(
+                name("tokenizing / bare forward", n),
+                f"{entry('capture', n)}: tokenizing, seconds",
+                bare(n),
+            ),
+        ]
+    for n in (5, 100, 1000):
+        ratios += [
+            Ratio(
+                name("notebook / capture", n),
+                entry("notebook", n),
+                entry("capture", n),
+                {5: "at least 10", 1000: "at least 4"}.get(n, ""),
+                "capture cannot be faster than a bare forward pass over the same packs, and the"
+                " notebook takes {:.2f} times as long as that",
+                (name("notebook / bare forward", n),),
+            ),
+            Ratio(name("notebook / bare forward", n), entry("notebook", n), bare(n)),
+        ]
+    ratios += [
+        Ratio(name(f"{peer} / capture", n), entry(way, n), entry("capture", n), needs=package)
+        for peer, way, package in (
+            ("notebook's forward passes alone", "notebook_forwards", ""),
+            ("Hugging Face hooks", "hugging_face_hooks", ""),
+            ("nnsight", "nnsight", "nnsight"),
         )
-        for n, t in ((5, "at most 1.10"), (100, ""), (1000, "at most 1.10"))
-    ),
-    *(
-        Ratio(f"notebook / capture, {n} pairs", f"test_notebook[{n}]", f"test_capture[{n}]", t)
-        for n, t in ((5, "at least 10"), (100, ""), (1000, "at least 4"))
-    ),
-    *(
-        Ratio(f"{peer} / capture, {n} pairs", f"test_{entry}[{n}]", f"test_capture[{n}]")
-        for peer, entry in (("Hugging Face hooks", "hugging_face_hooks"), ("nnsight", "nnsight"))
         for n in (5, 100)
-    ),
-    Ratio(
-        "notebook's loop / scoring, 5 pairs",
-        "test_scoring_loop_of_a_notebook",
-        "test_scoring",
-        "at least 100",
-    ),
-    Ratio(
-        "reading memory / scoring, 10,000 pairs",
-        "test_reading_memory",
-        "test_scoring_large",
-        "at least 0.5",
-    ),
-    Ratio(
-        "pytest replication/ / importing torch and pytest",
-        "test_gate_with_benchmarks",
-        "test_importing_torch_and_pytest",
-        "at most 1.5",
-    ),
-    Ratio("the same without its benchmarks", "test_gate", "test_importing_torch_and_pytest"),
-    Ratio("model ready / bridge boot", "test_model_ready", "test_bridge_boot", "at most 1.10"),
-    Ratio(
-        "peak memory, 10,000 / 100 pairs",
-        "test_memory[10000]",
-        "test_memory[100]",
-        "at most 1.10",
-        "peak_kib",
-    ),
-]
+    ]
+    ratios += [
+        Ratio(
+            name("share of capture's time in which the device works", n),
+            f"{entry('busy', n)}: busy, seconds",
+            entry("busy", n),
+        )
+        for n in {"cpu": (5,), "cuda": (5, 100, 1000)}[device]
+    ]
+    return ratios
 
 
-def ratios(results: dict[str, Any]) -> dict[str, float]:
-    """Every ratio whose two entries were run."""
-    figures = {
-        entry["name"]: {"seconds": entry["stats"]["min"], **entry["extra_info"]}
-        for entry in results["benchmarks"]
-    }
+RATIOS: dict[Device, list[Ratio]] = {
+    "cpu": [
+        *capture_ratios("cpu", (5, 100, 1000)),
+        Ratio(
+            "notebook's loop / scoring, 5 pairs",
+            "test_scoring_loop_of_a_notebook",
+            "test_scoring",
+            "at least 100",
+            "with five pairs, most of scoring's time is the fixed cost of NumPy's calls",
+        ),
+        Ratio(
+            "reading memory / scoring, 10,000 pairs",
+            "test_reading_memory",
+            "test_scoring_large",
+            "at least 0.5",
+            "scoring subtracts, centres, squares, adds and takes roots where reading only adds",
+        ),
+        Ratio(
+            "pytest replication/ / importing torch and pytest",
+            "test_gate_with_benchmarks",
+            "test_importing_torch_and_pytest",
+            "at most 1.5",
+            "without the benchmarks in it the ratio is {:.2f}",
+            ("the same without its benchmarks",),
+        ),
+        Ratio("the same without its benchmarks", "test_gate", "test_importing_torch_and_pytest"),
+        Ratio(
+            "model ready / bridge boot",
+            "test_model_ready",
+            "test_model_ready: bridge boot, seconds",
+            "at most 1.10",
+            "the weights are hashed beside the loading, which hides it only where another core is"
+            " free; alone it takes {:.1%} of the boot",
+            ("hashing / bridge boot",),
+        ),
+        Ratio(
+            "hashing / bridge boot",
+            "test_model_ready: hashing, seconds",
+            "test_model_ready: bridge boot, seconds",
+        ),
+        Ratio(
+            "memory beyond the model, 10,000 / 100 pairs",
+            "test_memory[10000]: growth, KiB",
+            "test_memory[100]: growth, KiB",
+            "at most 1.10",
+            "from 100 pairs to 1,000 it is {:.2f}, and of the whole process' peak {:.2f}",
+            ("memory beyond the model, 1,000 / 100 pairs", "peak memory, 10,000 / 100 pairs"),
+        ),
+        Ratio(
+            "memory beyond the model, 1,000 / 100 pairs",
+            "test_memory[1000]: growth, KiB",
+            "test_memory[100]: growth, KiB",
+        ),
+        Ratio(
+            "peak memory, 10,000 / 100 pairs",
+            "test_memory[10000]: peak, KiB",
+            "test_memory[100]: peak, KiB",
+        ),
+    ],
+    "cuda": capture_ratios("cuda", (5, 100, 1000, 10_000)),
+}
+
+
+def figures(results: Mapping[str, Any]) -> dict[str, float]:
+    """Every figure of a run by its name, as a ratio names it."""
+    found = {}
+    for entry in results["benchmarks"]:
+        found[entry["name"]] = entry["stats"]["min"]
+        found[f"{entry['name']}: median seconds"] = entry["stats"]["median"]
+        for key, figure in entry["extra_info"].items():
+            found[f"{entry['name']}: {key}"] = figure
+    return found
+
+
+def ratios(results: Mapping[str, Any]) -> dict[str, float]:
+    """Every ratio whose two figures were measured, on either device."""
+    found = figures(results)
     return {
-        ratio.name: figures[ratio.over][ratio.figure] / figures[ratio.under][ratio.figure]
-        for ratio in RATIOS
-        if ratio.over in figures and ratio.under in figures
+        ratio.name: found[ratio.over] / found[ratio.under]
+        for device in RATIOS
+        for ratio in RATIOS[device]
+        if ratio.over in found and ratio.under in found
     }
 
 
@@ -95,49 +197,87 @@ def is_met(target: str, ratio: float) -> bool:
     return ratio <= float(bound) if relation == "at most" else ratio >= float(bound)
 
 
-def page(results: dict[str, Any], last: dict[str, float]) -> str:
-    """The page in Markdown."""
-    machine, commit = results["machine_info"], results["commit_info"]
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+def page(results: Mapping[str, Any], last: Mapping[str, float], device: Device) -> str:
+    """The page of one device in Markdown: its ratios, why targets are missed, its entries."""
+    title = {"cpu": "# Benchmarks", "cuda": "# Benchmarks on a GPU"}[device]
+    if device == "cuda" and results["machine_info"]["gpu"] is None:
+        return f"{title}\n\nNot run: no GPU.\n"
+    measured = ratios(results)
+    missed = [
+        f"- {ratio.name}: {measured[ratio.name]:.2f}, not {ratio.target}: {why(ratio, measured)}."
+        for ratio in RATIOS[device]
+        if ratio.name in measured
+        and ratio.target
+        and not is_met(ratio.target, measured[ratio.name])
+    ]
     lines = [
-        "# Benchmarks",
+        title,
         "",
-        f"{machine['cpu'].get('brand_raw', platform.machine())}, {os.cpu_count()} cores,"
-        f" {platform.system()}; {versions};"
-        f" commit {commit['id'][:10]}{', with changes' if commit['dirty'] else ''};"
-        f" {results['datetime'][:10]}. Model: GPT-2 small's shape with random weights, float32.",
+        _conditions(results, device),
         "",
         "| ratio | measured | target | met | last committed run |",
         "| --- | ---: | --- | --- | ---: |",
+        *(_row(ratio, measured, last, results) for ratio in RATIOS[device]),
+        *(["", "Where a target is missed:", "", *missed] if missed else []),
+        "",
+        "| entry | shortest round, seconds | rounds | beside it |",
+        "| --- | ---: | ---: | --- |",
     ]
-    measured = ratios(results)
-    for ratio in RATIOS:
-        if ratio.name not in measured:
-            lines.append(f"| {ratio.name} | not run | {ratio.target} | | |")
-            continue
-        value = measured[ratio.name]
-        met = ("yes" if is_met(ratio.target, value) else "no") if ratio.target else ""
-        before = f"{last[ratio.name]:.2f}" if ratio.name in last else ""
-        lines.append(f"| {ratio.name} | {value:.2f} | {ratio.target} | {met} | {before} |")
-    lines += ["", "| entry | shortest round, seconds | rounds |", "| --- | ---: | ---: |"]
     for entry in results["benchmarks"]:
-        stats = entry["stats"]
-        lines.append(f"| {entry['name']} | {stats['min']:.4g} | {stats['rounds']} |")
+        if ("[cuda-" in entry["name"]) == (device == "cuda"):
+            stats = entry["stats"]
+            beside = "; ".join(f"{key} {figure:.4g}" for key, figure in entry["extra_info"].items())
+            lines.append(f"| {entry['name']} | {stats['min']:.4g} | {stats['rounds']} | {beside} |")
     return "\n".join(lines) + "\n"
 
 
-def main(source: Path, target: Path) -> None:
-    """Write the page, print it, and keep this run's ratios to commit."""
-    from replication.models import versions
-
-    results = read_json(source) | {"versions": versions()}
-    last = read_json(LAST) if LAST.exists() else {}
-    text = page(results, last)
-    write_atomically(target, text)
-    write_json(
-        target.with_name("ratios.json"), {k: round(v, 4) for k, v in ratios(results).items()}
+def _conditions(results: Mapping[str, Any], device: Device) -> str:
+    """What was run on what, and when."""
+    machine, commit = results["machine_info"], results["commit_info"]
+    cpu = machine["cpu"]
+    processor = f"{cpu.get('brand_raw', machine['machine'])}, {cpu['count']} cores"
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"{machine['gpu'] + '; ' if device == 'cuda' else ''}{processor}, {machine['system']};"
+        f" {versions}; commit {commit['id'][:10]}{', with changes' if commit['dirty'] else ''};"
+        f" {results['datetime'][:10]}. Model: GPT-2 small's shape with random weights, float32."
     )
-    print(text)
+
+
+def _row(
+    ratio: Ratio,
+    measured: Mapping[str, float],
+    last: Mapping[str, float],
+    results: Mapping[str, Any],
+) -> str:
+    if ratio.name not in measured:
+        is_absent = ratio.needs and ratio.needs not in results["machine_info"]["versions"]
+        reason = f": {ratio.needs} is not installed" if is_absent else ""
+        return f"| {ratio.name} | not run{reason} | {ratio.target} | | |"
+    value = measured[ratio.name]
+    met = ("yes" if is_met(ratio.target, value) else "no") if ratio.target else ""
+    before = f"{last[ratio.name]:.2f}" if ratio.name in last else ""
+    return f"| {ratio.name} | {value:.2f} | {ratio.target} | {met} | {before} |"
+
+
+def why(ratio: Ratio, measured: Mapping[str, float]) -> str:
+    """Why a ratio can miss its target, with the ratios of this run that show it."""
+    for name in ratio.because:
+        if name not in measured:
+            return f"not known, as this was not run: {name}"
+    return ratio.reason.format(*(measured[name] for name in ratio.because))
+
+
+def main(source: Path, folder: Path) -> None:
+    """Write and print the pages, and keep this run's ratios to commit."""
+    results = read_json(source)
+    last = read_json(LAST) if LAST.exists() else {}
+    pages: dict[Device, str] = {"cpu": "page.md", "cuda": "page-gpu.md"}
+    for device, name in pages.items():
+        text = page(results, last, device)
+        write_atomically(folder / name, text)
+        print(text)
+    write_json(folder / "ratios.json", {k: round(v, 4) for k, v in ratios(results).items()})
 
 
 if __name__ == "__main__":

@@ -1,174 +1,250 @@
 """Capture beside the model's own forward pass, and beside the ways that it replaces.
 
-Each group is one number of pairs. `bare forward` is the transformer alone on the same tokens,
-tokenized and packed without padding beforehand, with no hook on it and no language-model head: what
-capture cannot be faster than. `notebook` takes a full cache per prompt and loops in Python.
+Each group is one number of pairs on one device. The bare forward is the transformer alone on the
+same tokens, tokenized and packed without padding beforehand, with no hook on it and no
+language-model head: what capture cannot be faster than. Every other way takes one prompt at a time,
+and is first held against capture: it gives the same means, or the same scores.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.conftest import FIVE, mixed_pairs
+from benchmarks.timing import busy_seconds, seconds_of, synchronize, timed_beside
 from replication.capture import capture, pack, packs
 from replication.experiment import ModelSpec, Pair
-from replication.models import LoadedModel, load_model
+from replication.models import Device, LoadedModel, load_model, weights_sha256
 from replication.scoring import pair_scores
 from tests.notebook import scores_as_a_notebook
 
-PAIRS = {5: FIVE, 100: mixed_pairs(100), 1000: mixed_pairs(1000)}
-ROUNDS = {5: 15, 100: 2, 1000: 1}
+SIZES = (5, 100, 1000, 10_000)
+ROUNDS_BESIDE = {5: 40, 100: 3}  # of capture beside the bare forward; one of the larger ones
+ROUNDS = {5: 10}
 
-peer_sizes = pytest.mark.parametrize(
-    "n_pairs",
-    [pytest.param(n, marks=pytest.mark.benchmark(group=f"capture, {n} pairs")) for n in (5, 100)],
-)
-per_size = pytest.mark.parametrize(
-    "n_pairs",
-    [pytest.param(n, marks=pytest.mark.benchmark(group=f"capture, {n} pairs")) for n in PAIRS],
-)
+OnDevice = Callable[[Device], Any]
+
+
+def up_to(*, cpu: int, cuda: int) -> pytest.MarkDecorator:
+    """Run on both devices, with so many pairs at most."""
+    no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+    cases = [("cpu", n) for n in SIZES if n <= cpu] + [("cuda", n) for n in SIZES if n <= cuda]
+    return pytest.mark.parametrize(
+        ("device", "n_pairs"),
+        [
+            pytest.param(
+                device,
+                n_pairs,
+                marks=[
+                    pytest.mark.benchmark(group=f"capture, {n_pairs} pairs, {device}"),
+                    *([no_gpu] if device == "cuda" else []),
+                ],
+            )
+            for device, n_pairs in cases
+        ],
+    )
+
+
+@functools.cache
+def pairs_of(n_pairs: int) -> list[Pair]:
+    """The published pairs, or as many of mixed length."""
+    return FIVE if n_pairs == len(FIVE) else mixed_pairs(n_pairs)
 
 
 @pytest.fixture(scope="module")
-def model(spec: ModelSpec, gpt2_small: Path) -> LoadedModel:
+def model_on(spec: ModelSpec, gpt2_small: Path) -> OnDevice:
     """The model as capture runs it."""
-    return load_model(spec, str(gpt2_small), "cpu")
+    return functools.cache(lambda device: load_model(spec, str(gpt2_small), device))
 
 
 @pytest.fixture(scope="module")
-def bare(gpt2_small: Path) -> Any:
+def bare_on(gpt2_small: Path) -> OnDevice:
     """The transformer as Hugging Face loads it."""
     from transformers import AutoModel
 
-    return AutoModel.from_pretrained(gpt2_small, use_cache=False).eval()
+    return functools.cache(
+        lambda device: AutoModel.from_pretrained(gpt2_small, use_cache=False).eval().to(device)
+    )
 
 
 @pytest.fixture(scope="module")
-def bridge(gpt2_small: Path) -> Any:
-    """The bridge with its full hook machinery."""
+def notebook_on(gpt2_small: Path) -> OnDevice:
+    """The bridge with its full hook machinery, its weights processed as the notebook had them."""
     from transformer_lens.model_bridge import TransformerBridge
 
-    return TransformerBridge.boot_transformers(str(gpt2_small), device="cpu")
+    def load(device: Device) -> Any:
+        bridge = TransformerBridge.boot_transformers(str(gpt2_small), device=device)
+        bridge.enable_compatibility_mode()
+        return bridge
+
+    return functools.cache(load)
 
 
-def timed(benchmark: Any, n_pairs: int, work: Callable[[], Any]) -> Any:
-    """Run the work a stated number of rounds, after a warm-up where it is short."""
-    warm_up = 1 if n_pairs == 5 else 0
-    return benchmark.pedantic(work, rounds=ROUNDS[n_pairs], warmup_rounds=warm_up)
+def tokenized(model: LoadedModel, pairs: Sequence[Pair]) -> list[torch.Tensor]:
+    """Each prompt's tokens, a batch of one."""
+    return [model.bridge.to_tokens(prompt) for pair in pairs for prompt in pair]
 
 
-def forwards(model: LoadedModel, pairs: Sequence[Pair], transformer: Any) -> Callable[[], None]:
-    """The forward passes over the packs that capture makes of the pairs."""
-    prompts = [model.bridge.to_tokens(prompt)[0] for pair in pairs for prompt in pair]
-    packed = [
-        pack([prompts[index] for index in group], is_causal=True)
-        for group in packs([len(prompt) for prompt in prompts])
-    ]
+def without_gradients(device: Device, work: Callable[[], object]) -> Callable[[], None]:
+    """The work as a way is timed: to its end, in inference mode."""
 
     def run() -> None:
         with torch.inference_mode():
-            for one in packed:
-                transformer(**one)
+            work()
+        synchronize(device)
 
     return run
 
 
-@per_size
-def test_capture(benchmark: Any, n_pairs: int, model: LoadedModel) -> None:
-    """This project's capture."""
-    means = timed(benchmark, n_pairs, lambda: capture(model, PAIRS[n_pairs]))
+@up_to(cpu=1000, cuda=10_000)
+def test_capture(
+    benchmark: Any, device: Device, n_pairs: int, model_on: OnDevice, bare_on: OnDevice
+) -> None:
+    """This project's capture, and before each round the bare forward."""
+    model, bare, pairs = model_on(device), bare_on(device), pairs_of(n_pairs)
+    prompts = [tokens[0] for tokens in tokenized(model, pairs)]
+    packed = [
+        pack([prompts[index] for index in group], is_causal=True)
+        for group in packs([len(prompt) for prompt in prompts])
+    ]
+    means = timed_beside(
+        benchmark,
+        lambda: capture(model, pairs),
+        "bare forward",
+        without_gradients(device, lambda: [bare(**inputs) for inputs in packed]),
+        rounds=ROUNDS_BESIDE.get(n_pairs, 1),
+    )
+    tokenizing = min(seconds_of(lambda: tokenized(model, pairs)) for _ in range(3))
+    benchmark.extra_info["tokenizing, seconds"] = tokenizing
     benchmark.extra_info["tokens"] = int(means.token_lengths.sum())
 
 
-@per_size
-def test_bare_forward(benchmark: Any, n_pairs: int, model: LoadedModel, bare: Any) -> None:
-    """The transformer alone."""
-    timed(benchmark, n_pairs, forwards(model, PAIRS[n_pairs], bare))
+@up_to(cpu=5, cuda=1000)
+def test_busy(benchmark: Any, device: Device, n_pairs: int, model_on: OnDevice) -> None:
+    """Capture under torch's profiler."""
+    model, pairs = model_on(device), pairs_of(n_pairs)
+    capture(model, FIVE)
+    benchmark.extra_info["busy, seconds"] = busy_seconds(
+        device, lambda: benchmark.pedantic(lambda: capture(model, pairs))
+    )
 
 
-@per_size
-def test_notebook(benchmark: Any, n_pairs: int, bridge: Any) -> None:
+@up_to(cpu=1000, cuda=1000)
+def test_notebook(
+    benchmark: Any, device: Device, n_pairs: int, model_on: OnDevice, notebook_on: OnDevice
+) -> None:
     """A full cache per prompt through the bridge, and Python loops; it scores as well."""
+    bridge, pairs = notebook_on(device), pairs_of(n_pairs)
+    expected = pair_scores(capture(model_on(device), FIVE), "centred").mean(axis=0)
     with torch.inference_mode():
-        timed(benchmark, n_pairs, lambda: scores_as_a_notebook(bridge, PAIRS[n_pairs]))
+        found = scores_as_a_notebook(bridge, FIVE)
+        components = map(str, model_on(device).shape.components())
+        assert [found[name] for name in components] == pytest.approx(expected.tolist(), abs=1e-4)
+        benchmark.pedantic(
+            lambda: scores_as_a_notebook(bridge, pairs), rounds=ROUNDS.get(n_pairs, 1)
+        )
 
 
-@peer_sizes
-def test_hugging_face_hooks(benchmark: Any, n_pairs: int, model: LoadedModel, bare: Any) -> None:
-    """Plain forward hooks on Hugging Face's modules, one prompt at a time, as people write them."""
-    prompts = [model.bridge.to_tokens(prompt) for pair in PAIRS[n_pairs] for prompt in pair]
+@up_to(cpu=100, cuda=100)
+def test_notebook_forwards(
+    benchmark: Any, device: Device, n_pairs: int, notebook_on: OnDevice
+) -> None:
+    """The notebook's forward passes alone, without its cache and its loops."""
+    bridge, prompts = notebook_on(device), [prompt for pair in pairs_of(n_pairs) for prompt in pair]
+    run = without_gradients(device, lambda: [bridge(prompt) for prompt in prompts])
+    benchmark.pedantic(run, rounds=ROUNDS.get(n_pairs, 1), warmup_rounds=n_pairs == 5)
+
+
+def hold_against_capture(means: Sequence[torch.Tensor], model: LoadedModel) -> None:
+    """The five pairs' means, by prompt and layer, z before the MLP's output, are capture's."""
+    captured, shape = capture(model, FIVE), model.shape
+    found = torch.stack(list(means)).cpu().numpy()
+    found = found.reshape(len(FIVE), 2, shape.n_layers, 2, shape.d_model)
+    z = captured.z.reshape(len(FIVE), 2, shape.n_layers, shape.d_model)
+    np.testing.assert_allclose(found[:, :, :, 0], z, atol=1e-4)
+    np.testing.assert_allclose(found[:, :, :, 1], captured.mlp_out, atol=1e-4)
+
+
+@up_to(cpu=100, cuda=100)
+def test_hugging_face_hooks(
+    benchmark: Any, device: Device, n_pairs: int, model_on: OnDevice, bare_on: OnDevice
+) -> None:
+    """Plain forward hooks on Hugging Face's modules, as people write them."""
+    model, bare = model_on(device), bare_on(device)
     means: list[torch.Tensor] = []
     handles = []
     for block in bare.h:
-        keep_output = lambda _, __, output: means.append(output[0].mean(0))  # noqa: E731
         keep_input = lambda _, inputs: means.append(inputs[0][0].mean(0))  # noqa: E731
-        handles.append(block.mlp.register_forward_hook(keep_output))
+        keep_output = lambda _, __, output: means.append(output[0].mean(0))  # noqa: E731
         handles.append(block.attn.c_proj.register_forward_pre_hook(keep_input))
+        handles.append(block.mlp.register_forward_hook(keep_output))
 
-    def run() -> None:
+    def run(prompts: Sequence[torch.Tensor]) -> None:
         means.clear()
-        with torch.inference_mode():
-            for prompt in prompts:
-                bare(input_ids=prompt)
+        for tokens in prompts:
+            bare(input_ids=tokens)
 
     try:
-        timed(benchmark, n_pairs, run)
+        without_gradients(device, lambda: run(tokenized(model, FIVE)))()
+        hold_against_capture(means, model)
+        prompts = tokenized(model, pairs_of(n_pairs))
+        work = without_gradients(device, lambda: run(prompts))
+        benchmark.pedantic(work, rounds=ROUNDS.get(n_pairs, 1))
     finally:
         for handle in handles:
             handle.remove()
 
 
-@peer_sizes
-def test_nnsight(benchmark: Any, n_pairs: int, gpt2_small: Path) -> None:
-    """The same means saved through nnsight, one prompt at a time."""
-    nnsight = pytest.importorskip("nnsight", reason="pip install nnsight (the extra `peers`)")
-    model = nnsight.LanguageModel(str(gpt2_small), device_map="cpu", dispatch=True)
+@up_to(cpu=100, cuda=100)
+def test_nnsight(
+    benchmark: Any, device: Device, n_pairs: int, model_on: OnDevice, gpt2_small: Path
+) -> None:
+    """The same means saved through nnsight."""
+    nnsight = pytest.importorskip("nnsight", reason="nnsight is not installed")
+    model = model_on(device)
+    traced = nnsight.TransformersModel(
+        str(gpt2_small), task="text-generation", device_map=device, dispatch=True
+    )
+    means: list[torch.Tensor] = []
 
-    def run() -> None:
-        with torch.inference_mode():
-            for pair in PAIRS[n_pairs]:
-                for prompt in pair:
-                    with model.trace(prompt):
-                        for block in model.transformer.h:
-                            block.attn.c_proj.input[0].mean(0).save()
-                            block.mlp.output[0].mean(0).save()
+    def run(prompts: Sequence[torch.Tensor]) -> None:
+        means.clear()
+        for tokens in prompts:
+            with traced.trace(tokens):
+                kept = nnsight.save([])
+                for block in traced.transformer.h:
+                    kept.append(block.attn.c_proj.input[0].mean(0))
+                    kept.append(block.mlp.output[0].mean(0))
+            means.extend(kept)
 
-    timed(benchmark, n_pairs, run)
+    without_gradients(device, lambda: run(tokenized(model, FIVE)))()
+    hold_against_capture(means, model)
+    prompts = tokenized(model, pairs_of(n_pairs))
+    work = without_gradients(device, lambda: run(prompts))
+    benchmark.pedantic(work, rounds=ROUNDS.get(n_pairs, 1))
 
 
 @pytest.mark.benchmark(group="model ready")
 def test_model_ready(benchmark: Any, spec: ModelSpec, gpt2_small: Path) -> None:
-    """Loaded, hashed, checked, and freed of the bridge's wrappers."""
-    benchmark.pedantic(lambda: load_model(spec, str(gpt2_small), "cpu"), rounds=7, warmup_rounds=1)
+    """Loaded, hashed, checked, and freed of the bridge's wrappers.
 
-
-@pytest.mark.benchmark(group="model ready")
-def test_bridge_boot(benchmark: Any, gpt2_small: Path) -> None:
-    """What TransformerLens takes to load the weights, without processing them."""
+    Before each round, what TransformerLens takes to load the weights, without processing them.
+    """
     from transformer_lens.model_bridge import TransformerBridge
 
-    benchmark.pedantic(
+    timed_beside(
+        benchmark,
+        lambda: load_model(spec, str(gpt2_small), "cpu"),
+        "bridge boot",
         lambda: TransformerBridge.boot_transformers(str(gpt2_small), device="cpu"),
-        rounds=7,
-        warmup_rounds=1,
+        rounds=15,
     )
-
-
-def test_the_benchmarked_ways_agree(spec: ModelSpec, gpt2_small: Path, model: LoadedModel) -> None:
-    """The notebook's scores, in compatibility mode, are those that capture and scoring give."""
-    from transformer_lens.model_bridge import TransformerBridge
-
-    processed = TransformerBridge.boot_transformers(str(gpt2_small), device="cpu")
-    processed.enable_compatibility_mode()
-    found = pair_scores(capture(model, FIVE), "centred").mean(axis=0)
-    by_layer = {
-        str(part): score for part, score in zip(spec.shape.components(), found, strict=True)
-    }
-    expected = scores_as_a_notebook(processed, FIVE)
-    assert len(expected) == 156
-    assert by_layer == pytest.approx(expected, abs=1e-4)
+    hashing = min(seconds_of(lambda: weights_sha256(gpt2_small)) for _ in range(3))
+    benchmark.extra_info["hashing, seconds"] = hashing

@@ -79,7 +79,7 @@ def run(
         ),
     ] = "float32",
 ) -> None:
-    """Capture, score and select; write scores.json, circuit.json and pair_scores.csv."""
+    """Capture, score and select; write scores.json, pair_scores.csv and circuit.json, .svg."""
     from replication.experiment import count_pairs, stream_pairs
     from replication.models import load_model
     from replication.run import run as run_experiment

@@ -55,6 +55,42 @@ def length_norms(
     return np.array(norms)
 
 
+def length_terms(token_lengths: Int64[np.ndarray, "pairs 2"]) -> Float64[np.ndarray, "pairs 2"]:
+    """What a score can go with linearly: every pair's differences of 1/T and of T, in that order.
+
+    T is taken in units of the longest prompt.
+    """
+    terms = np.stack([1 / token_lengths, token_lengths / token_lengths.max()], axis=-1)
+    return np.asarray(terms[:, 0] - terms[:, 1])
+
+
+def length_fits(
+    means: MeanActivations,
+    token_lengths: Int64[np.ndarray, "pairs 2"],
+    mlp_out: Literal["centred", "raw"],
+) -> Float64[np.ndarray, " components"]:
+    """How much of the squared difference of a pair the lengths predict from all other pairs.
+
+    The prediction is linear in the differences of 1/T and of T, by least squares through the
+    origin; a pair's residual without itself is its residual over 1 - h, with h its leverage. The
+    share is 1 where lengths say everything, and 0 where they say nothing, or where one pair alone
+    decides what they say.
+    """
+    terms = length_terms(token_lengths)
+    onto = terms @ np.linalg.pinv(terms)
+    free = 1 - onto.diagonal()[:, None]
+    fits = []
+    for component in component_means(means, mlp_out):
+        difference = component[:, 0] - component[:, 1]
+        total = np.vdot(difference, difference)
+        if not total or (free < 1e-9).any():
+            fits.append(0.0)
+            continue
+        rest = (difference - onto @ difference) / free
+        fits.append(max(0.0, 1 - np.vdot(rest, rest) / total))
+    return np.array(fits)
+
+
 def length_free_p_values(
     means: MeanActivations,
     token_lengths: Int64[np.ndarray, "pairs 2"],
@@ -69,8 +105,7 @@ def length_free_p_values(
     to; exchanging the prompts of pairs turns the signs e, and gives |sum e r|² over e'He. Where H
     leaves nothing of a common direction, the lengths cannot be told from the property: p is 1.
     """
-    terms = np.stack([1 / token_lengths, token_lengths / token_lengths.max()], axis=-1)
-    differences = terms[:, 0] - terms[:, 1]
+    differences = length_terms(token_lengths)
     left = np.eye(len(differences)) - differences @ np.linalg.pinv(differences)
     signs, is_exhaustive = exchanges(len(differences), seed)
     scales = np.vecdot(signs @ left, signs)

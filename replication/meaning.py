@@ -31,7 +31,10 @@ def meaning_markdown(verifications: Sequence[Plain]) -> list[str]:
         lines += [
             f"### What the scores of {name} mean ({found['evidence']} evidence)",
             "",
-            *(f"- {line}" for part in PARTS for line in part(found)),
+            *(
+                f"- **{heading}**: {escaped(line)}" if heading else f"- {escaped(line)}"
+                for heading, line in sentences(found)
+            ),
             "",
             *_table(found),
             *_reasons(found),
@@ -51,11 +54,11 @@ def thresholds_markdown() -> list[str]:
 def _stability(found: Plain) -> Iterator[str]:
     stable = found["stability"]
     if stable is None:
-        yield f"**Stability**: not computed: {found['not_computed']['stability']}."
+        yield f"not computed: {found['not_computed']['stability']}."
         return
     overlap = stable["expected_overlap"]
     yield (
-        f"**Stability**: the pairs were drawn again {found['resamples']:,} times (seed"
+        f"the pairs were drawn again {found['resamples']:,} times (seed"
         f" {found['seed']}). Two runs on other prompts of this kind would share"
         f" {overlap['mean']:.0%} of their nodes (95% of them {overlap['low']:.0%} to"
         f" {overlap['high']:.0%}). {len(stable['near_cut'])} of {len(found['components'])}"
@@ -81,7 +84,7 @@ def _stability(found: Plain) -> Iterator[str]:
 def _null(found: Plain) -> Iterator[str]:
     chance = found["null"]
     if chance is None:
-        yield f"**Null**: not computed: {found['not_computed']['null']}."
+        yield f"not computed: {found['not_computed']['null']}."
         return
     best = [one for one in _best(found) if one["score"]]
     if not best:
@@ -90,7 +93,7 @@ def _null(found: Plain) -> Iterator[str]:
     exceeding = sum(one["same_side_score"] >= one["score"] for one in best)
     ratio = sum(one["same_side_score"] for one in best) / sum(one["score"] for one in best)
     yield (
-        f"**Null**: prompts of the same side, which do not differ in the property, score"
+        f"prompts of the same side, which do not differ in the property, score"
         f" {ratio:.2f} times what the pairs score, over the {len(best)} components below;"
         f" for {exceeding} of them as high or higher."
     )
@@ -108,17 +111,31 @@ def _null(found: Plain) -> Iterator[str]:
 def _length(found: Plain) -> Iterator[str]:
     length = found["length"]
     if length is None:
-        yield f"**Length**: not computed: {found['not_computed']['length']}."
+        yield f"not computed: {found['not_computed']['length']}."
         return
     tokens = [count for pair in length["token_lengths"] for count in pair]
-    explained = [one for one in found["components"] if one["word"] == "artefact"]
+    explained = [
+        one
+        for one in found["components"]
+        if one["length_share"] and one["length_share"][0] > THRESHOLDS["artefact_share"].value
+    ]
     named = ", ".join(f"{one['component']} ({_share(one)})" for one in explained)
+    going_with = [
+        one["component"]
+        for one in found["components"]
+        if one["word"] == "artefact" and one not in explained
+    ]
     matched = length["matched_pairs"]
     yield (
-        f"**Length**: the prompts have {min(tokens)} to {max(tokens)} tokens. Their lengths alone"
+        f"the prompts have {min(tokens)} to {max(tokens)} tokens. Their lengths alone"
         f" explain most of the score of {named or 'no component'}. Of the {found['pairs']} pairs"
         f" {len(matched)} {'has' if len(matched) == 1 else 'have'} prompts of one length."
     )
+    if going_with:
+        yield (
+            f"The scores of {', '.join(going_with)} go with length too, at other positions than the"
+            " first: lengths predict most of what a left-out pair scores."
+        )
     if found["evidence"] == "published":
         yield (
             "This takes the first position to be the same in all prompts, as in a decoder whose"
@@ -140,7 +157,7 @@ def _chance(found: Plain) -> Iterator[str]:
         beyond = one["agreement"]
         agreement = "" if beyond is None else f"; their agreement beyond chance is {beyond:.2f}"
         yield (
-            f"**Chance**: {escaped(one['left'])} and {escaped(one['right'])} share {one['shared']}"
+            f"{one['left']} and {one['right']} share {one['shared']}"
             f" {words[one['among']]} of {one['left_size']} and {one['right_size']}; random circuits"
             f" of their make-up share {one['expected']:.1f}, and as many with a probability of"
             f" {one['p_value']:.2g}{agreement}."
@@ -153,7 +170,14 @@ def _chance(found: Plain) -> Iterator[str]:
         )
 
 
-PARTS = (_stability, _null, _length, _chance)
+PARTS = {"Stability": _stability, "Null": _null, "Length": _length, "Chance": _chance}
+
+
+def sentences(found: Plain) -> Iterator[tuple[str, str]]:
+    """What was found, sentence by sentence; the first of each part with the part's name."""
+    for heading, part in PARTS.items():
+        for number, line in enumerate(part(found)):
+            yield ("" if number else heading), line
 
 
 def _best(found: Plain) -> list[Plain]:
@@ -182,6 +206,7 @@ def _table(found: Plain) -> list[str]:
         "without the first position:": lambda one: _figure(one["score_without_first"], ".4g"),
         "pairs of one length:": lambda one: _figure(one["matched_score"], ".4g"),
         "explained by length:": _share,
+        "goes with length:": lambda one: _figure(one["length_fit"], ".0%"),
         "": lambda one: f"**{one['word']}**",
     }
     rows = [[column(one) or "" for column in columns.values()] for one in _best(found)]

@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import logging
+import mmap
 import os
 import platform
 import re
@@ -175,19 +176,27 @@ def _weight_files(folder: Path) -> list[Path]:
     safe, pickled = (sorted(folder.glob(pattern)) for pattern in _WEIGHT_FILES)
     if not safe and not pickled:
         raise InputError(f"{folder}: no weights in it: expected {' or '.join(_WEIGHT_FILES)}")
+    for path in safe or pickled:
+        if not path.stat().st_size:
+            raise InputError(f"{path}: expected weights, found an empty file")
     return safe or pickled
 
 
 def weights_sha256(folder: Path) -> str:
     """The SHA-256 of the weight file; of several, that of their digests, by file name.
 
+    A file is hashed in one call, which lets other threads run all the while.
+
     Raises:
         InputError: there are no weights in the folder.
     """
     digests = []
     for path in _weight_files(folder):
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256"))
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            digests.append(hashlib.sha256(content))
     if len(digests) == 1:
         return digests[0].hexdigest()
     return hashlib.sha256(b"".join(digest.digest() for digest in digests)).hexdigest()
@@ -287,8 +296,8 @@ def _taps(bridge: TransformerBridge) -> Taps:
     The bridge itself is spent afterwards, but for its configuration and its tokenizer.
     """
     names = [hook_points(layer) for layer in range(bridge.cfg.n_layers)]
-    mlp_out = [_module_behind(bridge, mlp_out, "hook_out") for mlp_out, _ in names]
-    z = [_module_behind(bridge, z, "hook_in") for _, z in names]
+    mlp_out = _modules_behind(bridge, [mlp_out for mlp_out, _ in names], "hook_out")
+    z = _modules_behind(bridge, [z for _, z in names], "hook_in")
     transformer = bridge.original_model.base_model
     _unwrap(transformer)
     bridge.original_model.set_attn_implementation("sdpa")
@@ -316,13 +325,18 @@ def _own_name(stored: str, prefix: str) -> str:
     return re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
 
 
-def _module_behind(bridge: TransformerBridge, hook_point: str, side: str) -> Any:
-    """The module of the model's own whose input or output a hook point sees."""
-    target = bridge.hook_dict[hook_point]
-    for component in bridge.modules():
-        if dict(component.named_children()).get(side) is target:
-            return component.original_component
-    raise InputError(f"the hook point {hook_point} is not the {side} of a component")
+def _modules_behind(bridge: TransformerBridge, names: list[str], side: str) -> list[Any]:
+    """The modules of the model's own whose inputs or outputs some hook points see."""
+    components = {
+        id(hook): component
+        for component in bridge.modules()
+        for child, hook in component.named_children()
+        if child == side
+    }
+    for name in names:
+        if id(bridge.hook_dict[name]) not in components:
+            raise InputError(f"the hook point {name} is not the {side} of a component")
+    return [components[id(bridge.hook_dict[name])].original_component for name in names]
 
 
 def _unwrap(module: Module) -> None:
@@ -341,14 +355,12 @@ def _boot(folder: Path, device: str, precision: Precision) -> TransformerBridge:
     from transformer_lens.model_bridge import TransformerBridge
 
     try:
-        bridge: Any = TransformerBridge.boot_transformers(
+        return TransformerBridge.boot_transformers(
             str(folder), device=device, dtype=getattr(torch, precision)
         )
     except Exception as error:  # whatever a folder of files can make the libraries raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{folder}: TransformerLens cannot load it: {reason}") from None
-    bridge.eval()
-    return bridge
 
 
 def _import_quietly() -> None:

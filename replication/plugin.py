@@ -120,11 +120,14 @@ class ClaimSession:
         self.claims = {one.name: read_claims(one) for one in self.experiments}
         self.published = {one.name: published_evidence(one) for one in self.experiments}
         self.report = {
-            one.name: ExperimentReport(one.name, one.spec.title, self.claims[one.name])
+            one.name: ExperimentReport(
+                one.name, one.spec.title, self.claims[one.name], bool(one.spec.results)
+            )
             for one in self.experiments
         }
         self._evidence: dict[tuple[str, EvidenceKind], Evidence | Exception] = {}
         self._verifications: dict[tuple[str, EvidenceKind], list[Verification]] = {}
+        self._handed_over: set[tuple[str, EvidenceKind]] = set()
         self._check_options()
         if not config.option.xmlpath:
             config.option.xmlpath = str(self.reports / "junit.xml")
@@ -252,6 +255,18 @@ class ClaimSession:
             raise EvidenceMissing(str(error)) from None
         return live_evidence(experiment, published, runs)
 
+    def figures_to_hand_over(
+        self, experiment: Experiment, evidence: Evidence
+    ) -> dict[str, Any] | None:
+        """What the pictures of this evidence need: once for each process, with a first record."""
+        from replication.figures import figures
+
+        key = (experiment.name, evidence.kind)
+        if key in self._handed_over:
+            return None
+        self._handed_over.add(key)
+        return figures(experiment, evidence)
+
     @contextmanager
     def _terminal(self) -> Iterator[None]:
         """Let a progress bar reach the terminal while pytest captures output."""
@@ -283,9 +298,12 @@ class ClaimSession:
             found.records.append(record["record"])
             found.provenance[record["record"]["evidence"]] = record["provenance"]
             found.add_verifications(record["verification"])
+            if record.get("figures"):
+                found.figures[record["record"]["evidence"]] = record["figures"]
 
     def pytest_sessionfinish(self) -> None:
         """Write the reports; a worker process writes only what it measured."""
+        from replication.page import write_page
         from replication.report import write_measured, write_reports
 
         is_worker = hasattr(self.config, "workerinput")
@@ -301,7 +319,12 @@ class ClaimSession:
         if is_worker:
             return
         self._explain_differences()
-        markdown = write_reports(self.reports, list(self.report.values()), self._command())
+        reports = list(self.report.values())
+        markdown = write_reports(self.reports, reports, self._command())
+        cache = getattr(self.config, "cache", None)
+        write_page(
+            self.reports, reports, self._command(), cache and Path(cache.mkdir("replication"))
+        )
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(markdown)

@@ -16,6 +16,7 @@ from replication.claims import Claim, Judgement
 from replication.comparison import explain
 from replication.evidence import Evidence
 from replication.evidence import Kind as EvidenceKind
+from replication.figures import Figures
 from replication.files import write_atomically, write_json
 from replication.markdown import escaped
 from replication.meaning import meaning_markdown, thresholds_markdown, verification_file
@@ -35,10 +36,12 @@ class ExperimentReport:
     name: str
     title: str
     claims: Sequence[Claim]
+    is_published: bool = False
     records: list[Record] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
     differences: dict[str, list[str]] = field(default_factory=dict)
     verifications: list[dict[str, Any]] = field(default_factory=list)
+    figures: dict[str, Figures] = field(default_factory=dict)
 
     def add_verifications(self, found: Iterable[dict[str, Any]]) -> None:
         """Take verifications over, each once: test processes may have made the same ones."""

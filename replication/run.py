@@ -13,15 +13,17 @@ import numpy as np
 
 from replication.capture import capture_stream
 from replication.circuit import Circuit, circuit_file
-from replication.evidence import select_circuit
+from replication.evidence import Result, select_circuit
 from replication.experiment import Pair, Spec
+from replication.figures import result_figures
 from replication.files import write_json, writing_atomically
 from replication.models import LoadedModel
+from replication.pictures import write_circuit_picture
 from replication.scoring import ScoreTable, mean_table, pair_scores, scores_file
 
 
 def run(spec: Spec, model: LoadedModel, pairs: Iterable[Pair], n_pairs: int, out: Path) -> Circuit:
-    """Capture, score and select; write `pair_scores.csv`, `scores.json` and `circuit.json`.
+    """Capture, score and select; write the pairs' scores, the scores, the circuit, its picture.
 
     Raises:
         InputError: a prompt does not fit the model, or the budget or threshold cannot be met.
@@ -42,6 +44,9 @@ def run(spec: Spec, model: LoadedModel, pairs: Iterable[Pair], n_pairs: int, out
     table = mean_table(total / number, model.shape)
     circuit = select_circuit(spec, table)
     write_result(out, table, circuit, {**model.provenance.model_dump(), "pairs": number})
+    write_circuit_picture(
+        out / "circuit.svg", result_figures(spec, model.shape, Result(table, circuit))
+    )
     return circuit
 
 

@@ -38,7 +38,7 @@ def summary(reports: Sequence[ExperimentReport], live: str | None, folder: Path)
                 evidence = ", ".join(record["evidence"] for record in refuted)
                 why = _shortened(str(claim.reason))
                 yield f"  refuted, as expected: {claim.id} ({evidence}): {why}", {"yellow": True}
-    yield f"report: {folder / 'claims.md'}", {}
+    yield f"report: {folder / 'index.html'}, and as text {folder / 'claims.md'}", {}
 
 
 def _is_refuted(record: Record, claim_id: str) -> bool:

@@ -36,6 +36,7 @@ def test_claim(case: Case, claim_session: ClaimSession, request: pytest.FixtureR
         "record": judged_record(name, judgement),
         "provenance": dict(evidence.provenance),
         "verification": claim_session.verification(case.experiment, case.evidence),
+        "figures": claim_session.figures_to_hand_over(case.experiment, evidence),
     }
     if judgement.as_expected is None:
         pytest.skip(f"undecided on {case.evidence} evidence: {judgement.arithmetic}")

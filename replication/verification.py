@@ -24,6 +24,7 @@ from replication.length import (
     NoPrediction,
     first_position,
     inverse_differences,
+    length_fits,
     length_free_p_values,
     length_norms,
 )
@@ -51,6 +52,9 @@ THRESHOLDS = {
     "artefact_share": Threshold(
         0.5, "length explains most of a score if it alone gives more than half of it"
     ),
+    "length_fit": Threshold(
+        0.5, "a score goes with length if lengths predict most of a left-out pair's squared score"
+    ),
     "false_discovery_rate": Threshold(
         0.05, "of the components found to exceed their null, at most one in twenty by chance"
     ),
@@ -70,8 +74,9 @@ class Meaning:
 
     `rank` is that among its kind. `length_norm` times |1/T - 1/T'| is the score of a pair that
     length alone gives; `length_score` its mean, `length_share` the lowest and the highest share of
-    the score that it can be. `controlled_q_value` is that of the means without the first position
-    (and an encoder's separator), with what goes with length taken out.
+    the score that it can be. `length_fit` is the share of a left-out pair's squared score that
+    lengths predict, at whichever positions they act. `controlled_q_value` is that of the means
+    without the first position (and an encoder's separator), with what goes with length taken out.
     """
 
     component: str
@@ -93,6 +98,7 @@ class Meaning:
     length_norm: float | None = None
     length_score: float | None = None
     length_share: list[float] | None = None
+    length_fit: float | None = None
     matched_score: float | None = None
     arithmetic: str | None = None
     word: Word = "not shown"
@@ -279,6 +285,7 @@ def _with_length(
     mlp_out = spec.scoring.mlp_out
     steps = np.abs(inverse_differences(lengths))
     norms = length_norms(activations, mlp_out)
+    fits = length_fits(activations, lengths, mlp_out)
     without_first = pair_scores(inner, mlp_out).mean(axis=0, dtype=np.float64)
     matched = np.flatnonzero(steps == 0)
     table = mean_table(without_first, spec.model.shape)
@@ -310,6 +317,7 @@ def _with_length(
                 length_norm=float(norms[index]),
                 length_score=(alone := float(norms[index] * steps.mean())),
                 length_share=[share := _share(alone, meaning.score), share],
+                length_fit=float(fits[index]),
                 controlled_q_value=_known(controlled[index]),
                 matched_score=_known(scores[matched, index].mean() if len(matched) else np.nan),
             )
@@ -346,6 +354,17 @@ def _judged(meaning: Meaning, found: Verification) -> Meaning:
     assert meaning.q_value is not None
     assert meaning.controlled_q_value is not None
     assert share is not None
+    if (
+        meaning.length_fit is not None
+        and meaning.length_fit > THRESHOLDS["length_fit"].value
+        and meaning.q_value > rate
+    ):
+        return replace(
+            meaning,
+            word="artefact",
+            reason=f"lengths predict {meaning.length_fit:.0%} of a left-out pair's squared score,"
+            f" and the pairs have no direction in common (q = {meaning.q_value:.2g})",
+        )
     probability = meaning.selection_probability
     if (probability if meaning.selected else 1 - probability) < stable:
         reason = f"selected in {probability:.0%} of the resamples"

@@ -30,13 +30,15 @@ def make_gpt2(
     n_embd: int = 32,
     n_positions: int = 64,
     vocab_size: int = 400,
+    n_embedded: int = 0,
     texts: Sequence[str] = tuple(prompt for pair in PAIRS for prompt in pair),
     seed: int = 0,
 ) -> Path:
     """Write weights, as safetensors, and a tokenizer of the texts; a seed gives the same model.
 
     No parameter is trivial: biases and layer norms are random too. The weights' scale keeps
-    activations in the same range at every width.
+    activations in the same range at every width. The tokenizer learns a vocabulary of at most
+    `vocab_size` from the texts; the model embeds `n_embedded` tokens where those are more.
     """
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -45,7 +47,7 @@ def make_gpt2(
     end = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
     model = GPT2LMHeadModel(
         GPT2Config(
-            vocab_size=len(tokenizer),
+            vocab_size=max(len(tokenizer), n_embedded),
             n_positions=n_positions,
             n_embd=n_embd,
             n_layer=n_layer,

@@ -271,6 +271,7 @@ def test_select_on_the_scores_of_a_run_gives_its_circuit(
     assert "4 pairs, 6 nodes" in printed
     assert sorted(path.name for path in out.iterdir()) == [
         "circuit.json",
+        "circuit.svg",
         "pair_scores.csv",
         "scores.json",
     ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from replication.length import (
     NoPrediction,
     first_position,
     inverse_differences,
+    length_fits,
     length_free_p_values,
     length_norms,
+    length_terms,
     read_lengths,
 )
 from replication.scoring import pair_scores
@@ -113,6 +116,46 @@ def test_without_an_effect_few_p_values_are_small(is_longer: bool) -> None:
         )
         found.append(length_free_p_values(means, tokens, "raw", 0))
     assert (np.concatenate(found) <= 0.05).mean() <= 0.08
+
+
+def by_left_out_pairs(means: MeanActivations, tokens: np.ndarray) -> float:
+    """The share that lengths predict, with a fit for every left-out pair, for the head."""
+    difference = (means.z[:, 0] - means.z[:, 1]).reshape(len(tokens), -1).astype(float)
+    terms = length_terms(tokens)
+    rest = 0.0
+    for pair in range(len(tokens)):
+        others = np.arange(len(tokens)) != pair
+        slopes, *_ = np.linalg.lstsq(terms[others], difference[others], rcond=None)
+        rest += float(((difference[pair] - terms[pair] @ slopes) ** 2).sum())
+    return max(0.0, 1 - rest / float((difference**2).sum()))
+
+
+@pytest.mark.parametrize(("noise", "shift"), [(0.0, 0.0), (20.0, 0.0), (20.0, 9.0)])
+def test_the_share_that_lengths_predict_is_that_of_left_out_pairs(
+    noise: float, shift: float
+) -> None:
+    tokens = np.random.default_rng(2).integers(6, 20, (12, 2))
+    means = sink(tokens.tolist(), noise=noise, shift=shift)
+    found = length_fits(means, tokens, "raw")
+    assert found[1] == pytest.approx(by_left_out_pairs(means, tokens), abs=1e-5)
+
+
+def test_lengths_predict_what_grows_with_every_position_and_nothing_of_noise() -> None:
+    random = np.random.default_rng(0)
+    tokens = random.integers(6, 20, (10, 2))
+    growing = (tokens[:, :, None, None] - 1) / 2 * np.ones((1, 1, 1, 4))
+    noise = random.standard_normal((10, 2, 1, 1, 4))
+    means = MeanActivations(growing.astype(np.float32), noise.astype(np.float32), tokens)
+    mlp, head = length_fits(means, tokens, "raw")
+    assert mlp > 0.99
+    assert head < 0.3
+    assert length_norms(replace(means, inner=means), "raw")[0] == 0
+
+
+def test_where_one_pair_alone_has_two_lengths_lengths_predict_nothing() -> None:
+    lengths = [[9, 9], [9, 9], [9, 14]]
+    means = sink(lengths)
+    assert length_fits(means, means.token_lengths, "raw").tolist() == [0, 0]
 
 
 def published() -> Lengths:

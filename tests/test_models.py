@@ -251,6 +251,14 @@ def test_a_folder_without_weights_is_refused(own_gpt2: Path) -> None:
     assert one_line(raised).startswith(f"{own_gpt2}: no weights in it")
 
 
+def test_an_empty_weight_file_is_refused(own_gpt2: Path) -> None:
+    (own_gpt2 / "model.safetensors").write_bytes(b"")
+    with pytest.raises(InputError) as raised:
+        load_model(SPEC, str(own_gpt2), "cpu")
+    found = f"{own_gpt2 / 'model.safetensors'}: expected weights, found an empty file"
+    assert one_line(raised) == found
+
+
 def test_a_package_without_its_folder_of_weights_is_refused(
     package: Callable[..., ModelSpec],
 ) -> None:

@@ -79,13 +79,14 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
             "sarcasm-minilm: *",
             "  recorded  14 hold, 1 refuted, 1 undecided",
             "  refuted, as expected: M16 (recorded): *1.96 of m0*",
-            "report: *claims.md",
+            "report: *index.html, and as text *claims.md",
         ]
     )
     reports = pytester.path / "reports"
     assert {path.name for path in reports.iterdir()} == {
         "claims.json",
         "claims.md",
+        "index.html",
         "junit.xml",
         "sarcasm-gpt2",
         "sarcasm-minilm",

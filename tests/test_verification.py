@@ -95,6 +95,35 @@ def test_a_sink_that_goes_along_with_the_side_is_no_less_an_artefact() -> None:
     assert m1.word == "artefact"
 
 
+def test_a_score_that_goes_with_length_at_every_position_is_an_artefact() -> None:
+    means = activations()
+    assert means.inner is not None
+    growing = 4 * means.token_lengths
+    mlp_out, inner = means.mlp_out.copy(), means.inner.mlp_out.copy()
+    for array in (mlp_out, inner):
+        array[:, :, 1, 5] += growing
+    whole = replace(means, mlp_out=mlp_out, inner=replace(means.inner, mlp_out=inner))
+    found = verify_measured(spec(), whole)
+    m1 = found.meaning("m1")
+    assert m1 is not None
+    assert m1.length_share is not None
+    assert m1.length_share[0] < 0.5
+    assert m1.word == "artefact"
+    assert m1.reason.startswith("lengths predict 9")
+    assert {word for name, word in words(found).items() if name != "m1"} == {"not shown"}
+
+
+def test_a_cause_on_a_side_that_is_always_longer_is_no_artefact_but_not_shown() -> None:
+    means = activations(property_=8.0)
+    longer = np.stack([means.token_lengths.max(axis=1) + 5, np.full(N_PAIRS, 6)], axis=1)
+    found = verify_measured(spec(), replace(means, token_lengths=longer))
+    m0 = found.meaning("m0")
+    assert m0 is not None
+    assert m0.length_fit is not None
+    assert m0.length_fit > 0.5
+    assert m0.word in ("not shown", "specific")
+
+
 def test_with_five_pairs_nothing_is_specific_and_the_reason_says_so() -> None:
     found = verify_measured(spec(), activations(5, property_=50.0))
     m0 = found.meaning("m0")

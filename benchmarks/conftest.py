@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from replication.components import ModelShape
-from replication.experiment import ModelSpec, Pair, read_pairs
+from replication.experiment import ModelSpec
 from replication.models import versions
+from replication.pairs import Pair, read_pairs
 from tests.gpt2 import make_gpt2
 
 os.environ["HF_HUB_OFFLINE"] = "1"

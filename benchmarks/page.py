@@ -1,7 +1,8 @@
 """The benchmark pages: ratios within one run, beside those of the last committed run.
 
 `python -m benchmarks.page RESULTS.json FOLDER` reads pytest-benchmark's JSON and writes `page.md`,
-`page-gpu.md` and `ratios.json`. A ratio is taken between the shortest rounds of two entries: on a
+`page-gpu.md`, `ratios.json`, and `history.json`: the committed runs (`benchmarks/history.json`) and
+this one, to commit in its turn. A ratio is taken between the shortest rounds of two entries: on a
 shared machine, what disturbs a round only lengthens it. Nothing here can fail a build.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, Literal
 
 from replication.files import read_json, write_atomically, write_json
 
-LAST = Path(__file__).parent / "last.json"
+HISTORY = Path(__file__).parent / "history.json"
 
 Device = Literal["cpu", "cuda"]
 
@@ -226,7 +227,7 @@ def page(results: Mapping[str, Any], last: Mapping[str, float], device: Device) 
     for entry in results["benchmarks"]:
         if ("[cuda-" in entry["name"]) == (device == "cuda"):
             stats = entry["stats"]
-            beside = "; ".join(f"{key} {figure:.4g}" for key, figure in entry["extra_info"].items())
+            beside = "; ".join(f"{key} {figure:.6g}" for key, figure in entry["extra_info"].items())
             lines.append(f"| {entry['name']} | {stats['min']:.4g} | {stats['rounds']} | {beside} |")
     return "\n".join(lines) + "\n"
 
@@ -271,13 +272,21 @@ def why(ratio: Ratio, measured: Mapping[str, float]) -> str:
 def main(source: Path, folder: Path) -> None:
     """Write and print the pages, and keep this run's ratios to commit."""
     results = read_json(source)
-    last = read_json(LAST) if LAST.exists() else {}
+    committed = read_json(HISTORY) if HISTORY.exists() else []
+    last = committed[-1]["ratios"] if committed else {}
     pages: dict[Device, str] = {"cpu": "page.md", "cuda": "page-gpu.md"}
     for device, name in pages.items():
         text = page(results, last, device)
         write_atomically(folder / name, text)
         print(text)
-    write_json(folder / "ratios.json", {k: round(v, 4) for k, v in ratios(results).items()})
+    rounded = {name: round(ratio, 4) for name, ratio in ratios(results).items()}
+    run = {
+        "date": results["datetime"][:10],
+        "commit": results["commit_info"]["id"],
+        "ratios": rounded,
+    }
+    write_json(folder / "ratios.json", rounded)
+    write_json(folder / "history.json", [*committed, run])
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ import torch
 from benchmarks.conftest import FIVE, mixed_pairs
 from benchmarks.timing import busy_seconds, seconds_of, synchronize, timed_beside
 from replication.capture import capture, pack, packs
-from replication.experiment import ModelSpec, Pair
+from replication.experiment import ModelSpec
 from replication.models import Device, LoadedModel, load_model, weights_sha256
+from replication.pairs import Pair
 from replication.scoring import pair_scores
 from tests.notebook import scores_as_a_notebook
 

@@ -19,9 +19,10 @@ from safetensors.numpy import save
 
 from replication.capture import MeanActivations
 from replication.components import ModelShape
-from replication.experiment import Experiment, Pair
+from replication.experiment import Experiment
 from replication.files import InputError, parse_json, validate, write_atomically
 from replication.models import Provenance
+from replication.pairs import Pair
 
 FORMAT = "replication.mean-activations.2"
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from replication.experiment import Pair
 from replication.files import InputError
 from replication.models import LoadedModel, hook_points
+from replication.pairs import Pair
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

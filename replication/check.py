@@ -54,6 +54,13 @@ def _component(name: str, info: ValidationInfo) -> Component:
     return component
 
 
+def _component_or_next(name: str, info: ValidationInfo) -> str:
+    try:
+        return name if name == "next" else str(_component(name, info))
+    except InputError as error:
+        raise InputError(f"{error}; or 'next'") from None
+
+
 def _result(name: str, info: ValidationInfo) -> str:
     known = _context(info).results
     if name not in known:
@@ -79,6 +86,7 @@ def _distinct(names: Sequence[str]) -> Sequence[str]:
 
 
 ComponentName = Annotated[str, AfterValidator(lambda name, info: str(_component(name, info)))]
+ComponentOrNext = Annotated[str, AfterValidator(_component_or_next)]
 ComponentNames = Annotated[list[ComponentName], Field(min_length=1), AfterValidator(_distinct)]
 ResultName = Annotated[str, AfterValidator(_result)]
 Printed = Annotated[str, AfterValidator(_printed)]

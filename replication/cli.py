@@ -66,7 +66,8 @@ def run(
     experiment: ExperimentFolder,
     out: Annotated[Path, typer.Option(metavar="DIR", help="where to write the files")],
     pairs: Annotated[
-        Path | None, typer.Option(metavar="FILE.jsonl", help="other pairs, any number of them")
+        Path | None,
+        typer.Option(metavar="FILE", help="other pairs, any number of them, as JSONL or CSV"),
     ] = None,
     model: ModelOption = None,
     device: DeviceOption = "auto",
@@ -80,23 +81,22 @@ def run(
     ] = "float32",
 ) -> None:
     """Capture, score and select; write scores.json, pair_scores.csv and circuit.json, .svg."""
-    from replication.experiment import count_pairs, stream_pairs
     from replication.models import load_model
+    from replication.pairs import file_source
     from replication.run import run as run_experiment
 
     spec = _experiment(experiment)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out: {out} is not a folder")
-    path = pairs or spec.folder / spec.spec.pairs
-    n_pairs = count_pairs(path, spec.spec.sides)
+    source = file_source(pairs, spec.spec.sides, spec.spec.pairs.columns) if pairs else spec.source
+    n_pairs = source.count()
     loaded = load_model(
         spec.spec.model,
         model,
         _one_of("--device", device, Device),
         _one_of("--precision", precision, Precision),
     )
-    stream = stream_pairs(path, spec.spec.sides)
-    circuit = run_experiment(spec.spec, loaded, stream, n_pairs, out)
+    circuit = run_experiment(spec.spec, loaded, source, n_pairs, out)
     print(f"{spec.name}: {n_pairs} pairs, {len(circuit.nodes)} nodes, written to {out}/")
 
 

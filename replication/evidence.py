@@ -167,11 +167,12 @@ def run_model(
     """Run the model on the pairs, once or several times over.
 
     Raises:
-        ModelNotFound: the model cannot be had here.
+        NotAtHand: the model or the pairs cannot be had here.
         InputError: the model or the device cannot be used.
     """
+    pairs = experiment.pairs
     loaded = load_model(experiment.spec.model, model, device)
-    return [Recording(capture(loaded, experiment.pairs), loaded.provenance) for _ in range(runs)]
+    return [Recording(capture(loaded, pairs), loaded.provenance) for _ in range(runs)]
 
 
 def live_evidence(experiment: Experiment, published: Evidence, runs: list[Recording]) -> Evidence:
@@ -211,5 +212,6 @@ def describe(experiment: Experiment, recording: Recording) -> dict[str, Any]:
     return {
         **provenance.model_dump(),
         "pairs": len(experiment.pairs),
+        "pairs_from": experiment.source.origin(),
         "token_lengths": recording.activations.token_lengths.tolist(),
     }

@@ -5,10 +5,10 @@ An experiment is a folder with an `experiment.toml`; the folder's name is the ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -23,15 +23,8 @@ from pydantic import (
 )
 
 from replication.components import ModelShape, WriteCosts
-from replication.files import (
-    Fault,
-    FileError,
-    InputError,
-    load_json,
-    read_lines,
-    read_toml,
-    validate,
-)
+from replication.files import InputError, read_toml, validate
+from replication.pairs import AnyPairs, Pair, PairSource, Word, source_of
 
 # One line, whatever the file's own lines: it goes to terminals and into tables.
 Text = Annotated[
@@ -47,25 +40,41 @@ class _Table(BaseModel):
 
 
 class ModelSpec(_Table):
-    """The model: a name on the hub, or a folder inside an installed Python package."""
+    """The model: a name on the hub, a folder in an installed Python package, or just a folder.
 
-    name: Annotated[str, StringConstraints(min_length=1)] | None = None
-    package: Annotated[str, StringConstraints(min_length=1)] | None = None
-    folder: str = "."
+    `revision` is a branch, a tag or a commit of the hub's. A folder by itself is told from the
+    spec's own.
+    """
+
+    name: Word | None = None
+    revision: Word | None = None
+    package: Word | None = None
+    folder: Word | None = None
     install: str | None = None
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     shape: ModelShape
 
     @model_validator(mode="after")
     def _one_source(self) -> ModelSpec:
-        if (self.name is None) == (self.package is None):
-            raise ValueError("expected either a name on the hub or a package, and not both")
+        sources = (self.name, self.package, None if self.package else self.folder)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError(
+                "expected either a name on the hub or a package, and not both, or a folder alone"
+            )
+        if self.revision is not None and self.name is None:
+            raise ValueError("a revision is of a model on the hub")
         return self
 
     @property
     def label(self) -> str:
         """How reports name the model."""
-        return self.name or str(self.package)
+        return self.name or self.package or Path(str(self.folder)).name
+
+    def told_from(self, folder: Path) -> ModelSpec:
+        """The same model, its own folder, if it has one, told from this one."""
+        if self.name or self.package:
+            return self
+        return self.model_copy(update={"folder": str((folder / str(self.folder)).resolve())})
 
 
 class ScoringSpec(_Table):
@@ -111,7 +120,7 @@ class Spec(_Table):
     title: Text
     task: Text
     sides: Annotated[tuple[Name, Name], Field(strict=False)]
-    pairs: str
+    pairs: AnyPairs
     measures: Name
     recorded: str = "recorded.safetensors"
     claims: str = "claims.toml"
@@ -135,104 +144,49 @@ class Spec(_Table):
         return WriteCosts(shape.d_model, shape.d_head, self.selection.input_counts)
 
 
-class Pair(NamedTuple):
-    """Two prompts that differ in the property studied, in the order of the spec's sides."""
-
-    first: str
-    second: str
-
-
 @dataclass(frozen=True)
 class Experiment:
     """One result under test: its folder, its spec and its pairs."""
 
     folder: Path
     spec: Spec
-    pairs: list[Pair]
+    source: PairSource
 
     @property
     def name(self) -> str:
         """The folder's name."""
         return self.folder.name
 
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """The pairs, read once.
+
+        Raises:
+            NotAtHand: they are a dataset's that cannot be had here.
+            InputError: naming the file, the line and the reason.
+        """
+        return list(self.source.stream())
+
 
 def read_experiment(folder: Path) -> Experiment:
-    """The experiment in a folder.
+    """The experiment in a folder; a dataset's pairs are read when they are asked for.
 
     Raises:
         InputError: naming the file, the key and the reason.
     """
     path = folder / "experiment.toml"
     spec = validate(Spec, read_toml(path), path)
-    return Experiment(folder.resolve(), spec, read_pairs(folder / spec.pairs, spec.sides))
+    experiment = experiment_of(folder, spec)
+    if spec.pairs.file is not None:
+        _ = experiment.pairs  # a file at fault is refused at once
+    return experiment
 
 
-def read_pairs(path: Path, sides: tuple[str, str]) -> list[Pair]:
-    """The pairs of a JSONL file: one object a line, with a prompt for each side.
-
-    Raises:
-        InputError: naming the file, the line and the reason.
-    """
-    return list(stream_pairs(path, sides))
-
-
-def count_pairs(path: Path, sides: tuple[str, str]) -> int:
-    """How many pairs a JSONL file holds, after reading every line of it.
-
-    Raises:
-        InputError: naming the file, the line and the reason.
-    """
-    return sum(1 for _ in stream_pairs(path, sides))
-
-
-def stream_pairs(path: Path, sides: tuple[str, str]) -> Iterator[Pair]:
-    """The pairs of a JSONL file, one by one, in memory that does not grow with the file.
-
-    Raises:
-        InputError: naming the file, the line and the reason, when it comes to the line at fault.
-    """
-    for row in read_rows(path, sides):
-        if isinstance(row, Fault):
-            raise FileError(
-                path, [row], row.reason if row.line is None else f"line {row.line}: {row.reason}"
-            )
-        yield row
-
-
-def read_rows(path: Path, sides: tuple[str, str]) -> Iterator[Pair | Fault]:
-    """The pairs of a JSONL file, and, in their places, what is wrong with lines that hold none.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    is_empty = True
-    for number, line in enumerate(read_lines(path), start=1):
-        if line.strip():
-            is_empty = False
-            try:
-                yield _pair(load_json(line.rstrip()), sides)
-            except InputError as error:
-                yield Fault(str(error), number)
-    if is_empty:
-        yield Fault("there are no pairs in it")
-
-
-def _pair(data: object, sides: tuple[str, str]) -> Pair:
-    if not isinstance(data, dict) or set(data) != set(sides):
-        found = ", ".join(map(repr, data)) if isinstance(data, dict) else repr(data)
-        raise InputError(
-            f"expected an object with the keys {sides[0]!r} and {sides[1]!r}, found {found}"
-        )
-    for side in sides:
-        if not isinstance(data[side], str):
-            raise InputError(f"{side}: expected a text, found {data[side]!r}")
-        if not data[side].strip():
-            raise InputError(f"{side}: the prompt is empty")
-        try:
-            data[side].encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"{side}: the prompt is no text: {error.reason}") from None
-    return Pair(data[sides[0]], data[sides[1]])
+def experiment_of(folder: Path, spec: Spec) -> Experiment:
+    """The experiment of a spec that stands in a folder, from where the spec's paths are told."""
+    model = spec.model.told_from(folder)
+    source = source_of(spec.pairs, folder, spec.sides)
+    return Experiment(folder.resolve(), spec.model_copy(update={"model": model}), source)
 
 
 def find_experiments(folder: Path) -> list[Path]:

@@ -88,7 +88,7 @@ def _null(found: Plain) -> Iterator[str]:
         return
     best = [one for one in _best(found) if one["score"]]
     if not best:
-        yield "**Null**: every score is zero."
+        yield "every score is zero."
         return
     exceeding = sum(one["same_side_score"] >= one["score"] for one in best)
     ratio = sum(one["same_side_score"] for one in best) / sum(one["score"] for one in best)

@@ -5,7 +5,6 @@ Nothing here imports torch, transformers or the hub's client before a model is a
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -24,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from replication.components import ModelShape
 from replication.experiment import ModelSpec
 from replication.files import InputError
+from replication.hub import WEIGHT_FILES, NotAtHand, hub_folder
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -32,25 +32,23 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
-HUB_TIMEOUT_SECONDS = 5
 # Architectures whose own modules are shown, by tests, to give what the bridge's hook points give.
 PACKABLE = {"GPT2LMHeadModel", "BertForMaskedLM"}
 
-_WEIGHT_FILES = ["*.safetensors", "pytorch_model*.bin"]
 _TOKENIZER_FILES = ["tokenizer.json", "vocab.*", "*.model", "*.tiktoken"]
-_HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
-class ModelNotFound(InputError):
+class ModelNotFound(NotAtHand):
     """The model cannot be had here; the message says where it was looked for."""
 
 
 class Provenance(BaseModel):
-    """Where activations come from."""
+    """Where activations come from; `revision` is the commit of a model of the hub."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
+    revision: str | None = None
     weights_sha256: str
     shape: ModelShape
     device: str
@@ -97,8 +95,12 @@ def locate(spec: ModelSpec, override: str | None = None) -> Path:
         folder = Path(override).expanduser()
         return folder if folder.is_dir() else _locate_on_hub(override)
     if spec.package is not None:
-        return _locate_in_package(spec.package, spec.folder, spec.install or spec.package)
-    return _locate_on_hub(str(spec.name))
+        return _locate_in_package(spec.package, spec.folder or ".", spec.install or spec.package)
+    if spec.name is not None:
+        return _locate_on_hub(spec.name, spec.revision)
+    if not Path(str(spec.folder)).is_dir():
+        raise ModelNotFound(f"{spec.folder}: there is no such folder, where the model is to be")
+    return Path(str(spec.folder))
 
 
 def _locate_in_package(package: str, folder: str, install: str) -> Path:
@@ -113,69 +115,17 @@ def _locate_in_package(package: str, folder: str, install: str) -> Path:
     return Path(found.submodule_search_locations[0]) / folder
 
 
-def _locate_on_hub(name: str) -> Path:
-    found = _from_hub(name)
-    if isinstance(found, str):
-        raise ModelNotFound(found)
-    return found
-
-
-@functools.cache
-def _from_hub(name: str) -> Path | str:
-    """The folder of a model in the hub's cache, or why there is none, asked once in a run."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
+def _locate_on_hub(name: str, revision: str | None = None) -> Path:
     try:
-        cached = Path(snapshot_download(name, local_files_only=True, allow_patterns=_HUB_FILES))
-        if _has_weights(cached):
-            return cached
-    except HFValidationError:
-        return f"{name!r} is neither a folder here nor a possible name on the hub"
-    except LocalEntryNotFoundError:
-        pass
-    if refusal := _hub_refusal(name):
-        return f"{name} is not in the hub's cache, and {refusal}; --model takes a local folder"
-    try:
-        fetched = Path(snapshot_download(name, allow_patterns=_HUB_FILES))
-        if not _has_weights(fetched):
-            snapshot_download(name, allow_patterns=_WEIGHT_FILES)
-        return fetched
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        return f"{name} could not be fetched from the hub: {str(error).splitlines()[0]}"
-
-
-def _hub_refusal(name: str) -> str | None:
-    """Why the hub does not give this model; None if it does.
-
-    The hub client repeats a failed request for half a minute, so the first question is put
-    without it.
-    """
-    import httpx
-    from huggingface_hub import constants, get_token
-
-    if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE forbids asking the hub"
-    try:
-        answer = httpx.get(
-            f"{constants.ENDPOINT}/api/models/{name}",
-            headers={"authorization": f"Bearer {token}"} if (token := get_token()) else {},
-            timeout=HUB_TIMEOUT_SECONDS,
-            follow_redirects=True,
-        )
-    except (httpx.HTTPError, OSError) as error:
-        return f"the hub did not answer ({type(error).__name__})"
-    return None if answer.is_success else f"the hub answered with status {answer.status_code}"
-
-
-def _has_weights(folder: Path) -> bool:
-    return any(next(folder.glob(pattern), None) for pattern in _WEIGHT_FILES)
+        return hub_folder("model", name, revision)
+    except NotAtHand as error:
+        raise ModelNotFound(str(error)) from None
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    safe, pickled = (sorted(folder.glob(pattern)) for pattern in _WEIGHT_FILES)
+    safe, pickled = (sorted(folder.glob(pattern)) for pattern in WEIGHT_FILES)
     if not safe and not pickled:
-        raise InputError(f"{folder}: no weights in it: expected {' or '.join(_WEIGHT_FILES)}")
+        raise InputError(f"{folder}: no weights in it: expected {' or '.join(WEIGHT_FILES)}")
     for path in safe or pickled:
         if not path.stat().st_size:
             raise InputError(f"{path}: expected weights, found an empty file")
@@ -264,6 +214,7 @@ def load_model(
                 raise InputError(f"{folder}: the model has no hook point {name}")
     provenance = Provenance(
         model=_label(spec, override),
+        revision=folder.name if _is_on_hub(spec, override) else None,
         weights_sha256=digest,
         shape=shape,
         device=target,
@@ -283,6 +234,12 @@ def _label(spec: ModelSpec, override: str | None) -> str:
         return spec.label
     folder = Path(override).expanduser()
     return folder.resolve().name if folder.is_dir() else override
+
+
+def _is_on_hub(spec: ModelSpec, override: str | None) -> bool:
+    if override is None:
+        return spec.name is not None
+    return not Path(override).expanduser().is_dir()
 
 
 def hook_points(layer: int) -> tuple[str, str]:

@@ -200,11 +200,14 @@ class ClaimSession:
 
         """
         from replication.evidence import EvidenceMissing
+        from replication.hub import NotAtHand
 
         key = (experiment.name, kind)
         if key not in self._evidence:
             try:
                 self._evidence[key] = self._verified(key, self._make_evidence(experiment, kind))
+            except NotAtHand as error:
+                self._evidence[key] = EvidenceMissing(str(error))
             except (EvidenceMissing, InputError) as error:
                 self._evidence[key] = error
         found = self._evidence[key]
@@ -225,13 +228,7 @@ class ClaimSession:
         return verification_json(self._verifications.pop((experiment.name, kind), []))
 
     def _make_evidence(self, experiment: Experiment, kind: EvidenceKind) -> Evidence:
-        from replication.evidence import (
-            EvidenceMissing,
-            live_evidence,
-            recorded_evidence,
-            run_model,
-        )
-        from replication.models import ModelNotFound
+        from replication.evidence import live_evidence, recorded_evidence, run_model
 
         published = self.published[experiment.name]
         if kind == "published":
@@ -243,16 +240,13 @@ class ClaimSession:
             for claim in self.claims[experiment.name]
             for check in claim.check
         )
-        try:
-            with self._terminal():
-                runs = run_model(
-                    experiment,
-                    self._model_for(experiment),
-                    self.config.option.device,
-                    runs=2 if asks_twice else 1,
-                )
-        except ModelNotFound as error:
-            raise EvidenceMissing(str(error)) from None
+        with self._terminal():
+            runs = run_model(
+                experiment,
+                self._model_for(experiment),
+                self.config.option.device,
+                runs=2 if asks_twice else 1,
+            )
         return live_evidence(experiment, published, runs)
 
     def figures_to_hand_over(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,10 +17,12 @@ from replication.circuit import read_circuit
 from replication.claims import Claim, read_claim_file
 from replication.components import ModelShape
 from replication.evidence import published_circuit
-from replication.experiment import Experiment, Name, Pair, ResultSpec, Spec, read_rows
+from replication.experiment import Experiment, Name, ResultSpec, Spec, experiment_of
 from replication.files import Fault, FileError, InputError, read_toml, validate
+from replication.hub import NotAtHand
 from replication.length import read_lengths
-from replication.models import ModelNotFound, locate
+from replication.models import locate
+from replication.pairs import AnyPairs, source_of
 from replication.scoring import read_scores
 
 Part = TypeVar("Part")
@@ -75,12 +77,13 @@ def check_experiment(folder: Path) -> Findings:
     _read_published(reader, folder, data, spec)
     if spec is None or reader.problems:
         return Findings(reader.problems, None)
-    experiment = Experiment(folder, spec, pairs)
-    with reader.noting():
+    experiment = experiment_of(folder, spec)
+    with reader.noting(), suppress(NotAtHand):
         if recorded_path(experiment).exists():
             replay(experiment)
-    summary = None if reader.problems else _summary(experiment, claims)
-    return Findings(reader.problems, summary)
+    if reader.problems:
+        return Findings(reader.problems, None)
+    return Findings([], f"{experiment.name}: {pairs}; {_summary(experiment, claims)}")
 
 
 def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
@@ -93,19 +96,23 @@ def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
         return None
 
 
-def _read_pairs(reader: _Reader, folder: Path, data: dict[str, Any]) -> list[Pair]:
+def _read_pairs(reader: _Reader, folder: Path, data: dict[str, Any]) -> str | None:
+    """How many pairs there are, in words, or why they cannot be had here."""
     sides = _part(tuple[Name, Name], data, "sides")
-    file = _part(str, data, "pairs")
-    pairs: list[Pair] = []
-    if sides is None or file is None:
-        return pairs
+    spec = _part(AnyPairs, data, "pairs")
+    if sides is None or spec is None:
+        return None
+    source = source_of(spec, folder, sides)
+    number = 0
     with reader.noting():
-        for row in read_rows(folder / file, sides):
-            if isinstance(row, Fault):
-                reader.note(folder / file, [row])
-            else:
-                pairs.append(row)
-    return pairs
+        try:
+            for row in source.rows():
+                if isinstance(row, Fault):
+                    reader.note(Path(source.name), [row])
+                number += 1
+        except NotAtHand as error:
+            return f"pairs: missing: {error}"
+    return f"{number} pairs"
 
 
 def _read_claims(reader: _Reader, folder: Path, data: dict[str, Any]) -> list[Claim]:
@@ -141,7 +148,7 @@ def _read_published(reader: _Reader, folder: Path, data: dict[str, Any], spec: S
 
 
 def _summary(experiment: Experiment, claims: list[Claim]) -> str:
-    """One line: how many pairs and claims, and what evidence is there and what is missing."""
+    """How many claims there are, and what evidence is there and what is missing."""
     spec = experiment.spec
     kinds = Counter(kind for claim in claims for kind in claim.kinds().split("+"))
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
@@ -153,7 +160,6 @@ def _summary(experiment: Experiment, claims: list[Claim]) -> str:
     is_recorded = recorded_path(experiment).exists()
     return "; ".join(
         [
-            f"{experiment.folder.resolve().name}: {len(experiment.pairs)} pairs",
             f"{len(claims)} claims ({counts})",
             f"published evidence: {', '.join(published) or 'none'}",
             f"recorded evidence: {spec.recorded if is_recorded else 'missing'}",
@@ -167,6 +173,6 @@ def _live(spec: Spec) -> str:
         return f"from the hub's {spec.model.label}, which was not asked for"
     try:
         locate(spec.model)
-    except ModelNotFound as error:
+    except NotAtHand as error:
         return f"missing: {error}"
     return f"from {spec.model.label}, which is here"

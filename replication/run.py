@@ -5,7 +5,6 @@ Pairs stream in and per-pair scores stream out; what is kept is their sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,16 @@ import numpy as np
 from replication.capture import capture_stream
 from replication.circuit import Circuit, circuit_file
 from replication.evidence import Result, select_circuit
-from replication.experiment import Pair, Spec
+from replication.experiment import Spec
 from replication.figures import result_figures
 from replication.files import write_json, writing_atomically
 from replication.models import LoadedModel
+from replication.pairs import PairSource
 from replication.pictures import write_circuit_picture
 from replication.scoring import ScoreTable, mean_table, pair_scores, scores_file
 
 
-def run(spec: Spec, model: LoadedModel, pairs: Iterable[Pair], n_pairs: int, out: Path) -> Circuit:
+def run(spec: Spec, model: LoadedModel, pairs: PairSource, n_pairs: int, out: Path) -> Circuit:
     """Capture, score and select; write the pairs' scores, the scores, the circuit, its picture.
 
     Raises:
@@ -34,16 +34,17 @@ def run(spec: Spec, model: LoadedModel, pairs: Iterable[Pair], n_pairs: int, out
         sides = [f"{side}_tokens" for side in spec.sides]
         file.write(",".join(["pair", *sides, *map(str, components)]).encode() + b"\n")
         number = 0
-        for chunk in capture_stream(model, pairs, n_pairs):
+        for chunk in capture_stream(model, pairs.stream(), n_pairs):
             scores = pair_scores(chunk, spec.scoring.mlp_out)
             total += scores.sum(axis=0, dtype=np.float64)
             for lengths, row in zip(chunk.token_lengths, scores, strict=True):
                 number += 1
                 figures = [str(number), *map(str, lengths), *(f"{score:.9g}" for score in row)]
                 file.write(",".join(figures).encode() + b"\n")
-    table = mean_table(total / number, model.shape)
-    circuit = select_circuit(spec, table)
-    write_result(out, table, circuit, {**model.provenance.model_dump(), "pairs": number})
+        table = mean_table(total / number, model.shape)
+        circuit = select_circuit(spec, table)
+    counted = {"pairs": number, "pairs_from": pairs.origin()}
+    write_result(out, table, circuit, {**model.provenance.model_dump(), **counted})
     write_circuit_picture(
         out / "circuit.svg", result_figures(spec, model.shape, Result(table, circuit))
     )

@@ -16,6 +16,7 @@ from replication.check import (
     Check,
     ComponentName,
     ComponentNames,
+    ComponentOrNext,
     Number,
     Outcome,
     Part,
@@ -243,7 +244,7 @@ class Ratio(Check):
     kind: Literal["ratio"]
     result: ResultName
     of: ComponentName
-    to: ComponentName | Literal["next"]
+    to: ComponentOrNext
     ratio: Printed
     tolerance: Tolerance | None = None
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import scipy.special  # noqa: F401  numpy loads once a process, and runs inside tests forget modules
 
-from replication.experiment import Pair
+# Compiled modules load once in a process, and runs inside tests forget the modules that they load.
+import scipy.special  # noqa: F401
+import vl_convert  # noqa: F401
+
+from replication.pairs import Pair
 from tests.gpt2 import make_experiment, make_gpt2
 from tests.notebook import scores_as_a_notebook
 

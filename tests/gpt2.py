@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replication.experiment import Pair
+from replication.pairs import Pair
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

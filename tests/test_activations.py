@@ -17,9 +17,10 @@ from safetensors.numpy import load_file, save_file
 from replication.activations import Recording, _digest, record, recorded_path, replay
 from replication.capture import MeanActivations
 from replication.components import ModelShape
-from replication.experiment import Experiment, Pair, read_experiment
+from replication.experiment import Experiment, read_experiment
 from replication.files import InputError
 from replication.models import Provenance
+from replication.pairs import Pair
 from tests.gpt2 import make_experiment
 
 SHAPE = ModelShape(n_layers=2, n_heads=3, d_model=12, d_head=4)

@@ -196,14 +196,23 @@ def test_the_command_writes_both_pages_and_the_ratios_to_commit(
 ) -> None:
     run = results(captured("cpu", 1.23456))
     (tmp_path / "run.json").write_text(json.dumps(run))
-    (tmp_path / "last.json").write_text('{"capture / bare forward, 5 pairs": 1.5}')
-    monkeypatch.setattr(pages, "LAST", tmp_path / "last.json")
+    before = {"date": "2026-11-20", "commit": "0" * 40, "ratios": {"older": 2.0}}
+    last = {**before, "ratios": {"capture / bare forward, 5 pairs": 1.5}}
+    (tmp_path / "history.json").write_text(json.dumps([before, last]))
+    monkeypatch.setattr(pages, "HISTORY", tmp_path / "history.json")
     main(tmp_path / "run.json", tmp_path / "out")
     printed = capsys.readouterr().out
     for name, device in (("page.md", "cpu"), ("page-gpu.md", "cuda")):
         text = (tmp_path / "out" / name).read_text()
-        assert text == page(run, {"capture / bare forward, 5 pairs": 1.5}, device)
+        assert text == page(run, last["ratios"], device)
         assert text in printed
     kept = json.loads((tmp_path / "out" / "ratios.json").read_text())
     assert kept["capture / bare forward, 5 pairs"] == 1.2346
     assert kept.keys() == ratios(run).keys()
+    history = json.loads((tmp_path / "out" / "history.json").read_text())
+    assert history[:-1] == [before, last]
+    assert history[-1] == {
+        "date": run["datetime"][:10],
+        "commit": run["commit_info"]["id"],
+        "ratios": kept,
+    }

@@ -24,7 +24,10 @@ def test_work(benchmark):
 """
 
 
-def test_the_baseline_is_timed_before_each_round_of_the_work(pytester: pytest.Pytester) -> None:
+def test_the_baseline_is_timed_before_each_round_of_the_work(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # its workers do not benchmark
     pytester.makepyfile(BESIDE)
     pytester.runpytest_inprocess("--benchmark-json=run.json").assert_outcomes(passed=1)
     (entry,) = json.loads((pytester.path / "run.json").read_text())["benchmarks"]

@@ -23,9 +23,10 @@ from replication.capture import (
     packs,
 )
 from replication.components import ModelShape
-from replication.experiment import ModelSpec, Pair
+from replication.experiment import ModelSpec
 from replication.files import InputError
 from replication.models import LoadedModel, hook_points, load_model
+from replication.pairs import Pair
 from replication.scoring import pair_scores
 from tests.gpt2 import PAIRS, make_gpt2
 

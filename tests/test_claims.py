@@ -28,6 +28,7 @@ from replication.evidence import Evidence, Finding, Result, published_evidence
 from replication.experiment import Experiment, Spec, read_experiment
 from replication.files import InputError
 from replication.intervals import exact, printed
+from replication.score_checks import Ratio
 from replication.scoring import ScoreTable, read_scores
 from replication.selection import select
 
@@ -1377,3 +1378,12 @@ def test_a_circuit_whose_order_its_scores_contradict_gives_no_rank() -> None:
     claim = check(kind="ranking", result="paper", among="head", ranks={"a0.h0": 1})
     scores = table({"a0.h0": "1.0", "a0.h1": "2.0", "a1.h2": "3.0"}, head=3)
     assert verdict(claim, published(scores, paper_nodes="input a0.h0 a0.h1")) == "undecided"
+
+
+def test_a_ratio_to_a_component_that_is_none_is_one_fault(gpt2_experiment: Path) -> None:
+    known = Known(read_experiment(gpt2_experiment).spec.model.shape, ["mine"])
+    data = {"kind": "ratio", "result": "mine", "of": "m0", "to": "m99", "ratio": "1.5"}
+    with pytest.raises(ValidationError) as raised:
+        Ratio.model_validate(data, context=known)
+    (fault,) = raised.value.errors()
+    assert "the model has no component m99" in fault["msg"]

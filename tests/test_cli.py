@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -282,6 +283,17 @@ def test_select_on_the_scores_of_a_run_gives_its_circuit(
     )
     assert error is None
     assert json.loads(again)["nodes"] == [str(node) for node in circuit.nodes]
+
+
+def test_a_run_whose_circuit_cannot_be_selected_leaves_nothing(
+    gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(gpt2_experiment, tmp_path / "mine"))
+    spec = folder / "experiment.toml"
+    spec.write_text(re.sub(r"mlp_threshold = .*", "mlp_threshold = 1e6", spec.read_text()))
+    message = refusal("run", folder, "--model", gpt2_folder, "--out", tmp_path / "out")
+    assert "no MLP reaches the threshold" in message
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_run_that_cannot_write_ends_before_the_model_is_loaded(

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from replication.components import ModelShape, WriteCosts
-from replication.experiment import Pair, find_experiments, read_experiment, read_pairs
+from replication.experiment import find_experiments, read_experiment
 from replication.files import InputError
+from replication.pairs import Pair, read_pairs
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SIDES = ("sarcastic", "literal")
@@ -83,6 +84,20 @@ def test_the_spec_states_whether_the_input_counts(tmp_path: Path) -> None:
 def test_a_package_names_a_model_too(tmp_path: Path) -> None:
     spec = SPEC.replace('name = "gpt2"', 'package = "some_model"')
     assert read_experiment(make(tmp_path, spec)).spec.model.label == "some_model"
+
+
+def test_a_folder_that_holds_the_model_is_told_from_the_spec(tmp_path: Path) -> None:
+    spec = SPEC.replace('name = "gpt2"', 'folder = "../weights"')
+    model = read_experiment(make(tmp_path / "mine", spec)).spec.model
+    assert (model.folder, model.label) == (str(tmp_path / "weights"), "weights")
+
+
+def test_pairs_may_be_named_by_a_table(tmp_path: Path) -> None:
+    spec = SPEC.replace('pairs = "pairs.jsonl"\n', "")
+    table = '[pairs]\nfile = "pairs.csv"\ncolumns = ["ironic", "plain"]\n'
+    folder = make(tmp_path / "mine", spec + table, pairs=None)
+    (folder / "pairs.csv").write_text("plain,ironic\nb,a\n")
+    assert read_experiment(folder).pairs == [Pair("a", "b")]
 
 
 @pytest.mark.parametrize(

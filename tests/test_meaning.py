@@ -59,7 +59,7 @@ def test_a_model_that_tells_no_prompts_apart_has_a_report_all_the_same() -> None
         ),
     )
     text = section(dead)
-    assert "every score is zero" in text
+    assert "- **Null**: every score is zero.\n" in text
     assert "| m0 | 0 | 0 to 0 |" in text
 
 

@@ -9,13 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
 from replication.capture import capture
@@ -32,19 +31,19 @@ from replication.models import (
     weights_sha256,
 )
 from tests.gpt2 import PAIRS
+from tests.hub import COMMIT, Hub, cache_by_hand
 
 SHAPE = ModelShape(n_layers=3, n_heads=4, d_model=32, d_head=8)
 SPEC = ModelSpec(name="test/gpt2", shape=SHAPE)
-COMMIT = "0123456789" * 4
 QUICK = 10  # seconds; the hub's own client repeats a failed request for longer
 
 PROGRAM = """
 import json, sys, time
-from replication import models
+from replication import hub, models
 from replication.components import ModelShape
 from replication.experiment import ModelSpec
 
-models.HUB_TIMEOUT_SECONDS = 1
+hub.HUB_TIMEOUT_SECONDS = 1
 answers = []
 for step in sys.argv[1:]:
     action, _, name = step.partition(" ")
@@ -81,15 +80,6 @@ def ask(home: Path, *steps: str, **variables: str) -> list[dict[str, Any]]:
     assert done.returncode == 0, done.stderr
     answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return answers
-
-
-def cache_by_hand(home: Path, name: str, model: Path) -> Path:
-    """Put a model into a hub cache; the snapshot's folder."""
-    folder = home / "hub" / f"models--{name.replace('/', '--')}"
-    shutil.copytree(model, folder / "snapshots" / COMMIT)
-    (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text(COMMIT)
-    return folder / "snapshots" / COMMIT
 
 
 def sha256(path: Path) -> str:
@@ -191,6 +181,49 @@ def test_a_packaged_model_loads(package: Callable[..., ModelSpec], tmp_path: Pat
     provenance = load_model(spec, device="cpu").provenance
     assert provenance.model == "a_packaged_gpt2"
     assert provenance.weights_sha256 == spec.sha256
+
+
+def test_a_revision_of_a_model_on_the_hub_is_the_one_that_is_taken(
+    gpt2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    old = cache_by_hand(tmp_path, "model", "test/versions", gpt2_folder, "a" * 40, "v1")
+    new = cache_by_hand(tmp_path, "model", "test/versions", gpt2_folder, "b" * 40, "main")
+    spec = ModelSpec(name="test/versions", shape=SHAPE)
+    assert locate(spec) == new
+    for revision in ("v1", "a" * 40):
+        assert locate(spec.model_copy(update={"revision": revision})) == old
+    provenance = load_model(spec.model_copy(update={"revision": "v1"}), device="cpu").provenance
+    assert (provenance.model, provenance.revision) == ("test/versions", "a" * 40)
+    with pytest.raises(ModelNotFound, match=r"^test/versions at revision v2 is not in the hub's"):
+        locate(spec.model_copy(update={"revision": "v2"}))
+
+
+def test_a_model_may_lie_in_a_folder_told_from_the_spec(gpt2_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(gpt2_folder, tmp_path / "weights")
+    spec = ModelSpec(folder="../weights", shape=SHAPE).told_from(tmp_path / "mine")
+    assert locate(spec) == tmp_path / "weights"
+    provenance = load_model(spec, device="cpu").provenance
+    assert (provenance.model, provenance.revision) == ("weights", None)
+    with pytest.raises(ModelNotFound, match="elsewhere: there is no such folder, where the model"):
+        locate(ModelSpec(folder="elsewhere", shape=SHAPE).told_from(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"folder": "a", "revision": "main"},
+        {"package": "a", "revision": "main"},
+        {"name": "a", "folder": "b"},
+        {"name": "a", "revision": ""},
+        {"folder": ""},
+    ],
+)
+def test_a_model_that_is_stated_in_two_ways_is_refused(stated: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        ModelSpec(**stated, shape=SHAPE)
 
 
 def test_another_model_replaces_a_packaged_one(
@@ -401,8 +434,8 @@ def test_a_device_that_is_not_there_is_refused_before_the_model_loads(
 def test_the_hubs_cache_serves_offline_and_nothing_else_does(
     gpt2_folder: Path, tmp_path: Path
 ) -> None:
-    snapshot = cache_by_hand(tmp_path, "test/gpt2", gpt2_folder)
-    half = cache_by_hand(tmp_path, "test/half-fetched", gpt2_folder)
+    snapshot = cache_by_hand(tmp_path, "model", "test/gpt2", gpt2_folder)
+    half = cache_by_hand(tmp_path, "model", "test/half-fetched", gpt2_folder)
     (half / "model.safetensors").unlink()
     located, loaded, absent, half_fetched = ask(
         tmp_path,
@@ -414,6 +447,7 @@ def test_the_hubs_cache_serves_offline_and_nothing_else_does(
     )
     assert located["folder"] == str(snapshot)
     assert loaded["model"] == "test/gpt2"
+    assert loaded["revision"] == COMMIT
     assert loaded["weights_sha256"] == sha256(gpt2_folder / "model.safetensors")
     for name, answer in (("test/absent", absent), ("test/half-fetched", half_fetched)):
         assert answer["not_found"] == (
@@ -423,66 +457,9 @@ def test_the_hubs_cache_serves_offline_and_nothing_else_does(
         assert answer["seconds"] < QUICK
 
 
-class Hub(ThreadingHTTPServer):
-    """A hub on this machine: `test/gpt2` can be had, `test/gated` is only announced."""
-
-    def __init__(self, model: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Requests)
-        self.files = {path.name: path.read_bytes() for path in model.iterdir()}
-        self.asked: list[tuple[str, str | None]] = []
-        self.address = f"http://127.0.0.1:{self.server_port}"
-
-    def questions(self, name: str) -> list[str]:
-        return [path for path, _ in self.asked if name in path]
-
-
-class Requests(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Hub
-
-    def do_GET(self) -> None:
-        path = urlsplit(self.path).path
-        self.server.asked.append((path, self.headers["authorization"]))
-        model, _, file = path.partition(f"/resolve/{COMMIT}/")
-        if model == "/test/gpt2" and file in self.server.files:
-            content = self.server.files[file]
-            etag = hashlib.sha256(content).hexdigest()
-            self._answer(200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
-        elif model == "/test/gated":
-            self._answer(403, b"{}", {"X-Error-Code": "GatedRepo"})
-        elif path.startswith(("/api/models/test/gpt2", "/api/models/test/gated")):
-            self._answer(200, json.dumps(self._about(path)).encode())
-        else:
-            self._answer(500 if "broken" in path else 404, b"{}")
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def _about(self, path: str) -> Any:
-        if "/tree/" in path:
-            return [
-                {"type": "file", "path": name, "size": len(content), "oid": COMMIT}
-                for name, content in self.server.files.items()
-            ]
-        name = "/".join(path.split("/")[3:5])
-        files = [{"rfilename": file} for file in self.server.files]
-        return {"id": name, "modelId": name, "sha": COMMIT, "siblings": files}
-
-    def _answer(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for key, value in (headers or {}).items():
-            self.send_header(key, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        """Print nothing."""
-
-
 @pytest.fixture
 def hub(gpt2_folder: Path) -> Iterator[Hub]:
-    with Hub(gpt2_folder) as server:
+    with Hub("model", "test/gpt2", gpt2_folder) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from replication import page as page_module
 from replication import theme
 from replication.page import page
+from tests.test_answer import report_of
 
 DRAWN = "document.documentElement.dataset.pictures === 'drawn'"
 MUTED = {scheme: colours["muted"] for scheme, colours in theme.PALETTES.items()}
@@ -204,7 +205,7 @@ def test_it_opens_with_the_answer_and_the_counts_behind_it(shown: Page) -> None:
     assert minilm.locator(".said").all_inner_texts() == [
         "Nothing to add up.",
         "As far as it was judged, yes.",
-        "Not shown, and in part an artefact.",
+        "No.",
     ]
     assert "14 hold" in minilm.nth(1).inner_text()
 
@@ -360,12 +361,14 @@ def test_it_fits_the_screen_and_follows_the_colour_scheme(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_in_it_shuts_a_reader_out(shown: Page, scheme: Any) -> None:
-    """Contrast, names, roles, order, as axe-core checks them; one of each thing is opened."""
+    """Contrast, names, roles, order, as axe-core checks them, where one of each thing is open."""
     shown.emulate_media(color_scheme=scheme)
     shown.wait_for_function(
         f"{DRAWN} && document.querySelector(\"svg text[fill='{MUTED[scheme]}']\")", timeout=60_000
     )
-    for thing in (".claim details", ".notes > details", ".provenance details"):
+    for form in shown.locator(".filters").all():
+        form.get_by_role("checkbox", name=re.compile("refuted")).press("Space")
+    for thing in (".claim:not([hidden]) details", ".notes > details", ".provenance details"):
         shown.locator(thing).first.evaluate("one => { one.open = true }")
     found = Axe().run(shown, options={"resultTypes": ["violations"]}).response["violations"]
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
@@ -414,6 +417,13 @@ def test_the_drawing_library_is_made_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert made == [1]
     assert page_module.drawing_library(None) == first
     assert made == [1, 1]
+
+
+def test_a_verdict_that_was_not_expected_stands_at_the_top(tmp_path: Path) -> None:
+    report = report_of("live", ("holds", "refuted"))
+    report.records[1]["as_expected"] = False
+    report.records = [{"checks": [], **record} for record in report.records]
+    assert "1 not as expected: R2 (live)." in page([report], "pytest", tmp_path, "")
 
 
 def test_a_page_without_any_record_says_so(tmp_path: Path) -> None:

@@ -71,14 +71,16 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
-            "sarcasm-gpt2: *",
-            "  published 21 hold, 5 refuted, 12 undecided",
-            "  live      not run (--live runs the model)",
+            "sarcasm-gpt2: adds up: not entirely (published: 21 hold, 4 refuted, 12 undecided);"
+            " replicates: not run;"
+            " means what it says: no (claims on meaning, published: 1 refuted)",
             "  no recorded evidence: *with: replication record *sarcasm-gpt2",
-            "  refuted, as expected: O5 (published): *6.6772*",
-            "sarcasm-minilm: *",
-            "  recorded  14 hold, 1 refuted, 1 undecided",
-            "  refuted, as expected: M16 (recorded): *1.96 of m0*",
+            "  no live evidence: not run; --live runs the model",
+            "  artefacts of prompt length, of 53 selected (original, published): m2, m1",
+            "sarcasm-minilm: adds up: nothing to add up;"
+            " replicates: as far as it was judged, yes (recorded: 14 hold, 1 undecided);"
+            " means what it says: no (claims on meaning, recorded: 1 refuted)",
+            "  unstable, of 23 selected (minilm, recorded): a5.h1, a5.h4, * and 8 more",
             "report: *index.html, and as text *claims.md",
         ]
     )
@@ -388,7 +390,9 @@ def test_a_live_run_judges_the_model_in_a_local_folder(
     where = ["--experiments", str(gpt2_experiment.parent), "--model", str(gpt2_folder)]
     result = run("--live", *where, "--device", "cpu", in_process=False)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["  live      2 hold", "  no recorded evidence: *"])
+    result.stdout.fnmatch_lines(
+        ["* replicates: yes (live: 2 hold); *", "  no recorded evidence: *"]
+    )
     reports = pytester.path / "reports"
     (experiment,) = json.loads((reports / "claims.json").read_text())["experiments"]
     provenance = experiment["provenance"]["live"]
@@ -403,7 +407,7 @@ def test_missing_live_evidence_is_named_and_fails_where_it_is_required(run: Run)
     missing = "no live evidence: gpt2 is not in the hub's cache, and HF_HUB_OFFLINE forbids*"
     at_hand = run("--live", *only)
     assert at_hand.ret == 0
-    at_hand.stdout.fnmatch_lines(["  live      29 not judged", f"  {missing}"])
+    at_hand.stdout.fnmatch_lines(["* replicates: not run; *", f"  {missing}"])
     required = run("--live=require", *only)
     assert required.ret == 1
     required.stdout.fnmatch_lines(

@@ -1,0 +1,348 @@
+"""The documents: what they show is run, and what they list is held against the code."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise, takewhile
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from replication.check import Known
+from replication.claims import AnyCheck, Claim, judge_claim, read_claim_file
+from replication.evidence import Evidence, published_evidence
+from replication.experiment import Spec, read_experiment
+from replication.intervals import printed
+from replication.verification import THRESHOLDS, VERDICTS, findings, verify
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+DOCUMENTS = sorted(DOCS.glob("*.md"))
+SARCASM = ROOT / "fixtures" / "sarcasm-gpt2"
+
+BLOCK = re.compile(r"^(?P<before>[^\n]*)\n\n?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+FILE = re.compile(r"`(?P<path>[^`]+)`:$")
+TIMING = re.compile(r"in \d+\.\d+s")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block; `file` is the path that the line before it ends with."""
+
+    language: str
+    text: str
+    line: int
+    file: str | None
+
+
+def blocks(document: Path) -> list[Block]:
+    text = document.read_text()
+    found = []
+    for match in BLOCK.finditer(text):
+        file = FILE.search(match["before"])
+        line = text.count("\n", 0, match.start("text"))
+        found.append(Block(match["language"], match["text"], line, file and file["path"]))
+    return found
+
+
+def commands(block: Block) -> Iterator[tuple[str, str]]:
+    """The commands of a session, each with what it prints."""
+    for session in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
+        command, _, output = re.sub(r"\\\n>? *", "", session).partition("\n")
+        yield command, output
+
+
+class Place:
+    """A folder in which a document's steps are done in their order, as its reader does them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.names: dict[str, Any] = {}
+        self.status = 0
+        shutil.copytree(ROOT / "fixtures", folder / "fixtures")
+        kept = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+        self.environment = kept | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "80",
+            "HF_HUB_OFFLINE": "1",
+            "GITHUB_ACTIONS": "",
+            "GITHUB_STEP_SUMMARY": "",
+        }
+
+    def do(self, block: Block) -> None:
+        if block.language == "diff":
+            self._change(block)
+        elif block.file is not None:
+            (self.folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / block.file).write_text(block.text)
+        elif block.language == "console":
+            for command, output in commands(block):
+                self._run(command, output, block.line)
+        elif block.language == "python":
+            self._evaluate(block)
+
+    def _change(self, block: Block) -> None:
+        assert block.file is not None
+        path = self.folder / block.file
+        lines = block.text.splitlines(keepends=True)
+        old = "".join(line[1:] for line in lines if line[0] != "+")
+        new = "".join(line[1:] for line in lines if line[0] != "-")
+        assert path.read_text().count(old) == 1, f"line {block.line}: not once in {block.file}"
+        path.write_text(path.read_text().replace(old, new))
+
+    def _run(self, command: str, expected: str, line: int) -> None:
+        done = subprocess.run(
+            ["bash", "-c", f"(exit {self.status}); {command}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            env=self.environment,
+            cwd=self.folder,
+            check=False,
+        )
+        asked = command.startswith("echo $?")
+        assert asked or self.status == 0, f"line {line}: exit status {self.status} is not shown"
+        self.status = done.returncode
+        assert is_as_shown(expected, done.stdout), f"line {line}: {command}\n{done.stdout}"
+
+    def _evaluate(self, block: Block) -> None:
+        test = doctest.DocTestParser().get_doctest(
+            block.text, self.names, "document", None, block.line
+        )
+        assert test.examples, f"line {block.line}: nothing is evaluated"
+        printed: list[str] = []
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+        runner.run(test, out=printed.append, clear_globs=False)
+        self.names = test.globs
+        assert runner.failures == 0, "".join(printed)
+
+
+def is_as_shown(shown: str, printed: str) -> bool:
+    """Whether an output is the one shown, in which `...` stands for anything, times aside."""
+    if shown.strip() == "...":
+        return False
+    expected, found = (
+        "".join(f"{TIMING.sub('in 0s', line.rstrip())}\n" for line in text.splitlines())
+        for text in (shown, printed)
+    )
+    return doctest.OutputChecker().check_output(expected, found, doctest.ELLIPSIS)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(tmp_path)
+    return Place(tmp_path)
+
+
+def runs_a_model(block: Block) -> bool:
+    return block.language == "console" and any(
+        "--live" in command or command.startswith(("replication record", "replication run"))
+        for command, _ in commands(block)
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_what_a_document_shows_is_what_happens(document: Path, place: Place) -> None:
+    for block in takewhile(lambda block: not runs_a_model(block), blocks(document)):
+        place.do(block)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "document",
+    [path for path in DOCUMENTS if any(map(runs_a_model, blocks(path)))],
+    ids=lambda path: path.stem,
+)
+def test_what_a_document_shows_of_models_is_what_happens(document: Path, place: Place) -> None:
+    for block in blocks(document):
+        place.do(block)
+
+
+def tables(text: str) -> Iterator[list[list[str]]]:
+    """The tables of a text, without their headings, cell by cell."""
+    for table in re.findall(r"(?:^\|.*\|\n)+", text, re.M):
+        rows = [line.strip().strip("|").split("|") for line in table.splitlines()]
+        yield [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def sections(document: str) -> dict[str, str]:
+    """A document's text by its third-rank headings."""
+    parts = re.split(r"^(#+) (.*)\n", (DOCS / document).read_text(), flags=re.M)
+    triples = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+    return {name: text for rank, name, text in triples if rank == "###"}
+
+
+def models() -> dict[str, type[BaseModel]]:
+    """What a table of keys in claims.md describes: a claim, and the checks by kind."""
+    union = get_args(get_args(AnyCheck)[0])
+    kinds = {get_args(check.model_fields["kind"].annotation)[0]: check for check in union}
+    return {"claim": Claim, **kinds}
+
+
+def test_the_kinds_of_check_are_those_that_there_are() -> None:
+    text = (DOCS / "claims.md").read_text()
+    linked = re.findall(r"^\| \[(\w+)\]", text, re.M)
+    assert sorted(["claim", *linked]) == sorted(models()) == sorted(sections("claims.md"))
+
+
+@pytest.mark.parametrize("kind", models())
+def test_a_kinds_keys_are_those_that_it_takes(kind: str) -> None:
+    (rows, *_) = tables(sections("claims.md")[kind])
+    described = {key.strip("`"): required == "required" for key, _, required in rows}
+    fields = {key: field for key, field in models()[kind].model_fields.items() if key != "kind"}
+    assert described == {key: field.is_required() for key, field in fields.items()}
+
+
+@pytest.fixture(scope="module")
+def published() -> Evidence:
+    evidence = published_evidence(read_experiment(SARCASM))
+    return replace(evidence, controls=findings(verify(evidence)))
+
+
+def read_check(block: Block, folder: Path) -> Claim:
+    """The claim that an example is, or is the check of; on the sarcasm experiment."""
+    header = 'id = "D"\nmade_by = "d"\nsource = "d"\nstatement = "d"\n'
+    whole = block.text if "[[claim]]" in block.text else f"[[claim]]\n{header}{block.text}"
+    (folder / "claims.toml").write_text(whole)
+    spec = read_experiment(SARCASM).spec
+    (claim,) = read_claim_file(folder / "claims.toml", Known(spec.model.shape, [*spec.results]))
+    return claim
+
+
+def examples() -> list[tuple[Block, Block]]:
+    """The examples of checks, each with what it gives on published evidence."""
+    return [
+        (check, outcome)
+        for document in DOCUMENTS
+        for check, outcome in pairwise(blocks(document))
+        if (check.language, outcome.language) == ("toml", "text")
+    ]
+
+
+def test_every_kind_of_check_has_an_example(tmp_path: Path) -> None:
+    shown = {read_check(check, tmp_path).kinds() for check, _ in examples()}
+    assert shown == set(models()) - {"claim"}
+
+
+@pytest.mark.parametrize(
+    ("check", "outcome"), examples(), ids=[f"line-{check.line}" for check, _ in examples()]
+)
+def test_an_example_of_a_check_gives_what_is_shown(
+    check: Block, outcome: Block, published: Evidence, tmp_path: Path
+) -> None:
+    judgement = judge_claim(read_check(check, tmp_path), published)
+    assert outcome.text == f"{judgement.verdict}: {judgement.arithmetic}\n"
+
+
+def test_every_claim_that_is_shown_can_be_read(tmp_path: Path) -> None:
+    """Those of claims.md and verdicts.md; the tutorial's are run."""
+    shown = [
+        block
+        for name in ("claims", "verdicts")
+        for block in blocks(DOCS / f"{name}.md")
+        if block.language == "toml"
+    ]
+    assert len(shown) > 15
+    for block in shown:
+        read_check(block, tmp_path)
+
+
+def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """A spec's keys, those of its tables with a dot; a shape and the results count as one."""
+    for key, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and key != "shape":
+            yield from keys_of(kind, f"{key}.")
+        else:
+            yield prefix + key
+
+
+def test_the_keys_of_a_spec_are_those_that_there_are() -> None:
+    (rows, *_) = tables(sections("evidence.md")["experiment.toml"])
+    assert [key.strip("`") for key, _ in rows] == list(keys_of(Spec))
+
+
+def test_the_thresholds_and_words_are_the_projects_own() -> None:
+    words, thresholds = tables((DOCS / "controls.md").read_text().split("## The word")[1])
+    assert {
+        name.strip("`"): (float(value), reason) for name, value, reason in thresholds
+    } == THRESHOLDS
+    assert {word: verdict for word, _, verdict in words} == VERDICTS
+    named = [name for _, when, _ in words for name in re.findall(r"`(\w+)`", when)]
+    assert set(named) <= set(THRESHOLDS)
+
+
+def anchors(document: Path) -> set[str]:
+    """The names by which a document's headings can be linked to, as GitHub makes them."""
+    prose = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.*)$", prose, re.M)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", document.read_text())
+    assert links
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.is_relative_to(ROOT), link
+        assert target.is_file(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_index_leads_to_every_document() -> None:
+    linked = re.findall(r"^- \[\w+\]\((\w+\.md)\)", (DOCS / "README.md").read_text(), re.M)
+    assert sorted(["README.md", *linked]) == [path.name for path in DOCUMENTS]
+
+
+def test_the_action_that_is_shown_takes_these_inputs() -> None:
+    (block,) = (block for block in blocks(DOCS / "tutorial.md") if block.language == "yaml")
+    (job,) = yaml.safe_load(block.text)["jobs"].values()
+    given = job["steps"][-1]["with"]
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    assert set(given) <= set(inputs)
+    assert {"experiments", "live"} <= set(given)
+
+
+def numbers(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])", text))
+
+
+def prose(document: Path) -> str:
+    """A document's text without its blocks and pieces of code."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.M | re.S)
+    return re.sub(r"`[^`]*`", "", text)
+
+
+def figures(texts: Iterable[str]) -> Iterator[Fraction]:
+    """The decimals in texts, and the ends of what their digits allow."""
+    for number in numbers(" ".join(texts)):
+        figure = printed(number)
+        yield from (figure.low, figure.middle, figure.high)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_a_decimal_in_the_prose_is_one_that_is_computed_or_published(document: Path) -> None:
+    """One that stands in a fixture, or one of the document's blocks, there with more digits."""
+    files = (ROOT / "fixtures").rglob("*.*")
+    published = [path.read_text() for path in files if path.suffix in (".toml", ".json")]
+    shown = [block.text for block in blocks(document)]
+    exact = set(figures([*published, *shown]))
+    exact |= {Fraction(str(threshold.value)) for threshold in THRESHOLDS.values()}
+    for quoted in numbers(prose(document)):
+        digits = len(quoted.partition(".")[2])
+        rounded = {f"{float(one):.{digits}f}" for one in numbers(" ".join(shown))}
+        assert Fraction(quoted) in exact or quoted in rounded, quoted

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 
-.PHONY: setup replicate test test-slow bench sample clean
+.PHONY: setup replicate test test-slow calibrate bench sample clean
 
 setup: $(READY)
 
@@ -30,6 +30,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest tests -m slow
+
+# About 10 minutes on two idle cores.
+calibrate: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration reports
 
 # BENCH='-k "not 1000"' leaves the largest out.
 bench: $(PEERS)

@@ -354,10 +354,13 @@ def _judged(meaning: Meaning, found: Verification) -> Meaning:
     assert meaning.q_value is not None
     assert meaning.controlled_q_value is not None
     assert share is not None
+    assert found.null is not None
+    could_be_found = found.null["smallest_p"] * len(found.components) <= rate
     if (
         meaning.length_fit is not None
         and meaning.length_fit > THRESHOLDS["length_fit"].value
         and meaning.q_value > rate
+        and could_be_found
     ):
         return replace(
             meaning,
@@ -379,7 +382,6 @@ def _judged(meaning: Meaning, found: Verification) -> Meaning:
             reason=f"{compared} (q = {meaning.q_value:.2g}; {meaning.controlled_q_value:.2g} with"
             f" length taken out, which explains {_percent(share)})",
         )
-    assert found.null is not None
     if found.null["smallest_p"] > rate:
         return replace(
             meaning,

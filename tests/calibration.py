@@ -24,7 +24,7 @@ from scipy.special import betaincinv
 
 from replication.capture import MeanActivations, capture
 from replication.components import Component
-from replication.experiment import ModelSpec, ScoringSpec, SelectionSpec, Spec
+from replication.experiment import Spec
 from replication.files import write_atomically, write_json
 from replication.length import length_free_p_values
 from replication.markdown import table
@@ -117,6 +117,10 @@ TARGETS = [
         for role, source in (("property", UNRELATED), ("property", LONGER))
     ),
     *(
+        Target("planted causes are not called artefacts", role, source, "artefact", high=0.05)
+        for role, source in (("property", UNRELATED), ("property", LONGER))
+    ),
+    *(
         Target("length artefacts are called so", role, source, "artefact", low=0.95)
         for role in ("first", "position")
         for source in (UNRELATED, LONGER)
@@ -141,20 +145,20 @@ TARGETS = [
 
 def spec() -> Spec:
     """An experiment on planted models; all is selected, so that no word turns on the selection."""
-    return Spec(
-        title="Planted models",
-        task="finding the planted property",
-        sides=("with", "without"),
-        pairs="pairs.jsonl",
-        measures="planted",
-        model=ModelSpec(name="test/planted", shape=SHAPE),
-        scoring=ScoringSpec(mlp_out="centred"),
-        selection=SelectionSpec(
-            budget=SHAPE.d_model * (1 + SHAPE.n_layers)
-            + SHAPE.d_head * SHAPE.n_heads * SHAPE.n_layers,
-            mlp_threshold=0.0,
-            input_counts=True,
-        ),
+    everything = (
+        SHAPE.d_model * (1 + SHAPE.n_layers) + SHAPE.d_head * SHAPE.n_heads * SHAPE.n_layers
+    )
+    return Spec.model_validate(
+        {
+            "title": "Planted models",
+            "task": "finding the planted property",
+            "sides": ["with", "without"],
+            "pairs": "pairs.jsonl",
+            "measures": "planted",
+            "model": {"name": "test/planted", "shape": SHAPE},
+            "scoring": {"mlp_out": "centred"},
+            "selection": {"budget": everything, "mlp_threshold": 0.0, "input_counts": True},
+        }
     )
 
 

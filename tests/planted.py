@@ -31,8 +31,9 @@ import numpy as np
 from jaxtyping import Float
 
 from replication.components import Component, ModelShape
-from replication.experiment import ModelSpec, Pair
+from replication.experiment import ModelSpec
 from replication.models import LoadedModel, load_model
+from replication.pairs import Pair
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -174,8 +174,11 @@ def test_everything_is_selected() -> None:
 CLAIMED = {
     f"planted causes are found: property, {UNRELATED}": 10,
     f"planted causes are found: property, {LONGER}": 80,
+    f"planted causes are not called artefacts: property, {UNRELATED}": 5,
+    f"planted causes are not called artefacts: property, {LONGER}": 5,
     f"length artefacts are called so: first, {UNRELATED}": 5,
     f"length artefacts are called so: first, {LONGER}": 5,
+    f"length artefacts are called so: position, {UNRELATED}": 10,
     f"length artefacts are not called specific: first, {UNRELATED}": 5,
     f"length artefacts are not called specific: first, {LONGER}": 5,
     f"length artefacts are not called specific: position, {UNRELATED}": 5,

@@ -11,8 +11,8 @@ import torch
 
 from replication.capture import capture
 from replication.components import Component
-from replication.experiment import Pair
 from replication.models import LoadedModel
+from replication.pairs import Pair
 from replication.scoring import pair_scores
 from tests.planted import (
     ABOUT,

@@ -124,6 +124,20 @@ def test_a_cause_on_a_side_that_is_always_longer_is_no_artefact_but_not_shown() 
     assert m0.word in ("not shown", "specific")
 
 
+@pytest.mark.parametrize("n_pairs", [5, 6])
+def test_a_cause_that_so_few_pairs_cannot_show_is_no_artefact(n_pairs: int) -> None:
+    """Where no direction could have been found, that none was found says nothing."""
+    means = activations(n_pairs, property_=30.0)
+    longer = np.stack([means.token_lengths.max(axis=1) + 5, np.full(n_pairs, 6)], axis=1)
+    m0 = verify_measured(spec(), replace(means, token_lengths=longer)).meaning("m0")
+    assert m0 is not None
+    assert m0.length_fit is not None
+    assert m0.length_fit > 0.5
+    assert m0.q_value is not None
+    assert m0.q_value > 0.05
+    assert m0.word == "not shown"
+
+
 def test_with_five_pairs_nothing_is_specific_and_the_reason_says_so() -> None:
     found = verify_measured(spec(), activations(5, property_=50.0))
     m0 = found.meaning("m0")

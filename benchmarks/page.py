@@ -89,12 +89,12 @@ def capture_ratios(device: Device, sizes: Sequence[int]) -> list[Ratio]:
         ]
     ratios += [
         Ratio(name(f"{peer} / capture", n), entry(way, n), entry("capture", n), needs=package)
-        for peer, way, package in (
-            ("notebook's forward passes alone", "notebook_forwards", ""),
-            ("Hugging Face hooks", "hugging_face_hooks", ""),
-            ("nnsight", "nnsight", "nnsight"),
+        for peer, way, package, counts in (
+            ("notebook's forward passes alone", "notebook_forwards", "", (5,)),
+            ("Hugging Face hooks", "hugging_face_hooks", "", (5, 100)),
+            ("nnsight", "nnsight", "nnsight", (5, 100)),
         )
-        for n in (5, 100)
+        for n in counts
     ]
     ratios += [
         Ratio(

@@ -27,7 +27,7 @@ from replication.scoring import pair_scores
 from tests.notebook import scores_as_a_notebook
 
 SIZES = (5, 100, 1000, 10_000)
-ROUNDS_BESIDE = {5: 40, 100: 3}  # of capture beside the bare forward; one of the larger ones
+ROUNDS_BESIDE = {5: 40, 100: 2}  # of capture beside the bare forward; one of the larger ones
 ROUNDS = {5: 10}
 
 OnDevice = Callable[[Device], Any]
@@ -153,14 +153,14 @@ def test_notebook(
         )
 
 
-@up_to(cpu=100, cuda=100)
+@up_to(cpu=5, cuda=5)
 def test_notebook_forwards(
     benchmark: Any, device: Device, n_pairs: int, notebook_on: OnDevice
 ) -> None:
     """The notebook's forward passes alone, without its cache and its loops."""
     bridge, prompts = notebook_on(device), [prompt for pair in pairs_of(n_pairs) for prompt in pair]
     run = without_gradients(device, lambda: [bridge(prompt) for prompt in prompts])
-    benchmark.pedantic(run, rounds=ROUNDS.get(n_pairs, 1), warmup_rounds=n_pairs == 5)
+    benchmark.pedantic(run, rounds=ROUNDS.get(n_pairs, 1), warmup_rounds=1)
 
 
 def hold_against_capture(means: Sequence[torch.Tensor], model: LoadedModel) -> None:

@@ -193,6 +193,23 @@ CLAIMED = {
 }
 
 
+def shown_rates() -> list[tuple[str, str, list[float]]]:
+    """The rates that the README shows: scenario, word, and a rate for each number of pairs."""
+    section = (ROOT / "README.md").read_text().split("## How often its words are right")[1]
+    table = section.split("## ")[0].split("\n| ---")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[1:]]
+    return [
+        (f"{role}, {source}", word, [float(rate.rstrip("%")) / 100 for rate in rates])
+        for role, source, word, *rates, _ in rows
+    ]
+
+
+def test_the_readme_shows_rates_of_every_role() -> None:
+    shown = shown_rates()
+    assert {scenario.partition(",")[0] for scenario, _, _ in shown} == {*ROLES, ALL_ROLES}
+    assert all(len(rates) == len(PAIRS) for _, _, rates in shown)
+
+
 @pytest.mark.slow
 def test_the_verifier_is_right_as_often_as_is_claimed(tmp_path: Path) -> None:
     subprocess.run(
@@ -210,4 +227,10 @@ def test_the_verifier_is_right_as_often_as_is_claimed(tmp_path: Path) -> None:
         if met[name] is None or met[name] > claimed
     }
     assert late == {}
+    measured = {
+        (row["scenario"], row["word"], row["pairs"]): row["rate"] for row in figures["rows"]
+    }
+    for scenario, word, rates in shown_rates():
+        found = [measured[scenario, word, pairs] for pairs in PAIRS]
+        assert rates == pytest.approx(found, abs=0.01), (scenario, word)
     assert "## Targets" in (tmp_path / "calibration.md").read_text()

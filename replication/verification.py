@@ -336,63 +336,56 @@ def _known(value: float) -> float | None:
 
 
 def _judged(meaning: Meaning, found: Verification) -> Meaning:
-    """The meaning with its word: the first of artefact, unstable, specific that applies."""
+    word, reason = _word(meaning, found)
+    return replace(meaning, word=word, reason=reason)
+
+
+def _word(meaning: Meaning, found: Verification) -> tuple[Word, str]:
+    """The first word of artefact, unstable and specific that applies, and why."""
     rate = THRESHOLDS["false_discovery_rate"].value
-    stable = THRESHOLDS["stable_probability"].value
     share = meaning.length_share
     if share is not None and share[0] > THRESHOLDS["artefact_share"].value:
         explained = meaning.arithmetic or (
             f"the prompts' lengths alone give {meaning.length_score:.4g} of {meaning.score:.4g}"
         )
-        return replace(meaning, word="artefact", reason=f"{explained}: {_percent(share)}")
+        return "artefact", f"{explained}: {_percent(share)}"
     if found.not_computed:
         lacking = [f"no {part} control: {why}" for part, why in found.not_computed.items()]
         if share is not None:
             lacking.insert(0, f"lengths alone give {_percent(share)} of it")
-        return replace(meaning, reason="; ".join(lacking))
-    assert meaning.selection_probability is not None
-    assert meaning.q_value is not None
-    assert meaning.controlled_q_value is not None
-    assert share is not None
-    assert found.null is not None
-    could_be_found = found.null["smallest_p"] * len(found.components) <= rate
-    if (
-        meaning.length_fit is not None
-        and meaning.length_fit > THRESHOLDS["length_fit"].value
-        and meaning.q_value > rate
-        and could_be_found
-    ):
-        return replace(
-            meaning,
-            word="artefact",
-            reason=f"lengths predict {meaning.length_fit:.0%} of a left-out pair's squared score,"
-            f" and the pairs have no direction in common (q = {meaning.q_value:.2g})",
-        )
+        return "not shown", "; ".join(lacking)
+
+    q_value, controlled, fit = meaning.q_value, meaning.controlled_q_value, meaning.length_fit
     probability = meaning.selection_probability
-    if (probability if meaning.selected else 1 - probability) < stable:
-        reason = f"selected in {probability:.0%} of the resamples"
-        return replace(meaning, word="unstable", reason=reason)
+    assert found.null is not None
+    assert share is not None
+    assert fit is not None
+    assert q_value is not None
+    assert controlled is not None
+    assert probability is not None
+    smallest_p = found.null["smallest_p"]
+    could_be_found = smallest_p * len(found.components) <= rate
+    if fit > THRESHOLDS["length_fit"].value and q_value > rate and could_be_found:
+        return "artefact", (
+            f"lengths predict {fit:.0%} of a left-out pair's squared score,"
+            f" and the pairs have no direction in common (q = {q_value:.2g})"
+        )
+    reversed_in = 1 - probability if meaning.selected else probability
+    if reversed_in > 1 - THRESHOLDS["stable_probability"].value:
+        return "unstable", f"selected in {probability:.0%} of the resamples"
     compared = (
         f"{meaning.shuffled_score:.4g} between the sides, {meaning.same_side_score:.4g} within them"
     )
-    if meaning.q_value <= rate and meaning.controlled_q_value <= rate:
-        return replace(
-            meaning,
-            word="specific",
-            reason=f"{compared} (q = {meaning.q_value:.2g}; {meaning.controlled_q_value:.2g} with"
-            f" length taken out, which explains {_percent(share)})",
+    with_length_out = f"q = {q_value:.2g}; {controlled:.2g} with length taken out"
+    if q_value <= rate and controlled <= rate:
+        explains = f"which explains {_percent(share)}"
+        return "specific", f"{compared} ({with_length_out}, {explains})"
+    if smallest_p > rate:
+        return "not shown", (
+            f"{compared}; {found.pairs} pairs cannot show a difference: their smallest possible p"
+            f" is {smallest_p:.2g}"
         )
-    if found.null["smallest_p"] > rate:
-        return replace(
-            meaning,
-            reason=f"{compared}; {found.pairs} pairs cannot show a difference: their smallest"
-            f" possible p is {found.null['smallest_p']:.2g}",
-        )
-    return replace(
-        meaning,
-        reason=f"{compared} (q = {meaning.q_value:.2g};"
-        f" {meaning.controlled_q_value:.2g} with length taken out)",
-    )
+    return "not shown", f"{compared} ({with_length_out})"
 
 
 def _percent(share: Sequence[float]) -> str:

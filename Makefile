@@ -33,7 +33,7 @@ test-slow: $(READY)
 
 # About 10 minutes on two idle cores.
 calibrate: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration reports
+	OMP_NUM_THREADS=1 $(BIN)/python -m calibration.rates reports
 
 # BENCH='-k "not 1000"' leaves the largest out.
 bench: $(PEERS)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from replication.components import ModelShape
-from replication.experiment import ModelSpec
-from replication.models import versions
-from replication.pairs import Pair, read_pairs
+from replication.circuits.components import ModelShape
+from replication.engine.provenance import versions
+from replication.experiment.pairs import Pair, read_pairs
+from replication.experiment.spec import ModelSpec
 from tests.gpt2 import make_gpt2
 
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from replication.files import read_json, write_atomically, write_json
+from replication.inputs.files import read_json
+from replication.inputs.writing import write_atomically, write_json
 
 HISTORY = Path(__file__).parent / "history.json"
 

@@ -19,11 +19,13 @@ import torch
 
 from benchmarks.conftest import FIVE, mixed_pairs
 from benchmarks.timing import busy_seconds, seconds_of, synchronize, timed_beside
-from replication.capture import capture, pack, packs
-from replication.experiment import ModelSpec
-from replication.models import Device, LoadedModel, load_model, weights_sha256
-from replication.pairs import Pair
-from replication.scoring import pair_scores
+from replication.engine.capture import capture
+from replication.engine.models import Device, LoadedModel, load_model
+from replication.engine.packed import pack, packs
+from replication.engine.scores.differential import pair_scores
+from replication.engine.weights import weights_sha256
+from replication.experiment.pairs import Pair
+from replication.experiment.spec import ModelSpec
 from tests.notebook import scores_as_a_notebook
 
 SIZES = (5, 100, 1000, 10_000)

@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks.conftest import mixed_pairs
 from tests.gpt2 import make_experiment, make_gpt2
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 # Runs the command, and measures from when the model is loaded and what loading freed is given back.
 MEASURED = """
 import ctypes, gc, sys

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from benchmarks.conftest import GPT2_SMALL
-from replication.capture import MeanActivations
-from replication.scoring import pair_scores
+from replication.engine.activations import MeanActivations
+from replication.engine.scores.differential import pair_scores
 
 PAIRS = 10_000
 GROUP = f"scoring, {PAIRS} pairs"

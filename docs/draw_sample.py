@@ -11,13 +11,13 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from replication import pictures
-from replication.evidence import published_evidence, recorded_evidence
-from replication.experiment import read_experiment
-from replication.figures import figures
-from replication.rows import compared, components
-from replication.theme import PALETTES
-from replication.verification import THRESHOLDS, verification_json, verify
+from replication.controls.verify import THRESHOLDS, verification_json, verify
+from replication.evidence.evidence import published_evidence, recorded_evidence
+from replication.experiment.spec import read_experiment
+from replication.report.figures import figures
+from replication.report.pictures import pictures
+from replication.report.pictures.theme import PALETTES
+from replication.report.rows import compared, components
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = Path(__file__).parent / "sample"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
 
 import typer
 
-from replication.files import InputError
-from replication.models import Device, Precision
+from replication.engine.models import Device, Precision
+from replication.inputs.files import InputError
 
 if TYPE_CHECKING:
-    from replication.experiment import Experiment
+    from replication.experiment.spec import Experiment
 
 app = typer.Typer(
     help="Replicate circuit-discovery results: write an experiment, check it, run it, record it,"
@@ -42,7 +42,7 @@ def new(
     name: Annotated[Path, typer.Argument(metavar="NAME", help="the new folder, or its path")],
 ) -> None:
     """Write a commented experiment folder that runs as it stands."""
-    from replication.new import new_experiment
+    from replication.commands.new import new_experiment
 
     new_experiment(name)
     where = shlex.join(["--experiments", str(name.parent), "--experiment", name.name])
@@ -53,7 +53,7 @@ def new(
 @app.command()
 def check(experiment: ExperimentFolder) -> None:
     """Read all of an experiment's files, run nothing, and name every problem by file and line."""
-    from replication.problems import check_experiment
+    from replication.commands.check import check_experiment
 
     findings = check_experiment(experiment)
     print("\n".join(findings.problems) or findings.summary)
@@ -66,8 +66,8 @@ def schema(
     of: Annotated[str, typer.Argument(metavar="spec|claims", help="the file that it describes")],
 ) -> None:
     """Print the JSON Schema of experiment.toml or claims.toml, which editors complete by."""
-    from replication.schemas import Schema
-    from replication.schemas import schema as schema_of
+    from replication.commands.schema import Schema
+    from replication.commands.schema import schema as schema_of
 
     print(json.dumps(schema_of(_one_of("schema", of, Schema)), indent=2, ensure_ascii=False))
 
@@ -92,9 +92,9 @@ def run(
     ] = "float32",
 ) -> None:
     """Capture, score and select; write scores.json, pair_scores.csv and circuit.json, .svg."""
-    from replication.models import load_model
-    from replication.pairs import file_source
-    from replication.run import run as run_experiment
+    from replication.commands.run import run as run_experiment
+    from replication.engine.models import load_model
+    from replication.experiment.pairs import file_source
 
     spec = _experiment(experiment)
     if out.exists() and not out.is_dir():
@@ -116,9 +116,9 @@ def record(
     experiment: ExperimentFolder, model: ModelOption = None, device: DeviceOption = "auto"
 ) -> None:
     """Capture, and store the mean activations as the experiment's recorded evidence."""
-    from replication.activations import record as write_recording
-    from replication.activations import recorded_path
-    from replication.evidence import run_model
+    from replication.engine.recording import record as write_recording
+    from replication.engine.recording import recorded_path
+    from replication.evidence.evidence import run_model
 
     spec = _experiment(experiment)
     (recording,) = run_model(spec, model, _one_of("--device", device, Device))
@@ -136,10 +136,10 @@ def select(
     d_head: Annotated[int, typer.Option(help="what a head writes")],
 ) -> None:
     """Select a circuit from a score table and print it as JSON."""
-    from replication.circuit import circuit_file, selected_circuit
-    from replication.components import WriteCosts
-    from replication.scoring import read_scores
-    from replication.selection import select as select_components
+    from replication.circuits.circuit import circuit_file, selected_circuit
+    from replication.circuits.components import WriteCosts
+    from replication.circuits.scores import read_scores
+    from replication.circuits.selection import select as select_components
 
     for option, value in (("--budget", budget), ("--d-model", d_model), ("--d-head", d_head)):
         if value <= 0:
@@ -168,8 +168,8 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Compare two circuits: overlap, differences, order, costs."""
-    from replication.circuit import read_circuit
-    from replication.comparison import compare_circuits, describe_comparison
+    from replication.circuits.circuit import read_circuit
+    from replication.circuits.comparison import compare_circuits, describe_comparison
 
     compared = compare_circuits(read_circuit(left), read_circuit(right))
     if as_json:
@@ -181,9 +181,9 @@ def compare(
 
 def _experiment(folder: Path) -> Experiment:
     """The experiment, with its claims and published figures checked before a model is loaded."""
-    from replication.claims import read_claims
-    from replication.evidence import published_evidence
-    from replication.experiment import read_experiment
+    from replication.claims.claim import read_claims
+    from replication.evidence.evidence import published_evidence
+    from replication.experiment.spec import read_experiment
 
     experiment = read_experiment(folder)
     read_claims(experiment)

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replication.files import InputError
+from replication.inputs.files import InputError
 
 if TYPE_CHECKING:
-    from replication.claims import Claim
-    from replication.evidence import Evidence
-    from replication.evidence import Kind as EvidenceKind
-    from replication.experiment import Experiment
-    from replication.verification import Verification
+    from replication.claims.claim import Claim
+    from replication.controls.verify import Verification
+    from replication.evidence.evidence import Evidence
+    from replication.evidence.evidence import Kind as EvidenceKind
+    from replication.experiment.spec import Experiment
 
 PACKAGE = Path(__file__).parent
 
@@ -109,9 +109,9 @@ class ClaimSession:
     """The state of one run: what was read, the evidence at hand, and what was judged."""
 
     def __init__(self, config: pytest.Config) -> None:
-        from replication.claims import read_claims
-        from replication.evidence import published_evidence
-        from replication.report import ExperimentReport
+        from replication.claims.claim import read_claims
+        from replication.evidence.evidence import published_evidence
+        from replication.report.text import ExperimentReport
 
         self.config = config
         self.live: str | None = config.option.live
@@ -138,7 +138,7 @@ class ClaimSession:
         return (self.config.invocation_params.dir / option).resolve()
 
     def _read_experiments(self) -> list[Experiment]:
-        from replication.experiment import find_experiments, read_experiment
+        from replication.experiment.spec import find_experiments, read_experiment
 
         folder = self._folder(self.config.option.experiments, "fixtures")
         found = {path.name: path for path in find_experiments(folder)}
@@ -156,7 +156,8 @@ class ClaimSession:
             if self.config.option.model:
                 raise InputError("--model: models run only with --live")
             return
-        from replication.models import choose_device, locate
+        from replication.engine.locate import locate
+        from replication.engine.models import choose_device
 
         if self.config.option.device != "auto":
             choose_device(self.config.option.device)
@@ -181,7 +182,7 @@ class ClaimSession:
 
     def cases(self) -> list[Case]:
         """Every claim on every kind of evidence that this run judges."""
-        from replication.claims import judged_on
+        from replication.claims.claim import judged_on
 
         return [
             Case(experiment, claim, kind)
@@ -199,8 +200,8 @@ class ClaimSession:
             InputError: what there is cannot be used.
 
         """
-        from replication.evidence import EvidenceMissing
-        from replication.hub import NotAtHand
+        from replication.evidence.evidence import EvidenceMissing
+        from replication.inputs.hub import NotAtHand
 
         key = (experiment.name, kind)
         if key not in self._evidence:
@@ -216,19 +217,19 @@ class ClaimSession:
         return found
 
     def _verified(self, key: tuple[str, EvidenceKind], evidence: Evidence) -> Evidence:
-        from replication.verification import findings, verify
+        from replication.controls.verify import findings, verify
 
         self._verifications[key] = verify(evidence)
         return replace(evidence, controls=findings(self._verifications[key]))
 
     def verification(self, experiment: Experiment, kind: EvidenceKind) -> list[dict[str, Any]]:
         """What the controls found on this evidence, as plain data; handed over once."""
-        from replication.verification import verification_json
+        from replication.controls.verify import verification_json
 
         return verification_json(self._verifications.pop((experiment.name, kind), []))
 
     def _make_evidence(self, experiment: Experiment, kind: EvidenceKind) -> Evidence:
-        from replication.evidence import live_evidence, recorded_evidence, run_model
+        from replication.evidence.evidence import live_evidence, recorded_evidence, run_model
 
         published = self.published[experiment.name]
         if kind == "published":
@@ -253,7 +254,7 @@ class ClaimSession:
         self, experiment: Experiment, evidence: Evidence
     ) -> dict[str, Any] | None:
         """What the pictures of this evidence need: once for each process, with a first record."""
-        from replication.figures import figures
+        from replication.report.figures import figures
 
         key = (experiment.name, evidence.kind)
         if key in self._handed_over:
@@ -297,8 +298,8 @@ class ClaimSession:
 
     def pytest_sessionfinish(self) -> None:
         """Write the reports; a worker process writes only what it measured."""
-        from replication.page import write_page
-        from replication.report import write_measured, write_reports
+        from replication.report.page.page import write_page
+        from replication.report.text import write_measured, write_reports
 
         is_worker = hasattr(self.config, "workerinput")
         if not is_worker and not any(report.records for report in self.report.values()):
@@ -332,7 +333,7 @@ class ClaimSession:
         return None
 
     def _explain_differences(self) -> None:
-        from replication.report import differences
+        from replication.report.text import differences
 
         for experiment in self.experiments:
             evidence = self._measured(experiment) or self.published[experiment.name]
@@ -346,14 +347,14 @@ class ClaimSession:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say in a screenful what was found, what was not judged, and where the report is."""
-        from replication.terminal import summary
+        from replication.report.terminal import summary
 
         if any(report.records for report in self.report.values()):
             terminalreporter.section("replication")
             for line, markup in summary(list(self.report.values()), self.live, self.reports):
                 terminalreporter.write_line(line, **markup)
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            from replication.annotations import annotate
+            from replication.report.annotations import annotate
 
             for one in self.experiments:
                 claims = one.folder / one.spec.claims

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from replication.capture import MeanActivations
-from replication.components import ModelShape, WriteCosts
-from replication.scoring import pair_scores, table_of
-from replication.selection import select
+from replication.circuits.components import ModelShape, WriteCosts
+from replication.circuits.scores import table_of
+from replication.circuits.selection import select
+from replication.engine.activations import MeanActivations
+from replication.engine.scores.differential import pair_scores
 
 SHAPE = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
 PAIRS = 5

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from replication.claims import failure_message, judge_claim
-from replication.evidence import EvidenceMissing
-from replication.files import InputError
+from replication.claims.claim import failure_message, judge_claim
+from replication.evidence.evidence import EvidenceMissing
+from replication.inputs.files import InputError
 from replication.plugin import RECORD, Case, ClaimSession
-from replication.report import judged_record, missing_record
+from replication.report.text import judged_record, missing_record
 
 
 def test_claim(case: Case, claim_session: ClaimSession, request: pytest.FixtureRequest) -> None:

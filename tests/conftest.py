@@ -13,7 +13,7 @@ import pytest
 import scipy.special  # noqa: F401
 import vl_convert  # noqa: F401
 
-from replication.pairs import Pair
+from replication.experiment.pairs import Pair
 from tests.gpt2 import make_experiment, make_gpt2
 from tests.notebook import scores_as_a_notebook
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replication.pairs import Pair
+from replication.experiment.pairs import Pair
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

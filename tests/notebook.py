@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from replication.pairs import Pair
+from replication.experiment.pairs import Pair
 
 
 def scores_as_a_notebook(bridge: Any, pairs: Sequence[Pair]) -> dict[str, float]:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from replication.annotations import error
-from replication.new import new_experiment
+from replication.commands.new import new_experiment
+from replication.report.annotations import error
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
 EXPRESSION = re.compile(r"\$\{\{ (.+?) \}\}")

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks import page as pages
 from benchmarks.page import RATIOS, Device, Ratio, figures, is_met, main, page, ratios, why
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 GPU = "A GPU of the tests"
 
 

@@ -16,10 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from replication import cli
-from replication.circuit import read_circuit
-from replication.experiment import read_experiment
+from replication.circuits.circuit import read_circuit
+from replication.experiment.spec import read_experiment
+from tests.paths import FIXTURES
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
 PUBLISHED = FIXTURES / "sarcasm-gpt2/published"
 SCORES = PUBLISHED / "original.scores.json"
 ORIGINAL = PUBLISHED / "original.circuit.json"

@@ -19,14 +19,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from replication.check import Known
-from replication.claims import AnyCheck, Claim, judge_claim, read_claim_file
-from replication.evidence import Evidence, published_evidence
-from replication.experiment import Spec, read_experiment
-from replication.intervals import printed
-from replication.verification import THRESHOLDS, VERDICTS, findings, verify
+from replication.circuits.intervals import printed
+from replication.claims.claim import AnyCheck, Claim, judge_claim, read_claim_file
+from replication.claims.keys import Known
+from replication.controls.verify import THRESHOLDS, VERDICTS, findings, verify
+from replication.evidence.evidence import Evidence, published_evidence
+from replication.experiment.spec import Spec, read_experiment
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 DOCUMENTS = sorted(DOCS.glob("*.md"))
 SARCASM = ROOT / "fixtures" / "sarcasm-gpt2"

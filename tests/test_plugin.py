@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+from tests.paths import FIXTURES
 
 Run = Callable[..., pytest.RunResult]
 

@@ -1,0 +1,172 @@
+"""Score tables: what is known of each component's score, its rank, and score files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from replication.circuits.components import Component, Kind, ModelShape, parse
+from replication.circuits.intervals import Interval, Verdict, exact, printed
+from replication.inputs.files import InputError, faulty, read_json, validate
+from replication.inputs.positions import Place
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores as figures: exact where they were computed, intervals where they were printed.
+
+    `best_listed` says how many of the best components of a kind the table is known to list: one
+    that it does not list scores at most as much as the last of those.
+    """
+
+    scores: Mapping[Component, Interval]
+    by_pair: Mapping[int, Mapping[Component, Interval]] = field(default_factory=dict)
+    best_listed: Mapping[Kind, int] = field(default_factory=dict)
+
+    def score(self, component: Component) -> Interval | None:
+        """What is known of a component's score: None where that is nothing."""
+        return self.scores.get(component) or self._unlisted.get(component.kind)
+
+    def middles(self) -> dict[Component, Fraction]:
+        """Every listed score as one number: of a printed figure, the printed value."""
+        return {component: score.middle for component, score in self.scores.items()}
+
+    @cached_property
+    def _unlisted(self) -> dict[Kind, Interval]:
+        """What is known of a component that the table does not list, by kind."""
+        bounds = {}
+        for kind, count in self.best_listed.items():
+            highest = [score.high for other, score in self.scores.items() if other.kind == kind]
+            bounds[kind] = Interval(Fraction(0), sorted(highest, reverse=True)[count - 1])
+        return bounds
+
+
+def table_of(scores: Float32[np.ndarray, "pairs components"], shape: ModelShape) -> ScoreTable:
+    """The table of computed scores: each component's mean over the pairs, and each pair's own."""
+    return ScoreTable(
+        _figures(scores.mean(axis=0, dtype=np.float64), shape),
+        {number: _figures(values, shape) for number, values in enumerate(scores, start=1)},
+    )
+
+
+def mean_table(means: Float64[np.ndarray, " components"], shape: ModelShape) -> ScoreTable:
+    """The table of computed means, where the pairs' own scores are not kept."""
+    return ScoreTable(_figures(means, shape))
+
+
+def _figures(
+    values: Float[np.ndarray, " components"], shape: ModelShape
+) -> dict[Component, Interval]:
+    return {
+        component: exact(float(value))
+        for component, value in zip(shape.components(), values, strict=True)
+    }
+
+
+Score = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] | str
+
+
+class _Metadata(BaseModel):
+    """The metadata that a computation uses; others are carried along."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    best_listed: dict[Kind, PositiveInt] = Field(default_factory=dict)
+    by_pair: dict[str, dict[str, Score]] = Field(default_factory=dict)
+
+
+class _ScoreFile(BaseModel):
+    """`{"components": {"m2": 31.51, …}, "metadata": {…}}`; a score as a string keeps its digits."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    components: dict[str, Score]
+    metadata: _Metadata = Field(default_factory=_Metadata)
+
+
+def read_scores(path: Path, shape: ModelShape | None = None) -> ScoreTable:
+    """The score table in a file; with a shape, every component must be one that the model has.
+
+    Raises:
+        InputError: naming the file, the component and the reason.
+    """
+    file = validate(_ScoreFile, read_json(path), path)
+    if not file.components:
+        raise faulty(path, [(("components",), "components: there are no scores in it")])
+
+    faults: list[tuple[Place, str]] = []
+
+    def figures(scores: Mapping[str, float | str], *place: str) -> dict[Component, Interval]:
+        found = {}
+        for name, score in scores.items():
+            try:
+                found[_scored(name, shape)] = _figure(name, score)
+            except InputError as error:
+                faults.append(((*place, name), str(error)))
+        return found
+
+    scores = figures(file.components, "components")
+    for kind, count in file.metadata.best_listed.items():
+        listed = sum(component.kind == kind for component in scores)
+        if len(scores) == len(file.components) and listed < count:
+            reason = f"metadata: best_listed: {kind}: {count} stated, {listed} listed"
+            faults.append((("metadata", "best_listed", kind), reason))
+    by_pair: dict[int, dict[Component, Interval]] = {}
+    for number, pair in file.metadata.by_pair.items():
+        place = ("metadata", "by_pair", number)
+        if re.fullmatch("[1-9][0-9]{0,8}", number):
+            by_pair[int(number)] = figures(pair, *place)
+        else:
+            faults.append((place, f"metadata: by_pair: {number!r} is no pair's number"))
+    if faults:
+        raise faulty(path, faults)
+    return ScoreTable(scores, by_pair, file.metadata.best_listed)
+
+
+def _scored(name: str, shape: ModelShape | None) -> Component:
+    component = shape.component(name) if shape else parse(name)
+    if component.kind == "input":
+        raise InputError("the input is not scored, and cannot have a score")
+    return component
+
+
+def _figure(name: str, score: float | str) -> Interval:
+    if not isinstance(score, str):
+        return exact(str(score))
+    if score.startswith("-"):
+        raise InputError(f"components: {name}: a norm cannot be negative, found {score!r}")
+    try:
+        return printed(score)
+    except InputError as error:
+        raise InputError(f"components: {name}: {error}") from None
+
+
+def scores_file(table: ScoreTable, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a `scores.json`, the highest score first."""
+    best_first = sorted(table.scores.items(), key=lambda item: (-item[1].middle, item[0]))
+    return {
+        "components": {str(component): float(score.middle) for component, score in best_first},
+        "metadata": dict(metadata),
+    }
+
+
+def precedes(table: ScoreTable, better: Component, worse: Component) -> Verdict:
+    """Whether a component ranks before another: the higher score does; ties fall by layer, head."""
+    left, right = table.score(better), table.score(worse)
+    if left is None or right is None:
+        return "undecided"
+    wins_ties = better < worse
+    if left.low > right.high or (left.low == right.high and wins_ties):
+        return "holds"
+    if left.high < right.low or (left.high == right.low and not wins_ties):
+        return "refuted"
+    return "undecided"

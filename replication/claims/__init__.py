@@ -1,0 +1,1 @@
+"""Claims: the kinds of check, and the verdict on a claim."""

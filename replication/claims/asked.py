@@ -1,0 +1,72 @@
+"""What is asked of the evidence: a result's scores, its circuit, and what would decide a check."""
+
+from __future__ import annotations
+
+from replication.circuits.circuit import Circuit
+from replication.circuits.components import Among, Component
+from replication.circuits.intervals import Interval
+from replication.circuits.scores import ScoreTable
+from replication.evidence.evidence import Evidence, Result
+
+
+class CannotJudge(Exception):
+    """The evidence lacks what the check needs; the message says what would decide it."""
+
+
+def is_printed(evidence: Evidence, result: str) -> bool:
+    """Whether the result stands as it was published, and was not measured again."""
+    return evidence.measured != result
+
+
+def decider(evidence: Evidence, result: str) -> str:
+    """What would decide a check that lacks a figure of this result."""
+    if result == evidence.spec.measures:
+        return "recorded or live evidence would decide it"
+    return f"only further figures of the result {result!r} would decide it"
+
+
+def scores_of(evidence: Evidence, result: str) -> ScoreTable:
+    """A result's scores.
+
+    Raises:
+        CannotJudge: the evidence has none.
+    """
+    table = evidence.results.get(result, Result()).scores
+    if table is None:
+        raise CannotJudge(
+            f"there are no {evidence.kind} scores of {result}; {decider(evidence, result)}"
+        )
+    return table
+
+
+def circuit_of(evidence: Evidence, result: str) -> Circuit:
+    """A result's circuit.
+
+    Raises:
+        CannotJudge: the evidence has none.
+    """
+    circuit = evidence.results.get(result, Result()).circuit
+    if circuit is None:
+        raise CannotJudge(
+            f"there is no {evidence.kind} circuit of {result}; {decider(evidence, result)}"
+        )
+    return circuit
+
+
+def score_of(evidence: Evidence, result: str, component: Component) -> Interval:
+    """What is known of one component's score.
+
+    Raises:
+        CannotJudge: nothing is.
+    """
+    score = scores_of(evidence, result).score(component)
+    if score is None:
+        raise CannotJudge(
+            f"{component} of {result} has no published score; {decider(evidence, result)}"
+        )
+    return score
+
+
+def ranked(evidence: Evidence, among: Among) -> list[Component]:
+    """The model's components of a kind: those that have a rank among each other."""
+    return [part for part in evidence.shape.components() if among in (part.kind, "all")]

@@ -1,0 +1,91 @@
+"""What all kinds of check share: outcomes, conjunctions, and how a check reads the evidence.
+
+A figure is an interval throughout (see `circuits.intervals`). Published evidence that merely
+repeats a statement can contradict it, but never confirms it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from replication.circuits import intervals
+from replication.circuits.intervals import Verdict
+from replication.claims.asked import CannotJudge
+from replication.evidence.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check found; `measured` and `expected` are plain data."""
+
+    verdict: Verdict
+    measured: Any
+    expected: Any
+    reason: str
+
+
+class Check(BaseModel):
+    """What all checks have in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    kind: str
+
+    named_results: ClassVar[tuple[str, ...]] = ()
+    states_figures: ClassVar[bool] = False
+    states_structure: ClassVar[bool] = False
+
+    def results(self) -> set[str]:
+        """The results that the check looks at."""
+        return {getattr(self, key) for key in self.named_results if getattr(self, key)}
+
+    def describe_tolerance(self) -> str:
+        """How far a figure may lie from the stated one."""
+        if tolerance := getattr(self, "tolerance", None):
+            return f"± {tolerance}"
+        return "the printed digits" if self.states_figures else "none"
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """The outcome on this evidence.
+
+        Raises:
+            CannotJudge: the evidence lacks what the check needs.
+        """
+        raise NotImplementedError
+
+
+def judge(check: Check, evidence: Evidence) -> Outcome:
+    """The outcome of a check; undecided, with what would decide it, where the evidence lacks it."""
+    try:
+        return check.judge(evidence)
+    except CannotJudge as lack:
+        return Outcome("undecided", None, None, str(lack))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a check: several make a conjunction."""
+
+    verdict: Verdict
+    text: str
+
+
+def conjunction(parts: Sequence[Part], measured: Any, expected: Any) -> Outcome:
+    """The conjunction of the parts; its reason names the parts that settle it."""
+    verdict = intervals.all_of(part.verdict for part in parts)
+    telling = [part.text for part in parts if part.verdict == verdict]
+    shown = "; ".join(telling[:6])
+    if len(telling) > 6:
+        shown += f"; and {len(telling) - 6} more"
+    return Outcome(verdict, measured, expected, shown)
+
+
+def same(name: str, measured: Any, expected: Any) -> Part:
+    """The part that holds if two exact things are equal."""
+    if measured == expected:
+        return Part("holds", f"{name}: {measured}")
+    return Part("refuted", f"{name}: {measured}, stated {expected}")

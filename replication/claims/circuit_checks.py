@@ -1,0 +1,286 @@
+"""Checks of circuits: counts, costs, members, and how two circuits compare."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from replication.circuits import comparison, intervals
+from replication.circuits.components import Among, Component, names, parsed
+from replication.circuits.intervals import exact, fraction, printed
+from replication.claims.asked import CannotJudge, circuit_of, decider, is_printed
+from replication.claims.check import Check, Outcome, Part, conjunction, same
+from replication.claims.keys import ComponentName, ComponentNames, Number, Printed, ResultName
+from replication.evidence.evidence import Evidence
+
+
+class Count(Check):
+    """How many components there are: in a result's circuit, or, without one, scored."""
+
+    kind: Literal["count"]
+    circuit: ResultName | None = None
+    total: NonNegativeInt | None = None
+    input: NonNegativeInt | None = None
+    mlp: NonNegativeInt | None = None
+    head: NonNegativeInt | None = None
+    heads_in_layers: dict[str, NonNegativeInt] = Field(default_factory=dict)
+
+    named_results: ClassVar = ("circuit",)
+    states_structure: ClassVar = True
+
+    @model_validator(mode="after")
+    def _something(self) -> Count:
+        if not self._expected():
+            raise ValueError("expected one of total, input, mlp, head, heads_in_layers")
+        for layers in self.heads_in_layers:
+            is_range = re.fullmatch(r"[0-9]{1,6}(-[0-9]{1,6})?", layers) is not None
+            if layers != "other" and not (is_range and _span(layers)):
+                raise ValueError(f"heads_in_layers: {layers!r} is not like '11', '4-6' or 'other'")
+        return self
+
+    def _expected(self) -> dict[str, int]:
+        stated = self.model_dump(include={"total", "input", "mlp", "head"}, exclude_none=True)
+        return stated | {f"heads in layers {key}": n for key, n in self.heads_in_layers.items()}
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        if self.circuit is None:
+            components: Sequence[Component] = evidence.shape.components()
+        else:
+            components = circuit_of(evidence, self.circuit).nodes
+        measured: dict[str, int] = {"total": len(components), "input": 0, "mlp": 0, "head": 0}
+        measured |= Counter(component.kind for component in components)
+        measured |= {
+            f"heads in layers {key}": count
+            for key, count in _heads_in_layers(components, self.heads_in_layers).items()
+        }
+        expected = self._expected()
+        parts = [same(key, measured[key], value) for key, value in expected.items()]
+        return conjunction(parts, {key: measured[key] for key in expected}, expected)
+
+
+def _heads_in_layers(components: Sequence[Component], ranges: Iterable[str]) -> dict[str, int]:
+    """The heads in each range of layers; `other` is the layers that no range names."""
+    by_layer = Counter(component.layer for component in components if component.kind == "head")
+    spans = {layers: _span(layers) for layers in ranges if layers != "other"}
+    counts = {layers: sum(by_layer[layer] for layer in span) for layers, span in spans.items()}
+    named = {layer for span in spans.values() for layer in span}
+    return counts | {"other": sum(n for layer, n in by_layer.items() if layer not in named)}
+
+
+def _span(layers: str) -> range:
+    """The layers of a range such as `11` or `4-6`."""
+    first, _, last = layers.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+class Cost(Check):
+    """A circuit's write cost, and how the budget is spent; dimensions of the residual stream."""
+
+    kind: Literal["cost"]
+    circuit: ResultName
+    used: PositiveInt | None = None
+    budget: PositiveInt | None = None
+    before_heads: NonNegativeInt | None = None
+    left_for_heads: NonNegativeInt | None = None
+    room_for_heads: NonNegativeInt | None = None
+
+    named_results: ClassVar = ("circuit",)
+    states_structure: ClassVar = True
+
+    @model_validator(mode="after")
+    def _something(self) -> Cost:
+        if not self._expected():
+            raise ValueError("expected at least one stated cost")
+        return self
+
+    def _expected(self) -> dict[str, int]:
+        return self.model_dump(exclude={"kind", "circuit"}, exclude_none=True)
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        circuit = circuit_of(evidence, self.circuit)
+        costs, budget = evidence.spec.costs, evidence.spec.selection.budget
+        before_heads = costs.total(node for node in circuit.nodes if node.kind != "head")
+        measured = {
+            "used": costs.total(circuit.nodes),
+            "budget": budget,
+            "before_heads": before_heads,
+            "left_for_heads": budget - before_heads,
+            "room_for_heads": (budget - before_heads) // costs.d_head,
+        }
+        expected = self._expected()
+        parts = [same(key, measured[key], value) for key, value in expected.items()]
+        stated_budget = circuit.metadata.write_budget_max
+        if self.budget is not None and stated_budget is not None:
+            parts.append(same("the circuit file's budget", stated_budget, self.budget))
+        return conjunction(parts, {key: measured[key] for key in expected}, expected)
+
+
+class Membership(Check):
+    """Components that a circuit holds, and components that it does not hold."""
+
+    kind: Literal["membership"]
+    circuit: ResultName
+    includes: list[ComponentName] = Field(default_factory=list)
+    excludes: list[ComponentName] = Field(default_factory=list)
+
+    named_results: ClassVar = ("circuit",)
+    states_structure: ClassVar = True
+
+    @model_validator(mode="after")
+    def _something(self) -> Membership:
+        if not self.includes and not self.excludes:
+            raise ValueError("expected includes or excludes")
+        if both := set(self.includes) & set(self.excludes):
+            raise ValueError(f"{min(both)} is both among includes and excludes")
+        return self
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        nodes = set(names(circuit_of(evidence, self.circuit).nodes))
+        stated = dict.fromkeys(self.includes, True) | dict.fromkeys(self.excludes, False)
+        parts = [
+            Part(
+                "holds" if (name in nodes) == expected else "refuted",
+                f"{name} is {'in' if name in nodes else 'not in'} the circuit of {self.circuit}",
+            )
+            for name, expected in stated.items()
+        ]
+        return conjunction(parts, {name: name in nodes for name in stated}, stated)
+
+
+class Overlap(Check):
+    """How many components of a reference circuit another circuit holds too.
+
+    Counted over all nodes or one kind, or over the best few of that kind in each circuit.
+    """
+
+    kind: Literal["overlap"]
+    circuit: ResultName
+    reference: ResultName
+    among: Among = "all"
+    first: PositiveInt | None = None
+    shared: NonNegativeInt | None = None
+    of: PositiveInt | None = None
+    percent: Printed | None = None
+    at_least_percent: Number | None = None
+
+    named_results: ClassVar = ("circuit", "reference")
+    states_figures: ClassVar = True
+
+    @model_validator(mode="after")
+    def _something(self) -> Overlap:
+        if not self._expected():
+            raise ValueError("expected shared, of, percent or at_least_percent")
+        return self
+
+    def _expected(self) -> dict[str, Any]:
+        stated = {"shared", "of", "percent", "at_least_percent"}
+        return self.model_dump(include=stated, exclude_none=True)
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        found = comparison.overlap(
+            self._nodes(evidence, self.reference), self._nodes(evidence, self.circuit)
+        )
+        if found.left == 0:
+            raise CannotJudge(f"the circuit of {self.reference} holds no such component")
+        parts = []
+        if self.shared is not None:
+            parts.append(same("shared", found.shared, self.shared))
+        if self.of is not None:
+            parts.append(same(f"in {self.reference}", found.left, self.of))
+        if self.percent is not None:
+            verdict = intervals.equals(exact(found.percent), printed(self.percent))
+            parts.append(Part(verdict, f"{found}, stated {self.percent}%"))
+        if self.at_least_percent is not None:
+            bound = fraction(self.at_least_percent)
+            verdict = intervals.negated(intervals.below(exact(found.percent), bound))
+            parts.append(Part(verdict, f"{found}, stated at least {self.at_least_percent}%"))
+        measured = {"shared": found.shared, "of": found.left, "percent": float(found.percent)}
+        return conjunction(parts, measured, self._expected())
+
+    def _nodes(self, evidence: Evidence, result: str) -> list[Component]:
+        return circuit_of(evidence, result).of_kind(self.among)[: self.first]
+
+
+class Difference(Check):
+    """Exactly these components are only in one circuit, exactly those only in the reference."""
+
+    kind: Literal["difference"]
+    circuit: ResultName
+    reference: ResultName
+    only_circuit: list[ComponentName]
+    only_reference: list[ComponentName]
+
+    named_results: ClassVar = ("circuit", "reference")
+    states_structure: ClassVar = True
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        nodes = circuit_of(evidence, self.circuit).nodes
+        reference = circuit_of(evidence, self.reference).nodes
+        measured = {
+            "only_circuit": names(sorted(comparison.only_in(nodes, reference))),
+            "only_reference": names(sorted(comparison.only_in(reference, nodes))),
+        }
+        expected = {
+            "only_circuit": names(sorted(parsed(self.only_circuit))),
+            "only_reference": names(sorted(parsed(self.only_reference))),
+        }
+        parts = [
+            same(name, ", ".join(measured[key]) or "none", ", ".join(expected[key]) or "none")
+            for key, name in (
+                ("only_circuit", f"only in {self.circuit}"),
+                ("only_reference", f"only in {self.reference}"),
+            )
+        ]
+        return conjunction(parts, measured, expected)
+
+
+class Order(Check):
+    """A circuit's first nodes in order, or which components stand elsewhere than in a reference."""
+
+    kind: Literal["order"]
+    circuit: ResultName
+    first: ComponentNames | None = None
+    reference: ResultName | None = None
+    among: Among = "all"
+    moved: list[ComponentName] | None = None
+
+    named_results: ClassVar = ("circuit", "reference")
+    states_structure: ClassVar = True
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Order:
+        if (self.first is None) == (self.moved is None):
+            raise ValueError("expected either first or moved")
+        if (self.moved is None) != (self.reference is None):
+            raise ValueError("moved and reference belong together")
+        return self
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        nodes = circuit_of(evidence, self.circuit).of_kind(self.among)
+        if self.reference is not None:
+            reference = circuit_of(evidence, self.reference).of_kind(self.among)
+            return self._judge_moved(nodes, reference)
+        expected = list(self.first or ())
+        measured = names(nodes[: len(expected)])
+        if measured == expected and is_printed(evidence, self.circuit):
+            text = "the published list of nodes is the statement itself; " + decider(
+                evidence, self.circuit
+            )
+            return Outcome("undecided", measured, expected, text)
+        places = [
+            same(f"place {place}", found, stated)
+            for place, (found, stated) in enumerate(zip(measured, expected, strict=False), start=1)
+        ]
+        length = same("places", len(measured), len(expected))
+        return conjunction([*places, length], measured, expected)
+
+    def _judge_moved(self, nodes: list[Component], reference: list[Component]) -> Outcome:
+        measured = names(sorted(comparison.moved(nodes, reference)))
+        expected = names(sorted(parsed(self.moved or ())))
+        stated = ", ".join(expected) or "none"
+        part = same("standing elsewhere", ", ".join(measured) or "none", stated)
+        return conjunction([part], measured, expected)

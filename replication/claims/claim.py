@@ -1,0 +1,221 @@
+"""Claims: checkable statements about a result, each with its source, and the verdicts on them.
+
+A claim makes one or more checks, of these kinds and no others:
+
+| kind | asks | units | evidence that can decide it |
+| --- | --- | --- | --- |
+| shape | the model's layers, heads, d_model, d_head | counts, dimensions | recorded, live |
+| count | how many components: scored, or in a circuit, by kind and by layers | components | all |
+| scores | components' scores, over all pairs or on one | L2 norm of the activation | all |
+| ranking | the best components in order, or components' ranks | ranks from 1 | all |
+| ratio | one score over another, or over the next best | ratio | all |
+| deviation | how far scores lie from a reference result's | percent of the reference | all |
+| bound | scores of a set lie below, or reach, a bound | L2 norm of the activation | all |
+| cost | a circuit's write cost, its budget, and what is left for heads | dimensions | all |
+| membership | components in a circuit, or not in it | components | all |
+| overlap | how many components two circuits share | components, percent | all |
+| difference | which components only one of two circuits has | components | all |
+| order | a circuit's first nodes, or what stands elsewhere than in another | nodes | all |
+| selection | the circuit is what the stated rule selects on the scores | nodes | all |
+| determinism | whether a second run gives the same scores | bit-identical or not | live |
+| control | a score reflects the property, by its controls | verdict | all |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from replication.circuits import intervals
+from replication.circuits.intervals import Verdict
+from replication.claims.check import Outcome, judge
+from replication.claims.circuit_checks import Cost, Count, Difference, Membership, Order, Overlap
+from replication.claims.keys import Known
+from replication.claims.model_checks import Control, Determinism, Shape
+from replication.claims.rank_checks import Ranking
+from replication.claims.score_checks import Bound, Deviation, Ratio, Scores
+from replication.claims.selection_check import Selection
+from replication.evidence.evidence import Evidence
+from replication.evidence.evidence import Kind as EvidenceKind
+from replication.experiment.spec import Experiment, Name, Spec, Text
+from replication.inputs.files import FileError, faulty, read_toml, validate
+from replication.inputs.positions import Place
+
+AnyCheck = Annotated[
+    Shape
+    | Count
+    | Scores
+    | Ranking
+    | Ratio
+    | Deviation
+    | Bound
+    | Cost
+    | Membership
+    | Overlap
+    | Difference
+    | Order
+    | Selection
+    | Determinism
+    | Control,
+    Field(discriminator="kind"),
+]
+
+
+class Claim(BaseModel):
+    """One statement: it holds if all of its checks hold, and is refuted if one of them is."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+    id: Name
+    """What tests and reports call the claim; no other has it."""
+    made_by: Text
+    """Who states it; reports count by it."""
+    source: Text
+    """Where it stands."""
+    statement: Text
+    """What is stated."""
+    expect: Literal["holds", "refuted"] = "holds"
+    """`refuted` for a statement that is known to be false."""
+    reason: Text | None = None
+    """Why it is expected to be refuted."""
+    check: Annotated[list[AnyCheck], Field(min_length=1)]
+    """What is judged, and how."""
+
+    @model_validator(mode="after")
+    def _refuted_with_a_reason(self) -> Claim:
+        if self.expect == "refuted" and self.reason is None:
+            raise ValueError("a claim that is expected to be refuted needs a reason")
+        return self
+
+    def kinds(self) -> str:
+        """The kinds of its checks, for ids and tables."""
+        return "+".join(dict.fromkeys(check.kind for check in self.check))
+
+
+class ClaimFile(BaseModel):
+    """The content of a `claims.toml`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    claim: Annotated[list[Claim], Field(min_length=1)]
+
+
+def read_claims(experiment: Experiment) -> list[Claim]:
+    """The experiment's claims.
+
+    Raises:
+        InputError: naming the file, the claim, the key and the reason.
+    """
+    spec = experiment.spec
+    known = Known(spec.model.shape, list(dict.fromkeys([*spec.results, spec.measures])))
+    return read_claim_file(experiment.folder / spec.claims, known)
+
+
+def read_claim_file(path: Path, known: Known) -> list[Claim]:
+    """The claims in a file, which may speak of what is known.
+
+    Raises:
+        InputError: naming the file, the claim, the key and the reason.
+    """
+    data = read_toml(path)
+    repeated = faulty(path, _repeated_ids(data)).faults
+    try:
+        claims = validate(ClaimFile, data, path, context=known).claim
+    except FileError as error:
+        raise FileError(path, [*error.faults, *repeated]) from None
+    if repeated:
+        raise FileError(path, repeated)
+    return claims
+
+
+def _repeated_ids(data: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """The ids that an earlier claim has, in whatever stands in the file."""
+    seen: list[Any] = []
+    claims = data.get("claim")
+    for number, claim in enumerate(claims if isinstance(claims, list) else ()):
+        name = claim.get("id") if isinstance(claim, dict) else None
+        if name is not None and name in seen:
+            yield ("claim", number, "id"), f"claim: two claims have the id {name}"
+        seen.append(name)
+
+
+def judged_on(claim: Claim, spec: Spec) -> list[EvidenceKind]:
+    """The kinds of evidence that can say something about a claim.
+
+    Measured evidence can where a check looks at the measured result or at the model itself;
+    published evidence can where the experiment has a published result.
+    """
+    looks_at_model = any(
+        isinstance(check, Shape | Determinism | Control)
+        or (isinstance(check, Count) and check.circuit is None)
+        for check in claim.check
+    )
+    looks_at_measured = any(spec.measures in check.results() for check in claim.check)
+    kinds: list[EvidenceKind] = ["published"] if spec.results else []
+    return kinds + (["recorded", "live"] if looks_at_model or looks_at_measured else [])
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim, the evidence it was judged on, and what came out."""
+
+    claim: Claim
+    evidence: EvidenceKind
+    verdict: Verdict
+    outcomes: Sequence[Outcome]
+
+    @property
+    def as_expected(self) -> bool | None:
+        """Whether the verdict is the expected one; None where the evidence could not settle it."""
+        return None if self.verdict == "undecided" else self.verdict == self.claim.expect
+
+    @property
+    def arithmetic(self) -> str:
+        """The reasons of the outcomes that settle the verdict."""
+        return "; ".join(
+            outcome.reason for outcome in self.outcomes if outcome.verdict == self.verdict
+        )
+
+
+def judge_claim(claim: Claim, evidence: Evidence) -> Judgement:
+    """The judgement of a claim on this evidence."""
+    outcomes = [judge(check, evidence) for check in claim.check]
+    verdict = intervals.all_of(outcome.verdict for outcome in outcomes)
+    return Judgement(claim, evidence.kind, verdict, outcomes)
+
+
+def failure_message(judgement: Judgement) -> str:
+    """Why a judgement is not the expected one: expected, measured, tolerance, source."""
+    claim = judgement.claim
+    lines = [
+        f"{claim.id}: {claim.statement}",
+        f"  expected: {claim.expect}; on {judgement.evidence} evidence: {judgement.verdict}",
+        f"  source: {claim.source}",
+    ]
+    if claim.reason:
+        lines.append(f"  reason: {claim.reason}")
+    for check, outcome in zip(claim.check, judgement.outcomes, strict=True):
+        lines += [
+            f"  {check.kind}: {outcome.verdict}: {outcome.reason}",
+            f"    expected:  {outcome.expected}",
+            f"    measured:  {outcome.measured}",
+            f"    tolerance: {check.describe_tolerance()}",
+        ]
+        if check.states_structure and outcome.verdict == "refuted":
+            lines += ["    difference:", *(f"      {line}" for line in _difference(outcome))]
+    return "\n".join(lines)
+
+
+def _difference(outcome: Outcome) -> list[str]:
+    """The structural difference from the expected to the measured."""
+    from deepdiff import DeepDiff
+
+    difference: Any = DeepDiff(outcome.expected, outcome.measured, verbose_level=2)
+    lines: list[str] = difference.pretty().splitlines()
+    return lines

@@ -1,0 +1,321 @@
+"""Checks of scores: their values, ranks, ratios, deviations and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from replication.circuits import intervals
+from replication.circuits.components import Among, Component, listing, parse, parsed
+from replication.circuits.intervals import (
+    Interval,
+    Verdict,
+    allowed,
+    exact,
+    fraction,
+    plain,
+    printed,
+    show,
+)
+from replication.circuits.scores import ScoreTable
+from replication.claims.asked import (
+    CannotJudge,
+    circuit_of,
+    decider,
+    is_printed,
+    ranked,
+    score_of,
+    scores_of,
+)
+from replication.claims.check import Check, Outcome, Part, conjunction, same
+from replication.claims.keys import (
+    ComponentName,
+    ComponentNames,
+    ComponentOrNext,
+    Number,
+    Printed,
+    ResultName,
+    Tolerance,
+)
+from replication.evidence.evidence import Evidence
+
+
+class Scores(Check):
+    """Components' scores: over all pairs, or on the pair of that number."""
+
+    kind: Literal["scores"]
+    result: ResultName
+    scores: Annotated[dict[ComponentName, Printed], Field(min_length=1)]
+    pair: PositiveInt | None = None
+    tolerance: Tolerance | None = None
+
+    named_results: ClassVar = ("result",)
+    states_figures: ClassVar = True
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        known = self._known(scores_of(evidence, self.result))
+        repeated = [name for name in known if self._repeats(evidence, name, known[name])]
+        parts = [
+            self._compare(evidence, name, score)
+            for name, score in known.items()
+            if name not in repeated
+        ]
+        needed = decider(evidence, self.result)
+        if repeated:
+            figures = ", ".join(f"{name} {self.scores[name]}" for name in repeated)
+            parts.append(
+                Part("undecided", f"published as {figures}: the statement itself; {needed}")
+            )
+        if unknown := [name for name in self.scores if name not in known]:
+            where = "" if self.pair is None else f" on pair {self.pair}"
+            parts.append(
+                Part("undecided", f"no published score of {', '.join(unknown)}{where}; {needed}")
+            )
+        measured = {name: plain(score) for name, score in known.items()}
+        return conjunction(parts, measured, dict(self.scores))
+
+    def _known(self, table: ScoreTable) -> dict[str, Interval]:
+        """What is known of each stated score, by component."""
+        if self.pair is None:
+            found = {name: table.score(parse(name)) for name in self.scores}
+        else:
+            on_pair = table.by_pair.get(self.pair, {})
+            found = {name: on_pair.get(parse(name)) for name in self.scores}
+        return {name: score for name, score in found.items() if score is not None}
+
+    def _repeats(self, evidence: Evidence, name: str, score: Interval) -> bool:
+        """Whether a published figure is the stated one, digit for digit, and so no test of it."""
+        text = self.scores[name]
+        return is_printed(evidence, self.result) and score in (printed(text), exact(text))
+
+    def _compare(self, evidence: Evidence, name: str, score: Interval) -> Part:
+        """One score against the stated figure.
+
+        A source that prints one figure twice, with as many digits but not the same ones,
+        contradicts itself, although the two intervals may touch.
+        """
+        stated = self.scores[name]
+        verdict = intervals.equals(score, allowed(stated, self.tolerance))
+        as_many_digits = score.width == printed(stated).width
+        if is_printed(evidence, self.result) and self.tolerance is None and as_many_digits:
+            verdict = "refuted"
+        margin = "" if self.tolerance is None else f" ± {self.tolerance}"
+        relation = {"holds": "is", "refuted": "is not", "undecided": "may or may not be"}[verdict]
+        return Part(verdict, f"{name}: {show(score)} {relation} {stated}{margin}")
+
+
+class Ratio(Check):
+    """One component's score over another's, or over that of the next best component of any kind."""
+
+    kind: Literal["ratio"]
+    result: ResultName
+    of: ComponentName
+    to: ComponentOrNext
+    ratio: Printed
+    tolerance: Tolerance | None = None
+
+    named_results: ClassVar = ("result",)
+    states_figures: ClassVar = True
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        of = parse(self.of)
+        over = score_of(evidence, self.result, of)
+        if self.to == "next":
+            others = [
+                score_of(evidence, self.result, other)
+                for other in evidence.shape.components()
+                if other != of
+            ]
+            under = Interval(max(s.low for s in others), max(s.high for s in others))
+        else:
+            under = score_of(evidence, self.result, parse(self.to))
+        ratio = _divide(over, under, f"the score of {self.to}")
+        expected = allowed(self.ratio, self.tolerance)
+        text = f"{show(over)} / {show(under)} = {ratio}, stated {_stated(self)}"
+        return Outcome(intervals.equals(ratio, expected), plain(ratio), _stated(self), text)
+
+
+def _stated(check: Ratio) -> str:
+    return check.ratio if check.tolerance is None else f"{check.ratio} ± {check.tolerance}"
+
+
+def _divide(over: Interval, under: Interval, name: str) -> Interval:
+    try:
+        return over / under
+    except ZeroDivisionError:
+        raise CannotJudge(f"{name} may be zero ({under})") from None
+
+
+class Deviation(Check):
+    """How far scores lie from a reference result's: |score / reference - 1|, in percent.
+
+    Stated for each component, as the mean over components, or as a bound on all of them.
+    """
+
+    kind: Literal["deviation"]
+    result: ResultName
+    reference: ResultName
+    percent: Annotated[dict[ComponentName, Printed], Field(min_length=1)] | None = None
+    components: ComponentNames | None = None
+    mean_percent: Printed | None = None
+    at_most_percent: Number | None = None
+
+    named_results: ClassVar = ("result", "reference")
+    states_figures: ClassVar = True
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Deviation:
+        stated = [self.percent, self.mean_percent, self.at_most_percent]
+        if sum(form is not None for form in stated) != 1:
+            raise ValueError("expected one of percent, mean_percent, at_most_percent")
+        if (self.components is None) != (self.percent is not None):
+            raise ValueError(
+                "components belong to mean_percent and at_most_percent, and only there"
+            )
+        return self
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        named = list(self.percent or self.components or ())
+        if self.mean_percent is not None:
+            return self._judge_mean(evidence, named, self.mean_percent)
+        parts, measured = [], {}
+        for name in named:
+            try:
+                deviation = self._deviation(evidence, parse(name))
+            except CannotJudge as lack:
+                parts.append(Part("undecided", str(lack)))
+            else:
+                measured[name] = plain(deviation)
+                parts.append(self._part(evidence, name, deviation))
+        return conjunction(parts, measured, self.percent or f"at most {self.at_most_percent}")
+
+    def _judge_mean(self, evidence: Evidence, named: Sequence[str], stated: str) -> Outcome:
+        found = {name: self._deviation(evidence, parse(name)) for name in named}
+        average = intervals.mean(list(found.values()))
+        terms = " + ".join(f"{float(one.middle):.2f}" for one in found.values())
+        text = f"({terms})% / {len(found)} = {average}%, stated {stated}%"
+        measured = {
+            "mean": plain(average),
+            **{name: plain(deviation) for name, deviation in found.items()},
+        }
+        return Outcome(intervals.equals(average, printed(stated)), measured, stated, text)
+
+    def _deviation(self, evidence: Evidence, component: Component) -> Interval:
+        score = score_of(evidence, self.result, component)
+        reference = score_of(evidence, self.reference, component)
+        quotient = _divide(score, reference, f"the reference score of {component}")
+        return abs(quotient.shifted(-1)).scaled(100)
+
+    def _part(self, evidence: Evidence, name: str, deviation: Interval) -> Part:
+        component = parse(name)
+        score = show(score_of(evidence, self.result, component))
+        reference = show(score_of(evidence, self.reference, component))
+        arithmetic = f"{name}: |{score} / {reference} - 1| = {deviation}%"
+        if self.percent is not None:
+            verdict = intervals.equals(deviation, printed(self.percent[name]))
+            return Part(verdict, f"{arithmetic}, stated {self.percent[name]}%")
+        bound = str(self.at_most_percent)
+        return Part(
+            intervals.at_most(deviation, fraction(bound)), f"{arithmetic}, stated at most {bound}%"
+        )
+
+
+class Bound(Check):
+    """Every score of a set lies below a bound, or reaches it.
+
+    The set is the listed components, or all MLPs or heads, less those in `but`, less those that
+    the circuit of `outside` holds.
+    """
+
+    kind: Literal["bound"]
+    result: ResultName
+    components: ComponentNames | None = None
+    among: Among | None = None
+    but: ComponentNames | None = None
+    outside: ResultName | None = None
+    members: PositiveInt | None = None
+    below: Number | None = None
+    at_least: Number | None = None
+
+    named_results: ClassVar = ("result", "outside")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Bound:
+        if (self.components is None) == (self.among is None):
+            raise ValueError("expected either components or among")
+        if (self.below is None) == (self.at_least is None):
+            raise ValueError("expected either below or at_least")
+        return self
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        table = scores_of(evidence, self.result)
+        members = self._members(evidence)
+        if not members and self.members is None:
+            raise CannotJudge("there is no such component, and so no score to hold to the bound")
+        listed = [component for component in members if component in table.scores]
+        parts = [self._part(evidence, table, component) for component in listed]
+        if len(parts) > 1 and intervals.all_of(part.verdict for part in parts) == "holds":
+            parts = [self._all_hold(table, listed)]
+        if unlisted := [component for component in members if component not in table.scores]:
+            parts.append(self._unlisted(evidence, table, unlisted))
+        if self.members is not None:
+            parts.append(same("components", len(members), self.members))
+        measured = {str(component): plain(table.scores[component]) for component in listed}
+        expected = {"bound": self._stated(), "members": self.members or len(members)}
+        return conjunction(parts, measured, expected)
+
+    def _stated(self) -> str:
+        return f"below {self.below}" if self.below is not None else f"at least {self.at_least}"
+
+    def _members(self, evidence: Evidence) -> list[Component]:
+        if self.components is not None:
+            members = parsed(self.components)
+        else:
+            members = ranked(evidence, self.among or "all")
+        left_out = set(parsed(self.but or ()))
+        if self.outside is not None:
+            left_out |= set(circuit_of(evidence, self.outside).nodes)
+        return [component for component in members if component not in left_out]
+
+    def _verdict(self, score: Interval) -> Verdict:
+        if self.below is not None:
+            return intervals.below(score, fraction(self.below))
+        return intervals.negated(intervals.below(score, fraction(str(self.at_least))))
+
+    def _part(self, evidence: Evidence, table: ScoreTable, component: Component) -> Part:
+        score = table.scores[component]
+        verdict = self._verdict(score)
+        relation = {"holds": "is", "refuted": "is not", "undecided": "may or may not be"}[verdict]
+        text = f"{component} ({show(score)}) {relation} {self._stated()}"
+        if verdict == "undecided":
+            text += f"; {decider(evidence, self.result)}"
+        return Part(verdict, text)
+
+    def _all_hold(self, table: ScoreTable, listed: Sequence[Component]) -> Part:
+        ends = sorted(listed, key=lambda component: table.scores[component].middle)
+        closest = ends[-1] if self.below is not None else ends[0]
+        score = show(table.scores[closest])
+        return Part(
+            "holds", f"{len(listed)} scores, the closest {closest} ({score}), are {self._stated()}"
+        )
+
+    def _unlisted(
+        self, evidence: Evidence, table: ScoreTable, components: Sequence[Component]
+    ) -> Part:
+        """Components that the table does not list: what is known of them is the table's bound."""
+        scores = {component: table.score(component) for component in components}
+        verdicts = {
+            component: "undecided" if score is None else self._verdict(score)
+            for component, score in scores.items()
+        }
+        verdict = intervals.all_of(verdicts.values())
+        telling = [component for component in components if verdicts[component] == verdict]
+        known = [score for component in telling if (score := scores[component]) is not None]
+        bound = f", at most {float(max(score.high for score in known)):.6g}," if known else ""
+        relation = {"holds": "are", "refuted": "are not", "undecided": "may or may not be"}[verdict]
+        text = f"{listing(telling)}, not listed{bound} {relation} {self._stated()}"
+        if verdict == "undecided":
+            text += f"; {decider(evidence, self.result)}"
+        return Part(verdict, text)

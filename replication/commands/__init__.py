@@ -1,0 +1,1 @@
+"""Commands: what `replication` does, with what it writes."""

@@ -1,0 +1,180 @@
+"""Problems: everything that is wrong in an experiment's files, found without running anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from replication.circuits.circuit import read_circuit
+from replication.circuits.components import ModelShape
+from replication.circuits.scores import read_scores
+from replication.claims.claim import Claim, read_claim_file
+from replication.claims.keys import Known
+from replication.engine.locate import locate
+from replication.engine.recording import recorded_path, replay
+from replication.evidence.evidence import published_circuit
+from replication.evidence.lengths import read_lengths
+from replication.experiment.pairs import AnyPairs, source_of
+from replication.experiment.spec import Experiment, Name, ResultSpec, Spec, experiment_of
+from replication.inputs.files import Fault, FileError, InputError, read_toml, validate
+from replication.inputs.hub import NotAtHand
+
+Part = TypeVar("Part")
+
+
+FIGURES = ("circuit", "scores", "lengths")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong, one line each, as `file:line: reason`; and what is there, if nothing is."""
+
+    problems: list[str]
+    summary: str | None
+
+
+class _Reader:
+    """Reads on after a problem, and keeps every one."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def note(self, path: Path, faults: Iterable[Fault]) -> None:
+        for fault in sorted(faults, key=lambda fault: fault.line or 0):
+            where = path if fault.line is None else f"{path}:{fault.line}"
+            self.problems.append(" ".join(f"{where}: {fault.reason}".split()))
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        try:
+            yield
+        except FileError as error:
+            self.note(error.path, error.faults)
+        except InputError as error:
+            self.problems.append(" ".join(str(error).split()))
+
+
+def check_experiment(folder: Path) -> Findings:
+    """Read the spec, the pairs, the claims, what was published, and the recording.
+
+    Where the spec is at fault, the other files are read with those of its parts that are not.
+    """
+    reader = _Reader()
+    path = folder / "experiment.toml"
+    data: dict[str, Any] = {}
+    spec: Spec | None = None
+    with reader.noting():
+        data = read_toml(path)
+        spec = validate(Spec, data, path)
+    if not path.exists():
+        return Findings(reader.problems, None)
+    pairs = _read_pairs(reader, folder, data)
+    claims = _read_claims(reader, folder, data)
+    _read_published(reader, folder, data, spec)
+    if spec is None or reader.problems:
+        return Findings(reader.problems, None)
+    experiment = experiment_of(folder, spec)
+    with reader.noting(), suppress(NotAtHand):
+        if recorded_path(experiment).exists():
+            replay(experiment)
+    if reader.problems:
+        return Findings(reader.problems, None)
+    return Findings([], f"{experiment.name}: {pairs}; {_summary(experiment, claims)}")
+
+
+def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
+    """A part of a spec, by itself; None where it is missing or at fault."""
+    try:
+        for key in keys:
+            data = data[key]
+        return TypeAdapter(kind).validate_python(data)
+    except (KeyError, TypeError, ValidationError):
+        return None
+
+
+def _read_pairs(reader: _Reader, folder: Path, data: dict[str, Any]) -> str | None:
+    """How many pairs there are, in words, or why they cannot be had here."""
+    sides = _part(tuple[Name, Name], data, "sides")
+    spec = _part(AnyPairs, data, "pairs")
+    if sides is None or spec is None:
+        return None
+    source = source_of(spec, folder, sides)
+    number = 0
+    with reader.noting():
+        try:
+            for row in source.rows():
+                if isinstance(row, Fault):
+                    reader.note(Path(source.name), [row])
+                number += 1
+        except NotAtHand as error:
+            return f"pairs: missing: {error}"
+    return f"{number} pairs"
+
+
+def _read_claims(reader: _Reader, folder: Path, data: dict[str, Any]) -> list[Claim]:
+    """The claims; with a part of the spec that they speak of missing, only their syntax."""
+    path = folder / (_part(str, data, "claims") or "claims.toml")
+    shape = _part(ModelShape, data, "model", "shape")
+    measures = _part(str, data, "measures")
+    results = _part(dict[str, Any], data, "results") if "results" in data else {}
+    with reader.noting():
+        if shape is None or measures is None or results is None:
+            read_toml(path)
+        else:
+            return read_claim_file(path, Known(shape, list(dict.fromkeys([*results, measures]))))
+    return []
+
+
+def _read_published(reader: _Reader, folder: Path, data: dict[str, Any], spec: Spec | None) -> None:
+    shape = _part(ModelShape, data, "model", "shape")
+    for name in _part(dict[str, Any], data, "results") or {}:
+        result = _part(ResultSpec, data, "results", name)
+        if result is not None and result.circuit is not None:
+            with reader.noting():
+                if spec is None:
+                    read_circuit(folder / result.circuit, shape)
+                else:
+                    published_circuit(folder / result.circuit, spec)
+        if result is not None and result.scores is not None:
+            with reader.noting():
+                read_scores(folder / result.scores, shape)
+        if result is not None and result.lengths is not None and spec is not None:
+            with reader.noting():
+                read_lengths(folder / result.lengths, spec.model.shape, spec.sides)
+
+
+def _summary(experiment: Experiment, claims: list[Claim]) -> str:
+    """How many claims there are, and what evidence is there and what is missing."""
+    spec = experiment.spec
+    kinds = Counter(kind for claim in claims for kind in claim.kinds().split("+"))
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    published = [
+        f"{name} ({', '.join(key for key in FIGURES if getattr(result, key))})"
+        for name, result in spec.results.items()
+        if any(getattr(result, key) for key in FIGURES)
+    ]
+    is_recorded = recorded_path(experiment).exists()
+    return "; ".join(
+        [
+            f"{len(claims)} claims ({counts})",
+            f"published evidence: {', '.join(published) or 'none'}",
+            f"recorded evidence: {spec.recorded if is_recorded else 'missing'}",
+            f"live evidence: {_live(spec)}",
+        ]
+    )
+
+
+def _live(spec: Spec) -> str:
+    if spec.model.name is not None:
+        return f"from the hub's {spec.model.label}, which was not asked for"
+    try:
+        locate(spec.model)
+    except NotAtHand as error:
+        return f"missing: {error}"
+    return f"from {spec.model.label}, which is here"

@@ -1,0 +1,45 @@
+"""Exchanges: the prompts of pairs change places, and what that says of a statistic."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64
+
+EXCHANGES = 10_000  # at most; all of them where there are fewer
+
+
+def exchanges(n_pairs: int, seed: int) -> tuple[Float64[np.ndarray, "exchanges pairs"], bool]:
+    """Which pairs' prompts are exchanged (-1) and which are not (1), and whether that is all.
+
+    All ways are taken where there are few enough; exchanging every pair changes nothing, so the
+    first one stays as it is. Otherwise they are drawn, from the seed.
+    """
+    if 2 ** (n_pairs - 1) <= EXCHANGES:
+        bits = np.arange(2 ** (n_pairs - 1))[:, None] >> np.arange(n_pairs - 1) & 1
+        return np.hstack([np.ones((len(bits), 1)), 1.0 - 2.0 * bits]), True
+    return np.random.default_rng(seed).choice([-1.0, 1.0], (EXCHANGES, n_pairs)), False
+
+
+def share_as_large(
+    statistics: Float64[np.ndarray, " exchanges"], observed: float, is_exhaustive: bool
+) -> float:
+    """The p-value: the share of the exchanges whose statistic is as large as the observed one.
+
+    Among drawn exchanges the observed order counts as one more (Phipson and Smyth 2010).
+    """
+    margin = 1e-9 * np.abs(statistics).max(initial=abs(observed))
+    as_large = int((statistics >= observed - margin).sum())
+    if is_exhaustive:
+        return as_large / len(statistics)
+    return (1 + as_large) / (1 + len(statistics))
+
+
+def false_discovery_rates(
+    p_values: Float64[np.ndarray, " components"],
+) -> Float64[np.ndarray, " components"]:
+    """The smallest false-discovery rate at which each is found (Benjamini and Hochberg 1995)."""
+    order = np.argsort(p_values)
+    scaled = p_values[order] * len(p_values) / np.arange(1, len(p_values) + 1)
+    rates = np.empty_like(scaled)
+    rates[order] = np.minimum.accumulate(scaled[::-1])[::-1]
+    return np.minimum(rates, 1)

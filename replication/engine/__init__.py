@@ -1,0 +1,1 @@
+"""The engine: prompts to activations to scores; the only folder that knows torch."""

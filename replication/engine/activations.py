@@ -1,0 +1,48 @@
+"""Mean activations: what a run of the model keeps of every prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+
+@dataclass(frozen=True)
+class MeanActivations:
+    """Each component's activation averaged over the positions of one prompt.
+
+    `mlp_out` is `blocks.{layer}.hook_mlp_out` and `z` is `blocks.{layer}.attn.hook_z`, both on
+    raw weights; the tokenizer's own special tokens are among the positions, which `token_lengths`
+    counts. `inner` are the means without the first position and, where the tokenizer ends prompts
+    with a separator, without that; a mean over no position is zero.
+    """
+
+    mlp_out: Float32[np.ndarray, "pairs 2 layers d_model"]
+    z: Float32[np.ndarray, "pairs 2 layers heads d_head"]
+    token_lengths: Int64[np.ndarray, "pairs 2"]
+    inner: MeanActivations | None = None
+
+
+def joined(chunks: Sequence[MeanActivations]) -> MeanActivations:
+    """The chunks' whole means, one behind the other; their inner means are left out."""
+    return MeanActivations(
+        np.concatenate([chunk.mlp_out for chunk in chunks]),
+        np.concatenate([chunk.z for chunk in chunks]),
+        np.concatenate([chunk.token_lengths for chunk in chunks]),
+    )
+
+
+def component_means(
+    activations: MeanActivations, mlp_out: Literal["centred", "raw"]
+) -> Iterator[Float64[np.ndarray, "pairs 2 size"]]:
+    """Each component's means, in the order of `ModelShape.components`."""
+    _, _, n_layers, n_heads, _ = activations.z.shape
+    for layer in range(n_layers):
+        means = activations.mlp_out[:, :, layer].astype(np.float64)
+        yield means - means.mean(axis=-1, keepdims=True) if mlp_out == "centred" else means
+    for layer in range(n_layers):
+        for head in range(n_heads):
+            yield activations.z[:, :, layer, head].astype(np.float64)

@@ -1,0 +1,174 @@
+"""Recorded activations: the mean activations of a run, stored with where they come from.
+
+The file is a `safetensors` file. Its metadata hold the provenance, the pairs and a digest of the
+tensors, so that a changed byte is found before a figure is computed from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from replication.circuits.components import ModelShape
+from replication.engine.activations import MeanActivations
+from replication.engine.provenance import Provenance
+from replication.experiment.pairs import Pair
+from replication.experiment.spec import Experiment
+from replication.inputs.files import InputError, parse_json, validate
+from replication.inputs.writing import write_atomically
+
+FORMAT = "replication.mean-activations.2"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Mean activations and their provenance."""
+
+    activations: MeanActivations
+    provenance: Provenance
+
+
+def recorded_path(experiment: Experiment) -> Path:
+    """Where the experiment keeps its recorded activations."""
+    return experiment.folder / experiment.spec.recorded
+
+
+def record(recording: Recording, pairs: Sequence[Pair], path: Path) -> None:
+    """Write a recording, all of it or nothing."""
+    tensors = _tensors(recording.activations)
+    metadata = {
+        "format": FORMAT,
+        "provenance": recording.provenance.model_dump_json(),
+        "pairs": json.dumps(pairs, ensure_ascii=False),
+        "digest": _digest(tensors),
+    }
+    write_atomically(path, save(dict(tensors), metadata))
+
+
+def replay(experiment: Experiment) -> Recording:
+    """The experiment's recording, after checking that it is whole and of this experiment.
+
+    Raises:
+        InputError: the file is missing, damaged, of another format, shape, or model, of other
+            pairs, or holds a value that is not finite.
+    """
+    path = recorded_path(experiment)
+    tensors, metadata = _read(path)
+    if metadata.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: format: expected {FORMAT}, found {metadata.get('format')};"
+            " `replication record` writes it anew"
+        )
+    provenance = validate(
+        Provenance, parse_json(metadata.get("provenance", ""), f"{path}: provenance"), path
+    )
+    _check_source(path, experiment, provenance)
+    _check_pairs(path, parse_json(metadata.get("pairs", ""), f"{path}: pairs"), experiment.pairs)
+    layout = _layout(experiment.spec.model.shape, len(experiment.pairs))
+    if unknown := sorted(set(tensors) - set(layout)):
+        raise InputError(f"{path}: {unknown[0]}: unknown tensor")
+    for name, expected in layout.items():
+        _check_tensor(path, name, tensors.get(name), expected)
+    if _digest(tensors) != metadata.get("digest"):
+        raise InputError(f"{path}: the activations were changed after they were recorded")
+    return Recording(replace(_means(tensors), inner=_means(tensors, "inner.")), provenance)
+
+
+def _tensors(activations: MeanActivations) -> dict[str, np.ndarray]:
+    assert activations.inner is not None
+    return _named(activations) | {
+        f"inner.{name}": tensor for name, tensor in _named(activations.inner).items()
+    }
+
+
+def _named(activations: MeanActivations) -> dict[str, np.ndarray]:
+    return {
+        "mlp_out": np.ascontiguousarray(activations.mlp_out),
+        "z": np.ascontiguousarray(activations.z),
+        "token_lengths": np.ascontiguousarray(activations.token_lengths),
+    }
+
+
+def _means(tensors: Mapping[str, np.ndarray], prefix: str = "") -> MeanActivations:
+    return MeanActivations(
+        tensors[f"{prefix}mlp_out"], tensors[f"{prefix}z"], tensors[f"{prefix}token_lengths"]
+    )
+
+
+def _layout(shape: ModelShape, n_pairs: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
+    """The type and the shape of each tensor in the file."""
+    means: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        "mlp_out": (np.float32, (n_pairs, 2, shape.n_layers, shape.d_model)),
+        "z": (np.float32, (n_pairs, 2, shape.n_layers, shape.n_heads, shape.d_head)),
+        "token_lengths": (np.int64, (n_pairs, 2)),
+    }
+    return means | {f"inner.{name}": layout for name, layout in means.items()}
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    try:
+        with safe_open(path, framework="np") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError) as error:
+        raise InputError(f"{path}: not a whole safetensors file: {error}") from None
+
+
+def _check_source(path: Path, experiment: Experiment, provenance: Provenance) -> None:
+    model = experiment.spec.model
+    if provenance.shape != model.shape:
+        raise InputError(f"{path}: recorded from {provenance.shape}; expected {model.shape}")
+    if model.sha256 not in (None, provenance.weights_sha256):
+        raise InputError(
+            f"{path}: recorded from weights with SHA-256 {provenance.weights_sha256};"
+            f" the experiment pins {model.sha256}"
+        )
+
+
+def _check_pairs(path: Path, found: Any, expected: Sequence[Pair]) -> None:
+    if found == [list(pair) for pair in expected]:
+        return
+    if not isinstance(found, list) or len(found) != len(expected):
+        count = len(found) if isinstance(found, list) else "no"
+        raise InputError(f"{path}: pairs: recorded from {count} pairs, expected {len(expected)}")
+    number, there, here = next(
+        (number, there, here)
+        for number, (there, here) in enumerate(zip(found, expected, strict=True), start=1)
+        if there != list(here)
+    )
+    raise InputError(f"{path}: pairs: pair {number} was recorded as {there}, expected {list(here)}")
+
+
+def _check_tensor(
+    path: Path,
+    name: str,
+    tensor: np.ndarray | None,
+    expected: tuple[type[np.generic], tuple[int, ...]],
+) -> None:
+    dtype, shape = expected
+    if tensor is None:
+        raise InputError(f"{path}: {name}: missing")
+    if tensor.dtype != dtype or tensor.shape != shape:
+        raise InputError(
+            f"{path}: {name}: expected {np.dtype(dtype)} of shape {shape},"
+            f" found {tensor.dtype} of shape {tensor.shape}"
+        )
+    if not np.isfinite(tensor).all():
+        raise InputError(f"{path}: {name}: holds NaN or infinity")
+
+
+def _digest(tensors: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Evidence: what claims are judged on: published, recorded or live."""

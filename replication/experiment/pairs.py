@@ -1,0 +1,260 @@
+"""Pairs: two prompts each, from a JSONL or a CSV file, or from a dataset of the hub."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from replication.inputs.files import Fault, FileError, InputError, load_json, read_lines, repeats
+from replication.inputs.hub import NotAtHand, hub_folder
+
+Word = Annotated[str, StringConstraints(min_length=1)]
+
+
+Sides = tuple[str, str]
+
+
+class Pair(NamedTuple):
+    """Two prompts that differ in the property studied, in the order of the spec's sides."""
+
+    first: str
+    second: str
+
+
+class PairsSpec(BaseModel):
+    """Where the pairs come from: a JSONL or CSV file, or a split of a dataset on the hub."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+    file: Word | None = None
+    """A JSONL or CSV file, relative to the spec."""
+    dataset: Word | None = None
+    """A dataset of the hub."""
+    config: Word | None = None
+    """Its configuration, where it has several."""
+    split: Word | None = None
+    """Its split."""
+    revision: Word | None = None
+    """Which one of the hub: a branch, a tag, or, to stay the same, a commit."""
+    columns: Annotated[tuple[Word, Word], Field(strict=False)] | None = None
+    """The prompts' keys or columns, in the order of the sides; others are left aside. Without it
+    they are called as the sides are, and there must be no others."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> PairsSpec:
+        if (self.file is None) == (self.dataset is None):
+            raise ValueError("expected either a file or a dataset on the hub, and not both")
+        if (self.split is None) != (self.dataset is None):
+            raise ValueError("dataset and split belong together")
+        if self.dataset is None and (self.revision or self.config):
+            raise ValueError("revision and config are a dataset's")
+        return self
+
+
+def _file_alone(given: Any) -> Any:
+    return {"file": given} if isinstance(given, str) else given
+
+
+AnyPairs = Annotated[
+    PairsSpec, BeforeValidator(_file_alone, json_schema_input_type=str | PairsSpec)
+]
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """Pairs that can be read, as often as wanted, in memory that does not grow with them.
+
+    `name` is what errors call it; `origin` is what provenance says of it.
+    """
+
+    name: str
+    rows: Callable[[], Iterator[Pair | Fault]]
+    origin: Callable[[], Mapping[str, str]]
+
+    def stream(self) -> Iterator[Pair]:
+        """The pairs, one by one.
+
+        Raises:
+            InputError: naming the file, the line and the reason, when it comes to the one at fault.
+        """
+        for row in self.rows():
+            if isinstance(row, Fault):
+                place = "" if row.line is None else f"line {row.line}: "
+                raise FileError(Path(self.name), [row], f"{place}{row.reason}")
+            yield row
+
+    def count(self) -> int:
+        """How many pairs there are, after reading every one of them.
+
+        Raises:
+            InputError: as `stream` does.
+        """
+        return sum(1 for _ in self.stream())
+
+
+def source_of(spec: PairsSpec, folder: Path, sides: Sides) -> PairSource:
+    """The pairs that an experiment in a folder names; nothing is read yet."""
+    if spec.file is not None:
+        return file_source(folder / spec.file, sides, spec.columns)
+    return PairSource(
+        f"{spec.dataset}, split {spec.split}",
+        lambda: _some(_dataset_rows(spec, sides)),
+        lambda: _dataset_origin(spec),
+    )
+
+
+def file_source(path: Path, sides: Sides, columns: Sides | None = None) -> PairSource:
+    """The pairs of a file: CSV if it is called so, else JSONL, one object a line."""
+    read = _csv_rows if path.suffix.lower() == ".csv" else _jsonl_rows
+    return PairSource(
+        str(path), lambda: _some(read(path, sides, columns)), lambda: {"file": path.name}
+    )
+
+
+def read_pairs(path: Path, sides: Sides) -> list[Pair]:
+    """The pairs of a file.
+
+    Raises:
+        InputError: naming the file, the line and the reason.
+    """
+    return list(file_source(path, sides).stream())
+
+
+def _some(rows: Iterator[Pair | Fault]) -> Iterator[Pair | Fault]:
+    """The rows; that there are none is a fault too."""
+    is_empty = True
+    for row in rows:
+        is_empty = False
+        yield row
+    if is_empty:
+        yield Fault("there are no pairs in it")
+
+
+def _jsonl_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair | Fault]:
+    for number, line in enumerate(read_lines(path), start=1):
+        if line.strip():
+            try:
+                yield _pair(load_json(line.rstrip()), sides, columns)
+            except InputError as error:
+                yield Fault(str(error), number)
+
+
+def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair | Fault]:
+    lines = read_lines(path)
+    first = next(lines, "").removeprefix("\ufeff")  # what spreadsheets write before UTF-8
+    reader = csv.reader(chain([first], lines), strict=True)
+    try:
+        header = next(reader)
+        if header and (reason := _header_fault(header, sides, columns)):
+            yield Fault(reason, 1)
+            return
+        number = reader.line_num + 1
+        for values in reader:
+            if values:
+                yield _csv_row(header, values, sides, columns, number)
+            number = reader.line_num + 1
+    except csv.Error as error:
+        yield Fault(f"not CSV: {error}", reader.line_num)
+
+
+def _csv_row(
+    header: list[str], values: list[str], sides: Sides, columns: Sides | None, number: int
+) -> Pair | Fault:
+    if len(values) != len(header):
+        return Fault(f"expected {len(header)} values, found {len(values)}", number)
+    try:
+        return _pair(dict(zip(header, values, strict=True)), sides, columns)
+    except InputError as error:
+        return Fault(str(error), number)
+
+
+def _dataset_rows(spec: PairsSpec, sides: Sides) -> Iterator[Pair | Fault]:
+    dataset = _load_dataset(spec)
+    if reason := _header_fault(dataset.column_names, sides, spec.columns):
+        yield Fault(reason)
+        return
+    wanted = dataset.select_columns(list(spec.columns or sides))
+    for number, row in enumerate(wanted, start=1):
+        try:
+            yield _pair(row, sides, spec.columns)
+        except InputError as error:
+            yield Fault(f"row {number}: {error}")
+
+
+def _dataset_origin(spec: PairsSpec) -> dict[str, str]:
+    """The dataset, its split, and the commit that its files are of."""
+    stated = spec.model_dump(include={"dataset", "config", "split"}, exclude_none=True)
+    return {**stated, "revision": _dataset_folder(spec).name}
+
+
+def _dataset_folder(spec: PairsSpec) -> Path:
+    return hub_folder("dataset", str(spec.dataset), spec.revision)
+
+
+@functools.cache
+def _load_dataset(spec: PairsSpec) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise NotAtHand(
+            f"the dataset {spec.dataset} is read with the package datasets, which is not installed;"
+            " `pip install 'pytest-circuit-replication[hub]'` brings it"
+        ) from None
+    folder = _dataset_folder(spec)
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    try:
+        return datasets.load_dataset(str(folder), spec.config, split=spec.split)
+    except Exception as error:  # whatever files of any kind can make the library raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{spec.dataset}: datasets cannot read it: {reason}") from None
+
+
+def _header_fault(header: Sequence[str], sides: Sides, columns: Sides | None) -> str | None:
+    """What is wrong with the names of the columns."""
+    if repeated := repeats(header):
+        return f"the column {repeated[0]!r} stands there more than once"
+    if not _fits(header, sides, columns):
+        first, second = columns or sides
+        found = ", ".join(map(repr, header))
+        return f"expected the columns {first!r} and {second!r}, found {found}"
+    return None
+
+
+def _fits(keys: Iterable[str], sides: Sides, columns: Sides | None) -> bool:
+    return set(keys) == set(sides) if columns is None else set(keys) >= set(columns)
+
+
+def _pair(data: object, sides: Sides, columns: Sides | None) -> Pair:
+    first, second = keys = columns or sides
+    if not isinstance(data, dict) or not _fits(data, sides, columns):
+        found = ", ".join(map(repr, data)) if isinstance(data, dict) else repr(data)
+        raise InputError(
+            f"expected an object with the keys {first!r} and {second!r}, found {found}"
+        )
+    for key in keys:
+        if not isinstance(data[key], str):
+            raise InputError(f"{key}: expected a text, found {data[key]!r}")
+        if not data[key].strip():
+            raise InputError(f"{key}: the prompt is empty")
+        try:
+            data[key].encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{key}: the prompt is no text: {error.reason}") from None
+    return Pair(data[first], data[second])

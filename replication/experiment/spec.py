@@ -1,0 +1,221 @@
+"""The experiment spec: which model, which pairs, which selection, which published results.
+
+An experiment is a folder with an `experiment.toml`; the folder's name is the experiment's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from replication.circuits.components import ModelShape, WriteCosts
+from replication.experiment.pairs import AnyPairs, Pair, PairSource, Word, source_of
+from replication.inputs.files import InputError, read_toml, validate
+
+# One line, whatever the file's own lines: it goes to terminals and into tables.
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1),
+    AfterValidator(lambda text: " ".join(text.split())),
+]
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+class ModelSpec(_Table):
+    """The model: a name on the hub, a folder in an installed Python package, or just a folder."""
+
+    name: Word | None = None
+    """A model of the hub."""
+    revision: Word | None = None
+    """Which one of the hub: a branch, a tag or a commit."""
+    package: Word | None = None
+    """An installed Python package that carries the model."""
+    folder: Word | None = None
+    """The model's folder in the package; by itself, a folder told from the spec's own."""
+    install: str | None = None
+    """What pip is given to install the package, where that is not its name."""
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The weights' SHA-256; of several files, that of their digests, by file name."""
+    shape: ModelShape
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ModelSpec:
+        sources = (self.name, self.package, None if self.package else self.folder)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError(
+                "expected either a name on the hub or a package, and not both, or a folder alone"
+            )
+        if self.revision is not None and self.name is None:
+            raise ValueError("a revision is of a model on the hub")
+        return self
+
+    @property
+    def label(self) -> str:
+        """How reports name the model."""
+        return self.name or self.package or Path(str(self.folder)).name
+
+    def told_from(self, folder: Path) -> ModelSpec:
+        """The same model, its own folder, if it has one, told from this one."""
+        if self.name or self.package:
+            return self
+        return self.model_copy(update={"folder": str((folder / str(self.folder)).resolve())})
+
+
+class ScoringSpec(_Table):
+    """What a published score was computed from."""
+
+    mlp_out: Literal["centred", "raw"]
+    """`centred` is the MLP output less its mean over d_model: what a library that centres the
+    writing weights (TransformerLens' default processing) reports. `raw` is the output itself."""
+
+
+class SelectionSpec(_Table):
+    """The rule that selects a circuit: the input, MLPs by a threshold, heads while it lasts."""
+
+    budget: PositiveInt
+    """The write budget, in dimensions of the residual stream."""
+    mlp_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """The score that an MLP must reach."""
+    input_counts: bool
+    """Whether the input's d_model dimensions are part of the cost."""
+
+
+class VerificationSpec(_Table):
+    """What the controls draw at random."""
+
+    resamples: PositiveInt = 10_000
+    """How many times the pairs are drawn again."""
+    seed: NonNegativeInt = 0
+    """The seed of everything drawn."""
+
+
+class ResultSpec(_Table):
+    """One published result: what it is, and where its figures are, relative to the spec."""
+
+    about: Text
+    """What was published, by whom, when."""
+    circuit: str | None = None
+    """The file of the circuit."""
+    scores: str | None = None
+    """The file of the score table."""
+    lengths: str | None = None
+    """The file of what was published of the prompts' lengths and mean norms."""
+
+
+class Spec(_Table):
+    """The content of an `experiment.toml`."""
+
+    title: Text
+    """What reports call the experiment."""
+    task: Text
+    """One word for what the circuit is said to do."""
+    sides: Annotated[tuple[Name, Name], Field(strict=False)]
+    """How the two prompts of a pair are called."""
+    pairs: AnyPairs
+    """Where the pairs come from: a JSONL or CSV file, or a table that says more."""
+    measures: Name
+    """What a run of the pairs is called; the name of a published result if it repeats that."""
+    recorded: str = "recorded.safetensors"
+    """The file of recorded mean activations."""
+    claims: str = "claims.toml"
+    """The file of claims."""
+    model: ModelSpec
+    scoring: ScoringSpec
+    selection: SelectionSpec
+    verification: VerificationSpec = VerificationSpec()
+    results: dict[Name, ResultSpec] = Field(default_factory=dict)
+    """The published results, by name."""
+
+    @field_validator("sides")
+    @classmethod
+    def _two_sides(cls, sides: tuple[str, str]) -> tuple[str, str]:
+        if sides[0] == sides[1]:
+            raise ValueError(f"both are called {sides[0]!r}")
+        return sides
+
+    @property
+    def costs(self) -> WriteCosts:
+        """The write costs under the convention that the spec states."""
+        shape = self.model.shape
+        return WriteCosts(shape.d_model, shape.d_head, self.selection.input_counts)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One result under test: its folder, its spec and its pairs."""
+
+    folder: Path
+    spec: Spec
+    source: PairSource
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """The pairs, read once.
+
+        Raises:
+            NotAtHand: they are a dataset's that cannot be had here.
+            InputError: naming the file, the line and the reason.
+        """
+        return list(self.source.stream())
+
+
+def read_experiment(folder: Path) -> Experiment:
+    """The experiment in a folder; a dataset's pairs are read when they are asked for.
+
+    Raises:
+        InputError: naming the file, the key and the reason.
+    """
+    path = folder / "experiment.toml"
+    spec = validate(Spec, read_toml(path), path)
+    experiment = experiment_of(folder, spec)
+    if spec.pairs.file is not None:
+        _ = experiment.pairs  # a file at fault is refused at once
+    return experiment
+
+
+def experiment_of(folder: Path, spec: Spec) -> Experiment:
+    """The experiment of a spec that stands in a folder, from where the spec's paths are told."""
+    model = spec.model.told_from(folder)
+    source = source_of(spec.pairs, folder, spec.sides)
+    return Experiment(folder.resolve(), spec.model_copy(update={"model": model}), source)
+
+
+def find_experiments(folder: Path) -> list[Path]:
+    """The folders in `folder` that hold an `experiment.toml`, by name.
+
+    Raises:
+        InputError: there is no such folder, or no experiment in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder of experiments")
+    found = sorted(path.parent for path in folder.glob("*/experiment.toml"))
+    if not found:
+        raise InputError(f"{folder}: no folder in it holds an experiment.toml")
+    return found

@@ -1,0 +1,96 @@
+"""The hub: the files of a model or of a dataset, from the hub's cache or fetched into it."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Literal
+
+from replication.inputs.files import InputError
+
+Kind = Literal["model", "dataset"]
+
+
+HUB_TIMEOUT_SECONDS = 5
+
+
+WEIGHT_FILES = ["*.safetensors", "pytorch_model*.bin"]
+
+
+_MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+
+
+class NotAtHand(InputError):
+    """What comes from elsewhere cannot be had here; the message says where it was looked for."""
+
+
+def hub_folder(kind: Kind, name: str, revision: str | None) -> Path:
+    """The folder of a model's or a dataset's files; its name is the commit that they are of.
+
+    Raises:
+        NotAtHand: neither the cache nor the hub gives it.
+    """
+    found = _from_hub(kind, name, revision)
+    if isinstance(found, str):
+        raise NotAtHand(found)
+    return found
+
+
+@functools.cache
+def _from_hub(kind: Kind, name: str, revision: str | None) -> Path | str:
+    """The folder, or why there is none, asked once in a run."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = functools.partial(snapshot_download, name, repo_type=kind, revision=revision)
+    patterns = _MODEL_FILES if kind == "model" else None
+    shown = name if revision is None else f"{name} at revision {revision}"
+    try:
+        cached = Path(wanted(local_files_only=True, allow_patterns=patterns))
+        if kind == "dataset" or has_weights(cached):
+            return cached
+    except HFValidationError:
+        return f"{name!r} is neither a folder here nor a possible name on the hub"
+    except LocalEntryNotFoundError:
+        pass
+    if refusal := _hub_refusal(kind, name, revision):
+        hint = "; --model takes a local folder" if kind == "model" else ""
+        return f"{shown} is not in the hub's cache, and {refusal}{hint}"
+    try:
+        fetched = Path(wanted(allow_patterns=patterns))
+        if kind == "model" and not has_weights(fetched):
+            wanted(allow_patterns=WEIGHT_FILES)
+        return fetched
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        return f"{shown} could not be fetched from the hub: {str(error).splitlines()[0]}"
+
+
+def _hub_refusal(kind: Kind, name: str, revision: str | None) -> str | None:
+    """Why the hub does not give this; None if it does.
+
+    The hub client repeats a failed request for half a minute, so the first question is put
+    without it.
+    """
+    from urllib.parse import quote
+
+    import httpx
+    from huggingface_hub import constants, get_token
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE forbids asking the hub"
+    address = f"{constants.ENDPOINT}/api/{kind}s/{name}"
+    try:
+        answer = httpx.get(
+            address if revision is None else f"{address}/revision/{quote(revision, safe='')}",
+            headers={"authorization": f"Bearer {token}"} if (token := get_token()) else {},
+            timeout=HUB_TIMEOUT_SECONDS,
+            follow_redirects=True,
+        )
+    except (httpx.HTTPError, OSError) as error:
+        return f"the hub did not answer ({type(error).__name__})"
+    return None if answer.is_success else f"the hub answered with status {answer.status_code}"
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a model's weights are in the folder."""
+    return any(next(folder.glob(pattern), None) for pattern in WEIGHT_FILES)

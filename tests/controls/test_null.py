@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
+
+import replication.controls.exchanges
+from replication.controls.exchanges import exchanges, false_discovery_rates, share_as_large
+from replication.controls.null import null
+from replication.engine.activations import MeanActivations, component_means
+from replication.engine.scores.differential import pair_scores
+
+
+def activations(n_pairs: int, seed: int = 0, shift: float = 0.0, size: int = 5) -> MeanActivations:
+    """One layer with an MLP and two heads; the first head's means move by `shift` with the side."""
+    random = np.random.default_rng(seed)
+    topic = random.standard_normal((n_pairs, 1, 1, 2, size))
+    z = random.standard_normal((n_pairs, 2, 1, 2, size)) + topic
+    z[:, 0, 0, 0, 0] += shift
+    return MeanActivations(
+        random.standard_normal((n_pairs, 2, 1, size)).astype(np.float32),
+        z.astype(np.float32),
+        np.full((n_pairs, 2), 7),
+    )
+
+
+def by_hand(means: np.ndarray) -> tuple[float, float, float]:
+    """Same-side score, shuffled score and p-value of a component, all by plain loops."""
+    n_pairs = len(means)
+
+    def distance(one: Any, other: Any) -> float:
+        return float(np.linalg.norm(one - other))
+
+    pairs = list(combinations(range(n_pairs), 2))
+
+    def scores(sides: tuple[int, ...]) -> tuple[float, float]:
+        first = [means[i, sides[i]] for i in range(n_pairs)]
+        second = [means[i, 1 - sides[i]] for i in range(n_pairs)]
+        within = [distance(a[i], a[j]) for a in (first, second) for i, j in pairs]
+        across = [
+            distance(first[i], second[j]) for i in range(n_pairs) for j in range(n_pairs) if i != j
+        ]
+        return float(np.mean(within)), float(np.mean(across))
+
+    within, across = scores((0,) * n_pairs)
+    found = [scores((0, *sides)) for sides in product((0, 1), repeat=n_pairs - 1)]
+    as_large = [b - a >= across - within - 1e-9 for a, b in found]
+    return within, across, float(np.mean(as_large))
+
+
+@pytest.mark.parametrize(("n_pairs", "shift"), [(2, 0.0), (3, 1.0), (5, 0.0), (6, 3.0)])
+def test_the_null_scores_and_p_values_are_those_of_plain_loops(n_pairs: int, shift: float) -> None:
+    means = activations(n_pairs, shift=shift)
+    found = null(means, "raw", seed=0)
+    for index, component in enumerate(component_means(means, "raw")):
+        within, across, p_value = by_hand(component)
+        assert found.same_side[index] == pytest.approx(within)
+        assert found.shuffled[index] == pytest.approx(across)
+        assert found.p_value[index] == pytest.approx(p_value)
+    assert found.is_exhaustive
+    assert found.smallest_p == 2.0 ** (1 - n_pairs)
+
+
+def test_the_quantiles_are_those_of_all_pairs_of_prompts_of_one_side() -> None:
+    means = activations(4)
+    first = next(component_means(means, "raw"))
+    within = [
+        np.linalg.norm(first[i, side] - first[j, side])
+        for side in (0, 1)
+        for i, j in combinations(range(4), 2)
+    ]
+    assert null(means, "raw", 0).same_side_quantiles[0] == pytest.approx(
+        np.quantile(within, [0, 0.25, 0.5, 0.75, 1])
+    )
+
+
+def test_a_component_that_responds_to_the_side_has_the_smallest_p_there_is() -> None:
+    found = null(activations(8, shift=12.0), "raw", 0)
+    assert found.p_value[1] == found.smallest_p == 1 / 128
+    assert found.p_value[0] > 0.02
+    assert found.p_value[2] > 0.02
+
+
+def test_the_components_stand_in_the_order_of_the_scores_and_are_centred_as_they_are() -> None:
+    means = activations(3)
+    for mlp_out in ("raw", "centred"):
+        norms = [
+            np.linalg.norm(component[:, 0] - component[:, 1], axis=1)
+            for component in component_means(means, mlp_out)
+        ]
+        assert np.stack(norms, 1) == pytest.approx(pair_scores(means, mlp_out), abs=1e-5)
+
+
+def test_without_an_effect_p_values_are_as_small_as_their_level_and_no_more() -> None:
+    found = np.concatenate(
+        [null(activations(8, seed=seed), "raw", 0).p_value for seed in range(400)]
+    )
+    for level in (0.01, 0.05, 0.2):
+        assert (found <= level).mean() == pytest.approx(level, abs=0.02)
+
+
+def test_drawn_exchanges_give_nearly_what_all_of_them_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    means = activations(11, shift=1.0, seed=4)
+    every = null(means, "raw", 0)
+    monkeypatch.setattr(replication.controls.exchanges, "EXCHANGES", 1000)
+    drawn = null(means, "raw", 0)
+    assert (every.is_exhaustive, drawn.is_exhaustive) == (True, False)
+    assert drawn.exchanges == 1000
+    assert drawn.smallest_p == 1 / 1001
+    assert drawn.p_value == pytest.approx(every.p_value, abs=0.05)
+    assert np.array_equal(drawn.p_value, null(means, "raw", 0).p_value)
+
+
+def test_every_exchange_stands_there_once() -> None:
+    signs, is_exhaustive = exchanges(6, 0)
+    assert is_exhaustive
+    assert len({tuple(row) for row in signs}) == len(signs) == 32
+    assert set(signs.flat) == {-1.0, 1.0}
+    assert (signs[0] == 1).all()
+    assert (signs[:, 0] == 1).all()
+
+
+def test_a_dead_component_is_found_by_no_exchange() -> None:
+    dead = MeanActivations(
+        np.ones((4, 2, 1, 3), np.float32), np.ones((4, 2, 1, 1, 3), np.float32), np.full((4, 2), 5)
+    )
+    found = null(dead, "raw", 0)
+    assert found.p_value.tolist() == [1, 1]
+    assert found.same_side.tolist() == [0, 0]
+
+
+def test_massive_activations_that_all_prompts_share_cost_no_digit() -> None:
+    means = activations(5)
+    massive = MeanActivations(means.mlp_out + np.float32(1000), means.z, means.token_lengths)
+    exact = null(
+        MeanActivations(massive.mlp_out - np.float32(1000), means.z, means.token_lengths), "raw", 0
+    )
+    assert null(massive, "raw", 0).same_side == pytest.approx(exact.same_side, rel=1e-9)
+
+
+def test_among_drawn_exchanges_the_observed_order_counts() -> None:
+    statistics = np.array([1.0, 2.0, 3.0])
+    assert share_as_large(statistics, 4.0, is_exhaustive=False) == 1 / 4
+    assert share_as_large(statistics, 2.0, is_exhaustive=False) == 3 / 4
+    assert share_as_large(statistics, 2.0, is_exhaustive=True) == 2 / 3
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=30))
+def test_false_discovery_rates_are_those_of_a_library(p_values: list[float]) -> None:
+    found = false_discovery_rates(np.array(p_values))
+    assert found == pytest.approx(false_discovery_control(p_values))

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import bootstrap, t
+
+from replication.circuits.components import ModelShape
+from replication.circuits.scores import mean_table
+from replication.circuits.selection import select, selections
+from replication.controls.stability import interval, resampled_means, stability
+from replication.experiment.spec import Spec, read_experiment
+from replication.inputs.files import InputError
+from tests.paths import MINILM
+
+SHAPE = ModelShape(n_layers=3, n_heads=2, d_model=8, d_head=4)
+
+
+def spec(
+    budget: int = 28, threshold: float = 2.0, *, input_counts: bool = True, **changes: Any
+) -> Spec:
+    return Spec.model_validate(
+        {
+            "title": "t",
+            "task": "t",
+            "sides": ["a", "b"],
+            "pairs": "p",
+            "measures": "mine",
+            "model": {"name": "m", "shape": SHAPE},
+            "scoring": {"mlp_out": "raw"},
+            "selection": {
+                "budget": budget,
+                "mlp_threshold": threshold,
+                "input_counts": input_counts,
+            },
+            **changes,
+        }
+    )
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    arrays(np.float64, (4, 9), elements=st.integers(0, 4).map(float)),
+    st.integers(1, 60),
+    st.sampled_from([0.0, 1.0, 2.5, 9.0]),
+    st.booleans(),
+)
+def test_every_row_is_selected_as_the_selection_selects_it(
+    scores: np.ndarray, budget: int, threshold: float, input_counts: bool
+) -> None:
+    rule = spec(budget, threshold, input_counts=input_counts)
+    components = SHAPE.components()
+    for row, chosen in zip(scores, selections(rule, scores), strict=True):
+        found = {part for part, is_in in zip(components, chosen, strict=True) if is_in}
+        try:
+            nodes = select(mean_table(row, SHAPE).middles(), rule.costs, budget, threshold)
+        except InputError:
+            assert found == set()
+        else:
+            assert found == set(nodes[1:])
+
+
+def test_the_resampled_means_are_those_of_pairs_drawn_again() -> None:
+    by_pair = np.array([[0.0, 5.0], [1.0, 5.0], [10.0, 5.0]])
+    means = resampled_means(by_pair, 5000, seed=1)
+    possible = {
+        round(float(by_pair[[i, j, k], 0].mean()), 9)
+        for i in range(3)
+        for j in range(3)
+        for k in range(3)
+    }
+    assert {round(float(mean), 9) for mean in means[:, 0]} == possible
+    assert np.allclose(means[:, 1], 5)
+    assert means[:, 0].mean() == pytest.approx(by_pair[:, 0].mean(), abs=0.15)
+    assert np.array_equal(means, resampled_means(by_pair, 5000, seed=1))
+    assert not np.array_equal(means, resampled_means(by_pair, 5000, seed=2))
+
+
+def test_with_many_pairs_the_interval_is_the_percentile_interval_of_a_library() -> None:
+    by_pair = np.random.default_rng(0).gamma(4, size=(400, 1))
+    low, high = interval(resampled_means(by_pair, 10_000, 0), 400)[:, 0]
+    expected = bootstrap((by_pair[:, 0],), np.mean, method="percentile", n_resamples=10_000, rng=1)
+    assert (low, high) == pytest.approx(expected.confidence_interval, abs=0.01)
+
+
+def test_with_few_pairs_the_interval_is_as_wide_as_students() -> None:
+    by_pair = np.random.default_rng(3).normal(10, 1, size=(12, 1))
+    low, high = interval(resampled_means(by_pair, 100_000, 0), 12)[:, 0]
+    student = t.interval(0.95, 11, by_pair.mean(), by_pair.std(ddof=1) / 12**0.5)
+    assert (low, high) == pytest.approx(student, abs=0.1)
+    percentile = np.quantile(resampled_means(by_pair, 100_000, 0), [0.025, 0.975])
+    assert high - low > 1.1 * (percentile[1] - percentile[0])
+
+
+def test_a_component_far_from_the_cut_is_always_selected_and_one_near_it_sometimes() -> None:
+    scores = np.array(
+        [
+            # m0, m1, m2, then the heads of layers 0, 1, 2; there is room for two heads
+            [9.0, 1.0, 0.1, 8.0, 3.0, 2.9, 0.1, 0.1, 0.1],
+            [9.5, 1.0, 0.1, 8.2, 2.9, 3.0, 0.1, 0.1, 0.1],
+            [9.1, 1.0, 0.1, 8.1, 3.1, 2.9, 0.1, 0.1, 0.1],
+        ]
+    )
+    found = stability(spec(budget=24), scores)
+    chances = dict(zip(map(str, SHAPE.components()), found.probability, strict=True))
+    assert chances["m0"] == chances["a0.h0"] == 1
+    assert chances["m1"] == chances["a2.h1"] == 0
+    assert 0.05 < chances["a1.h0"] < chances["a0.h1"] < 0.95
+    assert chances["a0.h1"] + chances["a1.h0"] == pytest.approx(1)
+    assert found.without_selection == 0
+    mean, low, high = found.overlap
+    assert (low, high) == (0.75, 1)
+    assert low < mean < high
+
+
+def test_leaving_out_a_pair_shows_what_rests_on_it() -> None:
+    scores = np.array(
+        [
+            [9.0, 1.0, 0.1, 8.0, 1.0, 1.1, 0.1, 0.1, 0.1],
+            [9.0, 1.0, 0.1, 8.0, 1.0, 1.1, 0.1, 0.1, 0.1],
+            [9.0, 1.0, 0.1, 8.0, 5.0, 1.1, 0.1, 0.1, 0.1],
+        ]
+    )
+    found = stability(spec(budget=24), scores)
+    third = found.left_out[2]
+    assert (third.pair, third.shared, third.of) == (3, 3, 4)
+    assert (list(third.gained), list(third.lost)) == (["a1.h0"], ["a0.h1"])
+    assert all(one.shared == one.of for one in found.left_out[:2])
+    assert found.left_out_selected.tolist() == [3, 0, 0, 3, 2, 1, 0, 0, 0]
+
+
+def test_resamples_on_which_nothing_can_be_selected_are_counted() -> None:
+    scores = np.array([[0.0] * 9, [4.0] * 9])
+    found = stability(spec(threshold=2.0, budget=100), scores)
+    assert found.without_selection == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("count", [0, -5])
+def test_a_number_of_resamples_that_is_not_positive_is_refused(tmp_path: Path, count: int) -> None:
+    folder = Path(shutil.copytree(MINILM, tmp_path / "minilm"))
+    path = folder / "experiment.toml"
+    path.write_text(path.read_text() + f"\n[verification]\nresamples = {count}\n")
+    with pytest.raises(InputError) as raised:
+        read_experiment(folder)
+    assert str(raised.value).startswith(
+        f"{path}: verification: resamples: Input should be greater than 0, found {count} (line "
+    )

@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors
+from safetensors.numpy import load_file, save_file
+
+from replication.circuits.components import ModelShape
+from replication.engine.activations import MeanActivations
+from replication.engine.provenance import Provenance
+from replication.engine.recording import Recording, _digest, record, recorded_path, replay
+from replication.experiment.pairs import Pair
+from replication.experiment.spec import Experiment, read_experiment
+from replication.inputs.files import InputError
+from tests.gpt2 import make_experiment
+
+SHAPE = ModelShape(n_layers=2, n_heads=3, d_model=12, d_head=4)
+PAIRS = [Pair("Oh great.", "Great."), Pair("“Naïve”\n", "ok"), Pair("Wow", "I see.")]
+WEIGHTS = "5e" * 32
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    return read_experiment(
+        make_experiment(tmp_path / "small", n_layer=2, n_head=3, n_embd=12, pairs=PAIRS)
+    )
+
+
+@pytest.fixture
+def recording() -> Recording:
+    random = np.random.default_rng(0)
+    return Recording(
+        MeanActivations(
+            random.standard_normal((3, 2, 2, 12), np.float32),
+            random.standard_normal((3, 2, 2, 3, 4), np.float32),
+            random.integers(2, 30, (3, 2)),
+            MeanActivations(
+                random.standard_normal((3, 2, 2, 12), np.float32),
+                random.standard_normal((3, 2, 2, 3, 4), np.float32),
+                random.integers(1, 29, (3, 2)),
+            ),
+        ),
+        Provenance(
+            model="test/gpt2",
+            weights_sha256=WEIGHTS,
+            shape=SHAPE,
+            device="cpu",
+            precision="float32",
+            versions={"python": "3.11", "torch": "2.13.0+cpu"},
+            platform="Linux x86_64",
+        ),
+    )
+
+
+@pytest.fixture
+def path(experiment: Experiment, recording: Recording) -> Path:
+    """A good recording."""
+    record(recording, experiment.pairs, recorded_path(experiment))
+    return recorded_path(experiment)
+
+
+def refused(experiment: Experiment) -> str:
+    """The reason for which the recording is refused, in one line that names the file."""
+    with pytest.raises(InputError) as raised:
+        replay(experiment)
+    file, _, reason = str(raised.value).partition(": ")
+    assert file == str(recorded_path(experiment))
+    assert "\n" not in reason
+    return reason
+
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    with safetensors.safe_open(path, framework="np") as file:
+        return load_file(path), file.metadata()
+
+
+def test_a_recording_replays_to_the_bit(
+    experiment: Experiment, recording: Recording, path: Path
+) -> None:
+    assert path == experiment.folder / "recorded.safetensors"
+    replayed = replay(experiment)
+    assert replayed.provenance == recording.provenance
+    for name in ("mlp_out", "z", "token_lengths", "inner.mlp_out", "inner.z"):
+        there, here = (attrgetter(name)(one.activations) for one in (replayed, recording))
+        assert there.dtype == here.dtype
+        assert there.shape == here.shape
+        assert there.tobytes() == here.tobytes()
+
+
+def test_the_same_recording_replaces_itself(
+    experiment: Experiment, recording: Recording, path: Path
+) -> None:
+    record(recording, experiment.pairs, path)
+    assert replay(experiment).provenance == recording.provenance
+
+
+def test_activations_that_are_not_contiguous_are_recorded_as_they_are(
+    experiment: Experiment, recording: Recording, path: Path
+) -> None:
+    turned = np.asfortranarray(recording.activations.mlp_out)
+    activations = replace(recording.activations, mlp_out=turned)
+    record(replace(recording, activations=activations), experiment.pairs, path)
+    assert np.array_equal(replay(experiment).activations.mlp_out, turned)
+
+
+def test_a_missing_file_is_refused(experiment: Experiment) -> None:
+    assert refused(experiment) == "there is no such file"
+
+
+@pytest.mark.parametrize("kept", [0, 4, 8, 100, -100, -1])
+def test_a_truncated_file_is_refused(experiment: Experiment, path: Path, kept: int) -> None:
+    path.write_bytes(path.read_bytes()[:kept])
+    assert refused(experiment).startswith("not a whole safetensors file")
+
+
+def test_a_file_that_goes_on_after_its_end_is_refused(experiment: Experiment, path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert refused(experiment).startswith("not a whole safetensors file")
+
+
+def test_no_changed_byte_of_the_tensors_goes_unnoticed(experiment: Experiment, path: Path) -> None:
+    good = path.read_bytes()
+    size = 4 * (3 * 2 * 2 * 12 + 3 * 2 * 2 * 3 * 4) + 8 * 3 * 2
+    for place in range(len(good) - size, len(good), 7):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        assert refused(experiment) == "the activations were changed after they were recorded"
+
+
+def test_a_recording_without_a_digest_is_refused(experiment: Experiment, path: Path) -> None:
+    tensors, metadata = read(path)
+    del metadata["digest"]
+    save_file(tensors, path, metadata)
+    assert refused(experiment) == "the activations were changed after they were recorded"
+
+
+EXPECTED = {
+    "mlp_out": "float32 of shape (3, 2, 2, 12)",
+    "z": "float32 of shape (3, 2, 2, 3, 4)",
+    "token_lengths": "int64 of shape (3, 2)",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "shape"),
+    [
+        ("mlp_out", "float32", (3, 2, 2, 13)),
+        ("z", "float32", (3, 2, 2, 4, 3)),
+        ("token_lengths", "int64", (3, 1)),
+        ("mlp_out", "float64", (3, 2, 2, 12)),
+        ("z", "float16", (3, 2, 2, 3, 4)),
+        ("token_lengths", "int32", (3, 2)),
+    ],
+)
+def test_a_tensor_of_another_shape_or_type_is_refused(
+    experiment: Experiment,
+    recording: Recording,
+    name: str,
+    dtype: str,
+    shape: tuple[int, ...],
+) -> None:
+    activations = replace(recording.activations, **{name: np.ones(shape, dtype)})
+    record(replace(recording, activations=activations), PAIRS, recorded_path(experiment))
+    assert (
+        refused(experiment) == f"{name}: expected {EXPECTED[name]}, found {dtype} of shape {shape}"
+    )
+
+
+@pytest.mark.parametrize("name", ["mlp_out", "z", "inner.mlp_out"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_refused(
+    experiment: Experiment, recording: Recording, name: str, value: float
+) -> None:
+    tensor = attrgetter(name)(recording.activations)
+    tensor.flat[5] = value
+    record(recording, experiment.pairs, recorded_path(experiment))
+    assert refused(experiment) == f"{name}: holds NaN or infinity"
+
+
+@pytest.mark.parametrize("name", ["mlp_out", "z", "token_lengths", "inner.z"])
+def test_a_missing_tensor_is_refused(experiment: Experiment, path: Path, name: str) -> None:
+    tensors, metadata = read(path)
+    del tensors[name]
+    save_file(tensors, path, metadata)
+    assert refused(experiment) == f"{name}: missing"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "reason"),
+    [
+        (PAIRS[:2], "pairs: recorded from 2 pairs, expected 3"),
+        ([*PAIRS, PAIRS[0]], "pairs: recorded from 4 pairs, expected 3"),
+        (
+            [*PAIRS[:2], Pair("Wow", "I see!")],
+            "pairs: pair 3 was recorded as ['Wow', 'I see!'], expected ['Wow', 'I see.']",
+        ),
+        (
+            [PAIRS[0], Pair("ok", "“Naïve”\n"), PAIRS[2]],
+            r"pairs: pair 2 was recorded as ['ok', '“Naïve”\n'], expected ['“Naïve”\n', 'ok']",
+        ),
+    ],
+)
+def test_a_recording_of_other_pairs_is_refused(
+    experiment: Experiment, recording: Recording, pairs: list[Pair], reason: str
+) -> None:
+    record(recording, pairs, recorded_path(experiment))
+    assert refused(experiment) == reason
+
+
+def test_a_recording_from_another_shape_of_model_is_refused(
+    experiment: Experiment, recording: Recording
+) -> None:
+    other = SHAPE.model_copy(update={"n_layers": 4})
+    from_other = recording.provenance.model_copy(update={"shape": other})
+    record(replace(recording, provenance=from_other), PAIRS, recorded_path(experiment))
+    assert refused(experiment) == f"recorded from {other}; expected {SHAPE}"
+
+
+def pinned(experiment: Experiment, sha256: str) -> Experiment:
+    model = experiment.spec.model.model_copy(update={"sha256": sha256})
+    return replace(experiment, spec=experiment.spec.model_copy(update={"model": model}))
+
+
+@pytest.mark.usefixtures("path")
+def test_a_recording_from_other_weights_than_the_pinned_ones_is_refused(
+    experiment: Experiment,
+) -> None:
+    reason = refused(pinned(experiment, "0a" * 32))
+    assert WEIGHTS in reason
+    assert f"the experiment pins {'0a' * 32}" in reason
+    assert replay(pinned(experiment, WEIGHTS)).provenance.weights_sha256 == WEIGHTS
+
+
+@pytest.mark.parametrize("found", ["replication.mean-activations.1", "", None])
+def test_a_file_of_another_format_is_refused(
+    experiment: Experiment, path: Path, found: str | None
+) -> None:
+    tensors, metadata = read(path)
+    others = {key: value for key, value in metadata.items() if key != "format"}
+    save_file(tensors, path, others if found is None else {**others, "format": found})
+    assert refused(experiment) == (
+        f"format: expected replication.mean-activations.2, found {found};"
+        " `replication record` writes it anew"
+    )
+
+
+def test_a_safetensors_file_without_metadata_is_refused(experiment: Experiment, path: Path) -> None:
+    save_file(load_file(path), path)
+    assert refused(experiment).startswith("format: expected replication.mean-activations.2, found")
+
+
+def without(key: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda good: {name: value for name, value in good.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda good: good | {"shape": SHAPE.model_dump() | {"d_head": "4"}}, "shape: d_head: "),
+        (lambda good: good | {"shape": SHAPE.model_dump() | {"d_head": 0}}, "shape: d_head: "),
+        (lambda good: good | {"device": 3}, "device: "),
+        (lambda good: good | {"by": "me"}, "by: unknown key"),
+        (without("weights_sha256"), "weights_sha256: missing"),
+        (lambda _: [], "the whole file: "),
+        (lambda _: None, "the whole file: "),
+    ],
+)
+def test_provenance_that_is_no_provenance_is_refused(
+    experiment: Experiment, path: Path, change: Callable[[dict[str, Any]], Any], reason: str
+) -> None:
+    tensors, metadata = read(path)
+    changed = json.dumps(change(json.loads(metadata["provenance"])))
+    save_file(tensors, path, metadata | {"provenance": changed})
+    assert refused(experiment).startswith(reason)
+
+
+@pytest.mark.parametrize("key", ["provenance", "pairs"])
+@pytest.mark.parametrize("text", ["", "{", "NaN", '{"a": 1, "a": 2}'])
+def test_metadata_that_are_not_json_are_refused(
+    experiment: Experiment, path: Path, key: str, text: str
+) -> None:
+    tensors, metadata = read(path)
+    save_file(tensors, path, metadata | {key: text})
+    assert refused(experiment).startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("text", ["null", "3", "{}", '"Wow"'])
+def test_pairs_that_are_no_list_are_refused(experiment: Experiment, path: Path, text: str) -> None:
+    tensors, metadata = read(path)
+    save_file(tensors, path, metadata | {"pairs": text})
+    assert refused(experiment) == "pairs: recorded from no pairs, expected 3"
+
+
+def test_a_tensor_too_many_is_refused(experiment: Experiment, path: Path) -> None:
+    tensors, metadata = read(path)
+    tensors["more"] = np.zeros(2, np.float32)
+    save_file(tensors, path, metadata | {"digest": _digest(tensors)})
+    assert "more" in refused(experiment)
+
+
+def test_a_tensor_of_a_type_that_numpy_lacks_is_refused(experiment: Experiment, path: Path) -> None:
+    _, metadata = read(path)
+    size = 2 * 3 * 2 * 2 * 12
+    tensor = {"dtype": "BF16", "shape": [3, 2, 2, 12], "data_offsets": [0, size]}
+    header = json.dumps({"__metadata__": metadata, "mlp_out": tensor}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    assert "bfloat16" in refused(experiment)
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_nothing_half_written_stays_when_writing_fails_midway(
+    experiment: Experiment, recording: Recording
+) -> None:
+    before = sorted(experiment.folder.iterdir())
+    with files_no_larger_than(1000), pytest.raises(OSError, match="too large"):
+        record(recording, experiment.pairs, recorded_path(experiment))
+    assert sorted(experiment.folder.iterdir()) == before
+
+
+def test_a_recording_stays_whole_when_writing_over_it_fails_midway(
+    experiment: Experiment, recording: Recording, path: Path
+) -> None:
+    before, content = sorted(experiment.folder.iterdir()), path.read_bytes()
+    changed = replace(recording.activations, mlp_out=recording.activations.mlp_out + 1)
+    with files_no_larger_than(1000), pytest.raises(OSError, match="too large"):
+        record(replace(recording, activations=changed), experiment.pairs, path)
+    assert sorted(experiment.folder.iterdir()) == before
+    assert path.read_bytes() == content

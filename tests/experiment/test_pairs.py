@@ -1,0 +1,353 @@
+"""Pairs from CSV files, by named columns, and from datasets of the hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from replication import cli
+from replication.commands.check import check_experiment
+from replication.experiment.pairs import Pair, PairsSpec, file_source, source_of
+from replication.inputs.files import InputError
+from tests.gpt2 import make_experiment
+from tests.hub import COMMIT, Hub, cache_by_hand
+
+SIDES = ("hedged", "plain")
+ROWS = [("Maybe it rains.", "It rains."), ('He said "perhaps", twice.', "He said so.")]
+
+
+def pairs(path: Path, content: str | bytes, columns: tuple[str, str] | None = None) -> list[Pair]:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return list(file_source(path, SIDES, columns).stream())
+
+
+def refusal(path: Path, content: str | bytes, columns: tuple[str, str] | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        pairs(path, content, columns)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "pairs.csv"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "hedged,plain\na,b\nc,d\n",
+        "plain,hedged\nb,a\nd,c\n",
+        "hedged,plain\r\na,b\r\n\r\nc,d",
+        '"hedged","plain"\n"a","b"\n\n"c","d"\n',
+        b"\xef\xbb\xbfhedged,plain\na,b\nc,d\n",
+        b'\xef\xbb\xbf"hedged","plain"\na,b\nc,d\n',
+    ],
+)
+def test_a_csv_file_gives_the_pairs_in_the_order_of_the_sides(
+    path: Path, content: str | bytes
+) -> None:
+    assert pairs(path, content) == [Pair("a", "b"), Pair("c", "d")]
+
+
+def test_a_prompt_is_kept_to_the_letter(path: Path) -> None:
+    content = 'hedged,plain\n" a, ""b""\nc",→ “naïve” \n'
+    assert pairs(path, content) == [Pair(' a, "b"\nc', "→ “naïve” ")]
+
+
+def test_named_columns_are_taken_and_others_left_aside(path: Path) -> None:
+    content = "id,soft,hard,soft?\n1,a,b,yes\n"
+    assert pairs(path, content, ("soft", "hard")) == [Pair("a", "b")]
+    lines = '{"id": 1, "soft": "a", "hard": "b"}\n'
+    assert pairs(path.with_suffix(".jsonl"), lines, ("soft", "hard")) == [Pair("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "there are no pairs in it"),
+        ("\n\n", "there are no pairs in it"),
+        ("hedged,plain\n", "there are no pairs in it"),
+        ("hedged,plain\n\n\n", "there are no pairs in it"),
+        ("hedged\na\n", "line 1: expected the columns 'hedged' and 'plain', found 'hedged'"),
+        ("hedged;plain\na;b\n", "line 1: expected the columns 'hedged' and 'plain', found 'hedg"),
+        ("hedged, plain\na,b\n", "line 1: expected the columns 'hedged' and 'plain', found"),
+        ("hedged,plain,id\na,b,1\n", "line 1: expected the columns 'hedged' and 'plain', found"),
+        ("hedged,plain,plain\na,b,c\n", "line 1: the column 'plain' stands there more than once"),
+        ("hedged,plain\na,b\nc\n", "line 3: expected 2 values, found 1"),
+        ("hedged,plain\na,b,c\n", "line 2: expected 2 values, found 3"),
+        ("hedged,plain\na,\n", "line 2: plain: the prompt is empty"),
+        ('hedged,plain\n"a\n\nb",c\n\n" ",d\n', "line 6: hedged: the prompt is empty"),
+        ('hedged,plain\n"a" b,c\n', "line 2: not CSV: ',' expected after '\"'"),
+        ('hedged,plain\n"a,b\n', "line 2: not CSV: unexpected end of data"),
+        ("hedged,plain\na\rb,c\n", "line 2: not CSV: new-line character seen"),
+        ("hedged,plain\n" + "a" * 200_000 + ",b\n", "line 2: not CSV: field larger than"),
+        (b"hedged,plain\na,b\n\xff,b\n", "cannot be read: 'utf-8' codec can't decode byte 0xff"),
+        ("hedged,plain\na,b\n".encode("utf-16"), "cannot be read: 'utf-8' codec can't decode"),
+    ],
+)
+def test_a_bad_csv_file_is_refused_by_line_and_reason(
+    path: Path, content: str | bytes, reason: str
+) -> None:
+    assert reason in refusal(path, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.csv", "id,soft\n1,a\n", "expected the columns 'soft' and 'hard', found 'id', 'soft'"),
+        ("a.csv", "soft,hard\na,\n", "line 2: hard: the prompt is empty"),
+        ("a.jsonl", '{"soft": "a"}', "expected an object with the keys 'soft' and 'hard'"),
+        ("a.jsonl", '{"soft": "a", "hard": 1}', "line 1: hard: expected a text, found 1"),
+    ],
+)
+def test_a_named_column_that_is_missing_or_no_prompt_is_refused(
+    tmp_path: Path, name: str, content: str, reason: str
+) -> None:
+    assert reason in refusal(tmp_path / name, content, ("soft", "hard"))
+
+
+def test_a_missing_file_is_named(path: Path) -> None:
+    with pytest.raises(InputError, match=r"pairs\.csv: there is no such file"):
+        file_source(path, SIDES).count()
+
+
+def test_a_source_is_read_as_often_as_wanted(path: Path) -> None:
+    path.write_text("hedged,plain\na,b\n" * 1 + "c,d\n" * 999)
+    source = file_source(path, SIDES)
+    assert source.count() == source.count() == 1000
+    assert next(source.stream()) == Pair("a", "b")
+    assert source.origin() == {"file": "pairs.csv"}
+
+
+@pytest.mark.parametrize(
+    ("stated", "reason"),
+    [
+        ({}, "expected either a file or a dataset on the hub, and not both"),
+        ({"file": "a.csv", "dataset": "x/y", "split": "train"}, "and not both"),
+        ({"dataset": "x/y"}, "dataset and split belong together"),
+        ({"file": "a.csv", "split": "train"}, "dataset and split belong together"),
+        ({"file": "a.csv", "revision": "main"}, "revision and config are a dataset's"),
+        ({"file": ""}, "at least 1 character"),
+        ({"file": "a.csv", "columns": ["a"]}, "columns.1"),
+        ({"file": "a.csv", "column": ["a", "b"]}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_table_that_does_not_say_where_the_pairs_come_from_is_refused(
+    stated: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        PairsSpec.model_validate(stated)
+
+
+def with_pairs(folder: Path, table: str) -> Path:
+    """Let an experiment's spec name its pairs by a table, or a line, of its own."""
+    spec = folder / "experiment.toml"
+    old = 'pairs = "pairs.jsonl"\n'
+    text = spec.read_text()
+    assert old in text
+    if table.startswith("["):
+        spec.write_text(text.replace(old, "") + "\n" + table)
+    else:
+        spec.write_text(text.replace(old, table))
+    return folder
+
+
+def test_a_run_reads_a_csv_file_and_says_so_in_the_provenance(
+    tmp_path: Path, gpt2_folder: Path
+) -> None:
+    folder = make_experiment(tmp_path / "mine")
+    objects = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    rows = "".join('"{first}","{second}",x\n'.format(**one) for one in objects)
+    (folder / "pairs.csv").write_text("first,second,id\n" + rows)
+    scores = []
+    named = '[pairs]\nfile = "pairs.csv"\ncolumns = ["first", "second"]\n'
+    arguments = ["run", str(folder), "--model", str(gpt2_folder), "--out", str(tmp_path / "out")]
+    for table in ('pairs = "pairs.jsonl"\n', named):
+        with_pairs(folder, table)
+        assert CliRunner().invoke(cli.app, arguments).exit_code == 0
+        scores.append(json.loads((tmp_path / "out" / "scores.json").read_text()))
+    assert scores[0]["components"] == scores[1]["components"]
+    origins = [found["metadata"]["provenance"]["pairs_from"] for found in scores]
+    assert origins == [{"file": "pairs.jsonl"}, {"file": "pairs.csv"}]
+
+
+def test_a_bad_row_of_another_csv_file_stops_a_run_before_the_model_is_loaded(
+    tmp_path: Path,
+) -> None:
+    folder, other = make_experiment(tmp_path / "mine"), tmp_path / "other.csv"
+    other.write_text("first,second\n" + "a,b\n" * 3000 + "c\n")
+    done = replication("run", folder, "--pairs", other, "--model", "/no", "--out", tmp_path / "no")
+    assert done.returncode == 2
+    assert done.stderr == f"replication: {other}: line 3002: expected 2 values, found 1\n"
+
+
+def replication(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    offline = {"HF_HUB_OFFLINE": "1"} if "HF_ENDPOINT" not in variables else {}
+    return subprocess.run(
+        [sys.executable, "-m", "replication.cli", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        env=clean | offline | variables,
+        check=False,
+    )
+
+
+DATASET = '[pairs]\ndataset = "test/pairs"\nsplit = "train"\ncolumns = ["soft", "hard"]\n'
+
+
+def make_dataset(folder: Path, rows: Sequence[tuple[str, Any]] = ROWS) -> Path:
+    """A dataset's files: one split of JSON lines, with a column that no pair needs."""
+    folder.mkdir()
+    lines = [json.dumps({"id": n, "soft": a, "hard": b}) for n, (a, b) in enumerate(rows)]
+    (folder / "train.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def home_of(folder: Path) -> dict[str, str]:
+    return {"HF_HOME": str(folder), "HF_HUB_CACHE": str(folder / "hub")}
+
+
+def test_a_dataset_of_the_hub_is_fetched_once_and_then_served_from_the_cache(
+    tmp_path: Path, gpt2_folder: Path
+) -> None:
+    data = make_dataset(tmp_path / "data")
+    folder = with_pairs(make_experiment(tmp_path / "mine"), DATASET)
+    home, out = home_of(tmp_path / "home"), tmp_path / "out"
+    arguments = ["run", folder, "--model", gpt2_folder, "--out", out]
+    with Hub("dataset", "test/pairs", data) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        done = replication(*arguments, HF_ENDPOINT=hub.address, **home)
+        hub.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert "mine: 2 pairs, " in done.stdout
+    fetched = (out / "scores.json").read_bytes()
+    assert json.loads(fetched)["metadata"]["provenance"]["pairs_from"] == {
+        "dataset": "test/pairs",
+        "split": "train",
+        "revision": COMMIT,
+    }
+    done = replication(*arguments, **home)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (out / "scores.json").read_bytes() == fetched
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that holds an empty cache of the hub, and is used instead of the real one."""
+    import datasets
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "prepared")
+    return tmp_path
+
+
+def test_a_dataset_is_read_at_the_revision_that_the_spec_names(cache: Path) -> None:
+    older, newer = make_dataset(cache / "a", ROWS[:1]), make_dataset(cache / "b")
+    cache_by_hand(cache, "dataset", "test/versions", older, "a" * 40, "v1")
+    cache_by_hand(cache, "dataset", "test/versions", newer, "b" * 40, "main")
+    for revision, commit, rows in (
+        (None, "b", 2),
+        ("main", "b", 2),
+        ("v1", "a", 1),
+        ("a" * 40, "a", 1),
+    ):
+        spec = PairsSpec(
+            dataset="test/versions", split="train", revision=revision, columns=("soft", "hard")
+        )
+        source = source_of(spec, cache, SIDES)
+        assert list(source.stream()) == [Pair(*row) for row in ROWS[:rows]]
+        assert source.origin()["revision"] == commit * 40
+
+
+@pytest.mark.parametrize(
+    ("rows", "table", "reason"),
+    [
+        ([("a", "b"), ("c", " ")], DATASET, "row 2: hard: the prompt is empty"),
+        ([("a", 1)], DATASET, "row 1: hard: expected a text, found 1"),
+        ([("a", None), ("a", "b")], DATASET, "row 1: hard: expected a text, found None"),
+        (ROWS, DATASET.replace("hard", "firm"), "expected the columns 'soft' and 'firm', found "),
+        (ROWS, DATASET.partition("columns")[0], "expected the columns 'first' and 'second', found"),
+        (ROWS, DATASET.replace("train", "test"), "datasets cannot read it: Unknown split"),
+    ],
+)
+def test_a_dataset_without_the_pairs_is_refused_by_row_and_reason(
+    cache: Path, rows: list[tuple[str, Any]], table: str, reason: str
+) -> None:
+    name = f"test/{cache.name}"
+    cache_by_hand(cache, "dataset", name, make_dataset(cache / "data", rows))
+    folder = with_pairs(make_experiment(cache / "mine"), table.replace("test/pairs", name))
+    (problem,) = check_experiment(folder).problems
+    assert problem.startswith(name)
+    assert reason in problem
+
+
+def test_a_dataset_that_is_not_at_hand_leaves_its_evidence_missing(
+    tmp_path: Path, pytester: pytest.Pytester, gpt2_folder: Path
+) -> None:
+    folder = make_experiment(tmp_path / "experiments" / "mine")
+    assert replication("record", folder, "--model", gpt2_folder).returncode == 0
+    table = DATASET.replace("test/pairs", "test/nowhere")
+    with_pairs(folder, table)
+    where = "test/nowhere is not in the hub's cache, and HF_HUB_OFFLINE forbids asking the hub"
+    done = replication("run", folder, "--out", tmp_path / "out", **home_of(tmp_path))
+    assert (done.returncode, done.stderr) == (2, f"replication: {where}\n")
+    summary = check_experiment(folder).summary
+    assert summary is not None
+    assert summary.startswith(f"mine: pairs: missing: {where}; 2 claims (")
+    options = ["--experiments", str(folder.parent), "--live", "--model", str(gpt2_folder)]
+    result = pytester.runpytest_subprocess("--pyargs", "replication.test_claims", *options)
+    assert result.ret == 0
+    lines = result.stdout.str().splitlines()
+    assert f"  no recorded evidence: {where}" in lines
+    assert f"  no live evidence: {where}" in lines
+
+
+def test_a_hub_without_the_dataset_is_named_in_one_line(tmp_path: Path) -> None:
+    folder = with_pairs(make_experiment(tmp_path / "mine"), DATASET)
+    with Hub("dataset", "test/other", make_dataset(tmp_path / "data")) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        done = replication(
+            "run", folder, "--out", tmp_path / "out", HF_ENDPOINT=hub.address, **home_of(tmp_path)
+        )
+        hub.shutdown()
+    assert done.returncode == 2
+    assert done.stderr == (
+        "replication: test/pairs is not in the hub's cache, and the hub answered with status 404\n"
+    )
+
+
+def test_without_the_library_a_dataset_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    source = source_of(PairsSpec(dataset="test/none", split="train"), tmp_path, SIDES)
+    with pytest.raises(InputError) as caught:
+        source.count()
+    assert str(caught.value) == (
+        "the dataset test/none is read with the package datasets, which is not installed;"
+        " `pip install 'pytest-circuit-replication[hub]'` brings it"
+    )
+
+
+def test_a_bad_row_of_a_csv_file_is_a_problem_on_its_line(tmp_path: Path) -> None:
+    folder = with_pairs(make_experiment(tmp_path / "mine"), 'pairs = "pairs.csv"\n')
+    (folder / "pairs.csv").write_text("first,second\na,b\nc,\nd\ne,f\n")
+    assert check_experiment(folder).problems == [
+        f"{folder}/pairs.csv:3: second: the prompt is empty",
+        f"{folder}/pairs.csv:4: expected 2 values, found 1",
+    ]

@@ -1,0 +1,123 @@
+"""The answer to the three questions, from records and verifications made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from replication.claims.claim import read_claims
+from replication.experiment.spec import read_experiment
+from replication.report.answers import answers
+from replication.report.text import ExperimentReport
+from tests.paths import FIXTURES
+
+ON_MEANING = "O9"
+
+
+def report_of(
+    evidence: str = "live",
+    verdicts: tuple[str, ...] = (),
+    on_meaning: str | None = None,
+    words: tuple[str, ...] = (),
+) -> ExperimentReport:
+    """A report on the published result with these verdicts and words, all on one evidence."""
+    experiment = read_experiment(FIXTURES / "sarcasm-gpt2")
+    claims = read_claims(experiment)
+    others = [claim.id for claim in claims if claim.id != ON_MEANING]
+    found = dict(zip(others, verdicts, strict=False))
+    if on_meaning:
+        found[ON_MEANING] = on_meaning
+    records: list[dict[str, Any]] = [
+        {
+            "claim": claim,
+            "evidence": evidence,
+            "verdict": verdict,
+            "as_expected": True,
+            "arithmetic": "there is no model",
+        }
+        for claim, verdict in found.items()
+    ]
+    verification = {
+        "evidence": evidence,
+        "result": "replication",
+        "not_computed": {"null": "one pair has no other"},
+        "components": [{"word": word, "selected": True} for word in words]
+        + [{"word": "artefact", "selected": False}],
+    }
+    return ExperimentReport(
+        "gpt2", "GPT-2", claims, True, records, verifications=[verification] if words else []
+    )
+
+
+def said(report: ExperimentReport) -> list[str]:
+    return [line["answer"] for line in answers(report)]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "answer"),
+    [
+        (("holds", "holds"), "Yes"),
+        (("holds", "undecided"), "As far as it was judged, yes"),
+        (("holds", "refuted", "undecided"), "Not entirely"),
+        (("refuted", "undecided"), "No"),
+        (("undecided",), "Not decided"),
+        (("missing", "missing"), "Not run"),
+        ((), "Not run"),
+    ],
+)
+def test_the_verdicts_answer_the_first_two_questions(
+    verdicts: tuple[str, ...], answer: str
+) -> None:
+    assert said(report_of("published", verdicts))[:2] == [answer, "Not run"]
+    assert said(report_of("live", verdicts))[:2] == ["Not run", answer]
+    assert said(report_of("recorded", verdicts))[:2] == ["Not run", answer]
+
+
+def test_a_run_now_answers_before_a_recorded_one() -> None:
+    report = report_of("live", ("holds",))
+    report.records += report_of("recorded", ("refuted",)).records
+    assert said(report)[1] == "Yes"
+    assert [tally["label"] for tally in answers(report)[1]["tallies"]] == ["live", "recorded"]
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ((), "Not run"),
+        (("specific", "specific"), "Yes"),
+        (("specific", "unstable"), "Only in part"),
+        (("specific", "artefact"), "Only in part"),
+        (("artefact", "not shown"), "Not shown, and in part an artefact"),
+        (("unstable", "not shown"), "Not shown"),
+    ],
+)
+def test_the_words_answer_the_third_question_where_no_statement_does(
+    words: tuple[str, ...], answer: str
+) -> None:
+    assert said(report_of(words=words))[2] == answer
+
+
+@pytest.mark.parametrize(
+    ("on_meaning", "answer"),
+    [("holds", "Yes"), ("refuted", "No"), ("undecided", "Only in part")],
+)
+def test_a_statement_on_meaning_answers_the_third_question_alone(
+    on_meaning: str, answer: str
+) -> None:
+    report = report_of(verdicts=("holds",), on_meaning=on_meaning, words=("specific", "unstable"))
+    assert said(report) == ["Not run", "Yes", answer]
+
+
+def test_what_was_not_run_is_said_with_its_reason() -> None:
+    found = answers(report_of("live", ("missing",), words=("unstable",)))
+    assert found[0]["lacks"] == ["Published evidence: not judged in this run."]
+    assert found[1]["lacks"] == [
+        "Live evidence: there is no model.",
+        "Recorded evidence: not judged in this run.",
+    ]
+    assert found[2]["lacks"] == [
+        "Null, not computed for replication (live): one pair has no other."
+    ]
+    assert answers(report_of())[2]["lacks"] == ["No verification was run."]
+    assert "--live" in answers(report_of("recorded"))[1]["lacks"][0]

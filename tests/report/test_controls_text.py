@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from replication.controls.verify import THRESHOLDS, verification_json, verify_measured
+from replication.engine.activations import MeanActivations
+from replication.report.controls_text import meaning_markdown, thresholds_markdown
+from tests.controls.test_verify import activations, spec
+
+
+def section(means: MeanActivations, **changes: Any) -> str:
+    found = verify_measured(spec(**changes), means)
+    return "\n".join(meaning_markdown(verification_json([found])))
+
+
+def test_a_specific_component_is_named_with_its_reason() -> None:
+    text = section(activations(property_=8.0))
+    assert "- Specific to the property: m0." in text
+    assert "- m0: specific: " in text
+    assert "cannot be shown" not in text
+
+
+def test_an_artefact_is_named_with_the_share_that_length_explains() -> None:
+    text = section(activations(sink=4000.0))
+    assert "explain most of the score of m1 (100%)" in text
+    assert "- m1: artefact: the prompts' lengths alone give " in text
+
+
+def test_five_pairs_show_nothing_and_the_report_says_why() -> None:
+    text = section(activations(5, property_=50.0))
+    assert "no p-value is below 0.062: no component can be shown to be specific" in text
+    assert "5 pairs show a component that is far above the cut-off, and little else" in text
+
+
+def test_parts_that_were_not_computed_say_why() -> None:
+    text = section(activations(1))
+    assert "**Stability**: not computed: one pair has no other to be held against" in text
+    assert "**Null**: not computed: one pair has no other to be held against" in text
+    text = section(activations(equal=True))
+    assert "**Length**: not computed: it has nothing to see: every prompt has 9 tokens." in text
+
+
+def test_resamples_on_which_nothing_was_selected_are_reported() -> None:
+    rule = {"budget": 1000, "mlp_threshold": 5.5, "input_counts": True}
+    text = section(activations(4), selection=rule)
+    assert "of the resamples the threshold or the budget could not be met" in text
+
+
+def test_a_model_that_tells_no_prompts_apart_has_a_report_all_the_same() -> None:
+    means = activations()
+    dead = MeanActivations(
+        np.zeros_like(means.mlp_out),
+        np.zeros_like(means.z),
+        means.token_lengths,
+        MeanActivations(
+            np.zeros_like(means.mlp_out), np.zeros_like(means.z), means.token_lengths - 1
+        ),
+    )
+    text = section(dead)
+    assert "- **Null**: every score is zero.\n" in text
+    assert "| m0 | 0 | 0 to 0 |" in text
+
+
+def test_every_threshold_stands_in_the_report_with_its_reason() -> None:
+    text = "\n".join(thresholds_markdown())
+    for threshold in THRESHOLDS.values():
+        assert f"| {threshold.value:g} | {threshold.reason} |" in text

@@ -1,0 +1,430 @@
+"""The report page, in a real browser: opened from disk, offline, as its readers have it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from replication.report.page import page as page_module
+from replication.report.page.page import page
+from replication.report.pictures import theme
+from tests.paths import ROOT
+from tests.report.test_answers import report_of
+
+DRAWN = "document.documentElement.dataset.pictures === 'drawn'"
+MUTED = {scheme: colours["muted"] for scheme, colours in theme.PALETTES.items()}
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PROMPTS = [
+    "<script>window.pwned = 1</script>",
+    "</script><img src=x onerror='window.pwned = 1'>",
+    "<!--<script> ' \" & {{ 7 * 7 }} {% raw %}",
+    "one\u2028two\u2029three",
+    "javascript:window.pwned=1 <svg onload=alert(1)>",
+]
+CALIBRATION = {
+    "models": 200,
+    "rows": [
+        {
+            "pairs": pairs,
+            "scenario": scenario,
+            "word": word,
+            "rate": rate,
+            "low": rate - 0.02,
+            "high": rate + 0.02,
+            "n": 200,
+        }
+        for scenario, right in (("property", "specific"), ("<b>length</b>", "artefact"))
+        for pairs, share in ((5, 0.4), (20, 0.8), (80, 0.96))
+        for word, rate in ((right, share), ("not shown", 1 - share))
+    ],
+    "targets": [{"name": "specific found", "target": "at least 0.95", "met_from_pairs": 80}],
+}
+RATIOS = {"capture / bare forward, 5 pairs": 1.4, "notebook / capture, 5 pairs": 5.05}
+HISTORY = [
+    {"date": "2026-11-20", "commit": "0123456789abcdef", "ratios": RATIOS},
+    {"date": "2026-11-22", "commit": "fedcba9876543210", "ratios": {**RATIOS, "new": 2.0}},
+]
+
+
+def judge(reports: Path, experiments: Path, *arguments: str) -> None:
+    """Write the reports on these experiments, as `pytest replication/` does."""
+    command = [sys.executable, "-m", "pytest", "--pyargs", "replication.test_claims", "-q"]
+    places = ["--experiments", str(experiments), "--reports", str(reports)]
+    result = subprocess.run(
+        [*command, *places, *arguments], cwd=reports.parent, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reports on the experiments as they stand, with all that may lie beside them."""
+    folder = tmp_path_factory.mktemp("run") / "reports"
+    (folder / "benchmarks").mkdir(parents=True)
+    for name, content in (
+        ("calibration.json", CALIBRATION),
+        ("benchmarks/ratios.json", RATIOS),
+        ("benchmarks/history.json", HISTORY),
+    ):
+        (folder / name).write_text(json.dumps(content))
+    judge(folder, ROOT / "fixtures")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reports on an experiment whose every text would run, if it were not shown as text."""
+    folder = tmp_path_factory.mktemp("hostile")
+    experiment = folder / "experiments" / "sarcasm-gpt2"
+    shutil.copytree(ROOT / "fixtures" / "sarcasm-gpt2", experiment)
+    pairs = [{"sarcastic": prompt, "literal": prompt[::-1]} for prompt in PROMPTS]
+    (experiment / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    for file, old in (
+        ("claims.toml", "The ratio of m2 to m11 is 1.41."),
+        ("claims.toml", "Report of the replication, 2025-11-13"),
+        ("claims.toml", 'made_by = "replication"'),
+        ("experiment.toml", "Sarcasm circuit in GPT-2 small, and its published replication"),
+        ("experiment.toml", "The published sarcasm circuit in GPT-2 small, run of 2025-11-10"),
+    ):
+        text = (experiment / file).read_text()
+        assert old in text
+        new = old.replace('"replication"', f"'''{PROMPTS[1]}'''")
+        if new == old:
+            new = PROMPTS[0]
+        (experiment / file).write_text(text.replace(old, new))
+    (folder / "reports").mkdir()
+    (folder / "reports" / "calibration.json").write_text('{"models": "<img src=x onerror=pwn()>"}')
+    judge(folder / "reports", experiment.parent)
+    return folder / "reports"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real browser; where there is none, `BROWSER_TESTS=require` fails instead of skipping."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        reason = f"no browser on the PATH ({', '.join(NAMES)}): the page is not tested in one"
+        if os.environ.get("BROWSER_TESTS") == "require":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found)
+        yield started
+        started.close()
+
+
+@contextmanager
+def opening(browser: Browser, path: Path, **settings: Any) -> Iterator[Page]:
+    """A page opened from disk; a request, console message, error or dialog fails the test."""
+    faults: list[str] = []
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
+    found = context.new_page()
+    found.on("console", lambda message: faults.append(f"console: {message.text}"))
+    found.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    found.on("dialog", lambda dialog: (faults.append("a dialog"), dialog.dismiss()))
+    allowed = (path.as_uri(), "data:", "blob:")
+    found.on(
+        "request",
+        lambda request: request.url.startswith(allowed) or faults.append(f"asks {request.url}"),
+    )
+    found.goto(path.as_uri())
+    found.wait_for_function(DRAWN, timeout=60_000)
+    yield found
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, reports: Path) -> Iterator[Page]:
+    """The page on the experiments as they stand."""
+    with opening(browser, reports / "index.html") as found:
+        yield found
+
+
+@pytest.fixture
+def shown(opened: Page) -> Page:
+    """The page as it is when it opens: nothing filtered, everything closed."""
+    opened.evaluate(
+        "document.querySelectorAll('form').forEach(form => {"
+        " form.reset(); form.dispatchEvent(new Event('change')) });"
+        "document.querySelectorAll('details').forEach(one => { one.open = false })"
+    )
+    return opened
+
+
+@pytest.fixture(scope="module")
+def hostile_page(browser: Browser, hostile: Path) -> Iterator[Page]:
+    """The page on the experiment that is made of markup."""
+    with opening(browser, hostile / "index.html") as found:
+        yield found
+
+
+def open_all(found: Page) -> None:
+    """Open everything that can be opened but the menus of the pictures."""
+    found.evaluate(
+        "document.querySelectorAll('details').forEach("
+        "one => { one.open = !one.closest('.drawing') })"
+    )
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(reports: Path) -> None:
+    text = (reports / "index.html").read_text(encoding="utf-8")
+    assert len(text.encode()) < 6_000_000
+    html = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.search(r"(src|href)=(?![\"']?#)", html)
+    assert "@import" not in html
+    assert "url(" not in html
+    assert "default-src 'none'" in html
+
+
+def test_it_opens_with_the_answer_and_the_counts_behind_it(shown: Page) -> None:
+    answers = shown.locator("#answer article")
+    assert answers.count() == 2
+    lines = answers.nth(0).locator(".line")
+    questions = ["Does it add up?", "Does it replicate?", "Does it mean what it says?"]
+    assert [q in lines.nth(i).inner_text() for i, q in enumerate(questions)] == [True] * 3
+    assert lines.locator(".said").all_inner_texts() == ["Not entirely.", "Not run.", "No."]
+    assert "21 hold" in lines.nth(0).inner_text()
+    assert "4 refuted" in lines.nth(0).inner_text()
+    assert "Live evidence: not run; --live runs the model." in lines.nth(1).inner_text()
+    assert "recorded.safetensors is missing" in lines.nth(1).inner_text()
+    assert "2 artefacts" in lines.nth(2).inner_text()
+    minilm = answers.nth(1).locator(".line")
+    assert minilm.locator(".said").all_inner_texts() == [
+        "Nothing to add up.",
+        "As far as it was judged, yes.",
+        "No.",
+    ]
+    assert "14 hold" in minilm.nth(1).inner_text()
+
+
+def test_the_claims_are_filtered_by_keyboard_and_the_counts_follow(shown: Page) -> None:
+    form = shown.locator("#sarcasm-gpt2 .filters")
+    claims = shown.locator("#sarcasm-gpt2 .claim:visible")
+    assert claims.count() == 38
+    assert form.get_by_role("status").inner_text() == "All 38 claims"
+
+    refuted = form.get_by_role("checkbox", name=re.compile("refuted"))
+    refuted.focus()
+    shown.keyboard.press("Space")
+    assert form.get_by_role("status").inner_text() == "5 of 38 claims"
+    assert claims.locator(".id").all_inner_texts() == ["R22", "O5", "O9", "D1", "D2"]
+    assert form.get_by_role("checkbox", name="comparison report 2").count() == 1
+    assert form.get_by_role("checkbox", name=re.compile(r"hold\s*21")).count() == 1
+
+    form.get_by_role("checkbox", name=re.compile("comparison")).press("Space")
+    assert claims.locator(".id").all_inner_texts() == ["D1", "D2"]
+    refuted.press("Space")
+    form.get_by_role("checkbox", name=re.compile("^recorded")).press("Space")
+    assert form.get_by_role("status").inner_text() == "5 of 38 claims"
+    assert set(claims.locator(".judged:visible .on").all_inner_texts()) == {"recorded"}
+
+
+def test_a_claim_opens_by_keyboard_with_expected_measured_tolerance_and_source(shown: Page) -> None:
+    claim = shown.locator("#sarcasm-gpt2 .claim", has_text="The ratio of m2 to m11 is 1.41.")
+    claim.locator("summary").focus()
+    shown.keyboard.press("Enter")
+    inside = claim.locator(".inside").inner_text()
+    assert "Source: Report of the replication, 2025-11-13." in inside
+    row = claim.locator("tbody tr").first.locator("th, td").all_inner_texts()
+    assert row[0:2] == ["ratio", "1.41"]
+    assert row[2].startswith("1.41")
+    assert row[3] == "the printed digits"
+    assert "holds" in row[4]
+    assert "The published replication of that circuit, run of 2025-11-13" in inside
+
+
+def cells(found: Page, title: str, place: int = 0) -> list[str]:
+    """What the marks of a picture say to a screen reader."""
+    figure = found.locator("figure").filter(has=found.get_by_role("heading", name=title)).nth(place)
+    return figure.evaluate(
+        "f => [...f.querySelectorAll('[role=graphics-symbol][aria-label]')]"
+        ".map(mark => mark.getAttribute('aria-label'))"
+        ".filter(text => /^(input|[am]\\d)/.test(text))"
+    )
+
+
+def test_the_circuit_has_a_cell_for_each_component_and_says_what_it_knows(shown: Page) -> None:
+    original = cells(shown, "The circuit", 0)
+    assert len(original) == 1 + 12 + 144
+    assert sum(text.endswith("circuit in the circuit") for text in original) == 54
+    assert (
+        "m2: score 32.47, rank 1 of 12 listed MLPs, interval not computed,"
+        " distance +25.5, circuit in the circuit" in original
+    )
+    minilm = cells(shown, "The circuit", 2)
+    assert len(minilm) == 1 + 6 + 72
+    best = next(text for text in minilm if text.startswith("m5:"))
+    assert re.search(r"interval 2\.\d+ to 4\.\d+, distance \+1\.17", best)
+
+
+def test_two_circuits_stand_on_one_grid(shown: Page) -> None:
+    states = [text.split(": ")[1].split(";")[0] for text in cells(shown, "Both circuits")]
+    assert {state: states.count(state) for state in states} == {
+        "in both": 51,
+        "only in original": 3,
+        "only in replication": 3,
+        "in neither": 100,
+    }
+    shapes = shown.locator("figure").filter(has_text="Both circuits on one grid")
+    paths = shapes.evaluate(
+        "f => [...f.querySelectorAll('[aria-label]')]"
+        ".map(m => [m.getAttribute('aria-label').match(/: (in|only in) \\w+/)?.[0],"
+        " m.getAttribute('d')]).filter(([state, d]) => state && d)"
+    )
+    assert len({d for _, d in paths}) == 4, "each state has a shape of its own"
+
+
+def test_hovering_shows_score_rank_interval_and_distance(shown: Page) -> None:
+    shown.locator("#sarcasm-minilm [aria-label^='a3.h11:']").first.hover()
+    text = shown.locator("#vg-tooltip-element").inner_text()
+    for word in ("score", "rank", "18 of 72 listed heads", "interval", "distance", "the circuit"):
+        assert word in text
+
+
+@pytest.mark.parametrize(("kind", "start"), [("SVG", b"<svg"), ("PNG", b"\x89PNG")])
+def test_a_picture_can_be_saved(shown: Page, kind: str, start: bytes) -> None:
+    figure = shown.locator("figure").filter(has_text="Both circuits on one grid")
+    figure.locator("summary").press("Enter")
+    with shown.expect_download() as download:
+        figure.get_by_role("link", name=f"Save as {kind}").click()
+    saved = download.value
+    assert saved.suggested_filename == f"Both-circuits-on-one-grid.{kind.lower()}"
+    assert Path(saved.path()).read_bytes().startswith(start)
+
+
+def test_what_was_run_elsewhere_is_shown(shown: Page) -> None:
+    calibration = shown.locator("#calibration")
+    assert "on 200 models" in calibration.inner_text()
+    assert "<b>length</b>" in calibration.locator("svg").nth(1).text_content()
+    assert "80 pairs" in calibration.inner_text()
+    benchmarks = shown.locator("#benchmarks")
+    assert benchmarks.locator("figure").count() == 2
+    assert benchmarks.locator(".drawing svg").count() == 1 + 3
+    assert "make bench" not in benchmarks.inner_text()
+
+
+def test_what_was_not_run_is_said_with_its_command(hostile_page: Page) -> None:
+    found = hostile_page
+    benchmarks = found.locator("#benchmarks").inner_text()
+    assert benchmarks.count("not run here: make bench") == 2
+    assert "Not shown:" in found.locator("#calibration").inner_text()
+    assert "<img src=x onerror=pwn()>" not in found.locator("#calibration").inner_html()
+
+
+def test_what_comes_from_a_file_shows_as_text_and_runs_nothing(hostile_page: Page) -> None:
+    found = hostile_page
+    open_all(found)
+    assert found.evaluate("window.pwned") is None
+    prompts = found.locator("table.prompts tbody td:nth-of-type(odd)").all_text_contents()
+    assert prompts == [side for prompt in PROMPTS for side in (prompt, prompt[::-1])]
+    assert found.locator("#sarcasm-gpt2 h2").text_content().strip().endswith(PROMPTS[0])
+    assert found.locator(".statement", has_text=PROMPTS[0]).count() == 1
+    assert found.locator("img, iframe, object, embed").count() == 0
+    assert found.locator("script").count() == 3
+    found.get_by_role("checkbox", name=PROMPTS[1]).press("Space")
+    assert found.get_by_role("status").inner_text() == "23 of 38 claims"
+
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
+def test_it_fits_the_screen_and_follows_the_colour_scheme(
+    reports: Path, browser: Browser, scheme: Any, device: dict[str, Any]
+) -> None:
+    with opening(browser, reports / "index.html", color_scheme=scheme, **device) as found:
+        open_all(found)
+        width, screen = found.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width <= screen
+        ends = found.locator(".drawing svg").evaluate_all(
+            "all => all.map(svg => svg.getBoundingClientRect().right)"
+        )
+        assert max(ends) <= screen
+        paper = {"light": "rgb(252, 251, 247)", "dark": "rgb(25, 24, 22)"}[scheme]
+        assert found.evaluate("getComputedStyle(document.body).backgroundColor") == paper
+        assert found.locator(f"svg text[fill='{MUTED[scheme]}']").count() > 100
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_in_it_shuts_a_reader_out(shown: Page, scheme: Any) -> None:
+    """Contrast, names, roles, order, as axe-core checks them, where one of each thing is open."""
+    shown.emulate_media(color_scheme=scheme)
+    shown.wait_for_function(
+        f"{DRAWN} && document.querySelector(\"svg text[fill='{MUTED[scheme]}']\")", timeout=60_000
+    )
+    for form in shown.locator(".filters").all():
+        form.get_by_role("checkbox", name=re.compile("refuted")).press("Space")
+    for thing in (".claim:not([hidden]) details", ".notes > details", ".provenance details"):
+        shown.locator(thing).first.evaluate("one => { one.open = true }")
+    found = Axe().run(shown, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_landmarks_captions_and_descriptions_are_there(shown: Page) -> None:
+    for role in ("banner", "navigation", "main"):
+        assert shown.get_by_role(role).count() == 1
+    drawn = shown.locator("[role=graphics-document]")
+    assert drawn.count() == shown.locator("[data-picture]").count()
+    assert min(drawn.evaluate_all("all => all.map(one => one.ariaLabel.length)")) > 20
+    assert shown.locator("main table:not(:has(caption))").count() == 0
+
+
+def test_the_pictures_are_drawn_anew_when_the_colour_scheme_changes(
+    reports: Path, browser: Browser
+) -> None:
+    light, dark = MUTED["light"], MUTED["dark"]
+    with opening(browser, reports / "index.html", color_scheme="light") as found:
+        assert found.locator(f"svg text[fill='{light}']").count() > 100
+        found.emulate_media(color_scheme="dark")
+        found.wait_for_function(
+            f"{DRAWN} && !document.querySelector(\"svg text[fill='{light}']\")", timeout=60_000
+        )
+        assert found.locator(f"svg text[fill='{dark}']").count() > 100
+
+
+def test_worker_processes_give_the_same_pictures(reports: Path, tmp_path: Path) -> None:
+    judge(tmp_path / "reports", ROOT / "fixtures", "-n", "2")
+
+    def specs(folder: Path) -> Any:
+        text = (folder / "index.html").read_text(encoding="utf-8")
+        data = re.search(r'<script type="application/json" id="drawn">(.*?)</script>', text)
+        assert data
+        return [spec["description"] for spec in json.loads(data[1])["specs"]]
+
+    elsewhere = 2 + 1 + 3  # the calibration's and the benchmarks' pictures
+    assert specs(tmp_path / "reports") == specs(reports)[:-elsewhere]
+
+
+def test_the_drawing_library_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(page_module, "_bundle", lambda: made.append(1) or "(() => {})();")
+    first, second = (page_module.drawing_library(tmp_path / "cache") for _ in range(2))
+    assert first == second == "(() => {})();"
+    assert made == [1]
+    assert page_module.drawing_library(None) == first
+    assert made == [1, 1]
+
+
+def test_a_verdict_that_was_not_expected_stands_at_the_top(tmp_path: Path) -> None:
+    report = report_of("live", ("holds", "refuted"))
+    report.records[1]["as_expected"] = False
+    report.records = [{"checks": [], **record} for record in report.records]
+    assert "1 not as expected: R2 (live)." in page([report], "pytest", tmp_path, "")
+
+
+def test_a_page_without_any_record_says_so(tmp_path: Path) -> None:
+    assert "Not run here" in page([], "pytest", tmp_path, "")

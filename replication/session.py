@@ -1,0 +1,272 @@
+"""A run: the experiments it judges, their evidence, made once, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from replication.claims.claim import Claim, judge_claim, judged_on, read_claims
+from replication.controls.verify import Verification, findings, verification_json, verify
+from replication.engine.models import Device
+from replication.evidence.evidence import (
+    Evidence,
+    EvidenceMissing,
+    Kind,
+    live_evidence,
+    published_evidence,
+    recorded_evidence,
+    run_model,
+)
+from replication.experiment.spec import Experiment, find_experiments, read_experiment
+from replication.inputs.files import InputError
+from replication.inputs.hub import NotAtHand
+from replication.report.figures import figures
+from replication.report.text import (
+    ExperimentReport,
+    differences,
+    judged_record,
+    missing_record,
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked for; `started_in` is the folder that a model's path is told from.
+
+    `live` runs the models at hand; `require` also makes missing live evidence a failure.
+    """
+
+    experiments: Path
+    started_in: Path
+    names: Sequence[str] = ()
+    live: Literal["on", "require"] | None = None
+    model: str | None = None
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One claim on one kind of evidence: one test."""
+
+    experiment: Experiment
+    claim: Claim
+    evidence: Kind
+
+    @property
+    def id(self) -> str:
+        """What `pytest -k` selects by."""
+        return f"{self.experiment.name}-{self.claim.id}-{self.claim.kinds()}-{self.evidence}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came out of a case: what is handed over, and what its test says.
+
+    `failure` is why the test fails, `skipped` why it is skipped; neither is set where the verdict
+    is the expected one.
+    """
+
+    handover: dict[str, Any]
+    failure: str | None = None
+    skipped: str | None = None
+
+
+class Session:
+    """One run: every experiment and claim is read before anything is judged.
+
+    Raises:
+        InputError: a file or an option cannot be used.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        show_progress: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.options = options
+        self.experiments = _read_experiments(options)
+        self.claims = {one.name: read_claims(one) for one in self.experiments}
+        self.published = {one.name: published_evidence(one) for one in self.experiments}
+        self.report = {
+            one.name: ExperimentReport(
+                one.name, one.spec.title, self.claims[one.name], bool(one.spec.results)
+            )
+            for one in self.experiments
+        }
+        self._show_progress = show_progress
+        self._evidence: dict[tuple[str, Kind], Evidence | Exception] = {}
+        self._verifications: dict[tuple[str, Kind], list[Verification]] = {}
+        self._handed_over: set[tuple[str, Kind]] = set()
+        self._check_model()
+
+    def _check_model(self) -> None:
+        """Refuse a model or a device that is not there, once, before anything runs."""
+        if self.options.live is None:
+            if self.options.model:
+                raise InputError("--model: models run only with --live")
+            return
+        from replication.engine.locate import locate
+        from replication.engine.models import choose_device
+
+        if self.options.device != "auto":
+            choose_device(self.options.device)
+        if self.options.model:
+            replaced = [one for one in self.experiments if self._model_for(one)]
+            if not replaced:
+                raise InputError(
+                    "--model: no selected experiment takes its model from the hub;"
+                    " --experiment names the one whose model to replace"
+                )
+            locate(replaced[0].spec.model, self._model_for(replaced[0]))
+
+    def _model_for(self, experiment: Experiment) -> str | None:
+        """The model that replaces the experiment's own, if one does."""
+        only_one = self.options.names and len(self.experiments) == 1
+        if only_one or experiment.spec.model.name is not None:
+            model = self.options.model
+            if model and (self.options.started_in / model).is_dir():
+                return str(self.options.started_in / model)
+            return model
+        return None
+
+    def cases(self) -> list[Case]:
+        """Every claim on every kind of evidence that this run judges."""
+        return [
+            Case(experiment, claim, kind)
+            for experiment in self.experiments
+            for claim in self.claims[experiment.name]
+            for kind in judged_on(claim, experiment.spec)
+            if kind != "live" or self.options.live
+        ]
+
+    def judge(self, case: Case) -> Found:
+        """The case's verdict, or why there is none."""
+        from replication.claims.claim import failure_message
+
+        name, kind = case.experiment.name, case.evidence
+        try:
+            evidence = self.evidence(case.experiment, kind)
+        except (EvidenceMissing, InputError) as error:
+            is_required = kind == "live" and self.options.live == "require"
+            fails = isinstance(error, InputError) or is_required
+            handover: dict[str, Any] = {
+                "experiment": name,
+                "record": missing_record(name, case.claim, kind, str(error), fails),
+                "provenance": None,
+                "verification": [],
+            }
+            if fails:
+                return Found(handover, failure=f"{case.claim.id}: {error}")
+            return Found(handover, skipped=f"no {kind} evidence: {error}")
+
+        judgement = judge_claim(case.claim, evidence)
+        handover = {
+            "experiment": name,
+            "record": judged_record(name, judgement),
+            "provenance": dict(evidence.provenance),
+            "verification": verification_json(self._verifications.pop((name, kind), [])),
+            "figures": self._figures_to_hand_over(case.experiment, evidence),
+        }
+        if judgement.as_expected is None:
+            return Found(handover, skipped=f"undecided on {kind} evidence: {judgement.arithmetic}")
+        if not judgement.as_expected:
+            return Found(handover, failure=failure_message(judgement))
+        return Found(handover)
+
+    def evidence(self, experiment: Experiment, kind: Kind) -> Evidence:
+        """The experiment's evidence of a kind, with what the controls find on it; made once.
+
+        Raises:
+            EvidenceMissing: there is none.
+            InputError: what there is cannot be used.
+
+        """
+        key = (experiment.name, kind)
+        if key not in self._evidence:
+            try:
+                self._evidence[key] = self._verified(key, self._make_evidence(experiment, kind))
+            except NotAtHand as error:
+                self._evidence[key] = EvidenceMissing(str(error))
+            except (EvidenceMissing, InputError) as error:
+                self._evidence[key] = error
+        found = self._evidence[key]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _verified(self, key: tuple[str, Kind], evidence: Evidence) -> Evidence:
+        self._verifications[key] = verify(evidence)
+        return replace(evidence, controls=findings(self._verifications[key]))
+
+    def _make_evidence(self, experiment: Experiment, kind: Kind) -> Evidence:
+        published = self.published[experiment.name]
+        if kind == "published":
+            return published
+        if kind == "recorded":
+            return recorded_evidence(experiment, published)
+        asks_twice = any(
+            check.kind == "determinism"
+            for claim in self.claims[experiment.name]
+            for check in claim.check
+        )
+        with self._show_progress():
+            runs = run_model(
+                experiment,
+                self._model_for(experiment),
+                self.options.device,
+                runs=2 if asks_twice else 1,
+            )
+        return live_evidence(experiment, published, runs)
+
+    def _figures_to_hand_over(
+        self, experiment: Experiment, evidence: Evidence
+    ) -> dict[str, Any] | None:
+        """What the pictures of this evidence need: once for each process, with a first record."""
+        key = (experiment.name, evidence.kind)
+        if key in self._handed_over:
+            return None
+        self._handed_over.add(key)
+        return figures(experiment, evidence)
+
+    def collect(self, handover: dict[str, Any]) -> None:
+        """Take over what came out of a case, from whichever process it ran in."""
+        found = self.report[handover["experiment"]]
+        record = handover["record"]
+        found.records.append(record)
+        found.provenance[record["evidence"]] = handover["provenance"]
+        found.add_verifications(handover["verification"])
+        if handover.get("figures"):
+            found.figures[record["evidence"]] = handover["figures"]
+
+    def measured(self, experiment: Experiment) -> Evidence | None:
+        """The best measured evidence of this run: live before recorded."""
+        kinds: tuple[Kind, ...] = ("live", "recorded")
+        for kind in kinds:
+            found = self._evidence.get((experiment.name, kind))
+            if isinstance(found, Evidence):
+                return found
+        return None
+
+    def reports(self) -> list[ExperimentReport]:
+        """What was found, by experiment, with how the circuits differ."""
+        for experiment in self.experiments:
+            evidence = self.measured(experiment) or self.published[experiment.name]
+            self.report[experiment.name].differences = {
+                f"How {experiment.spec.measures} ({evidence.kind}) differs from {other}": lines
+                for other, lines in differences(evidence).items()
+            }
+        return list(self.report.values())
+
+
+def _read_experiments(options: Options) -> list[Experiment]:
+    found = {path.name: path for path in find_experiments(options.experiments)}
+    wanted = options.names or list(found)
+    for name in wanted:
+        if name not in found:
+            raise InputError(
+                f"{options.experiments}: there is no experiment {name!r}; it has {', '.join(found)}"
+            )
+    return [read_experiment(found[name]) for name in dict.fromkeys(wanted)]

@@ -32,11 +32,15 @@ from calibration.planted import (
     true_scores,
 )
 from replication.circuits.components import Component
-from replication.controls.length import length_free_p_values
-from replication.controls.verify import verify_measured
+from replication.controls.length import Length
+from replication.controls.null import Null
+from replication.controls.stability import Stability
+from replication.controls.verify import measured_controls
 from replication.engine.activations import MeanActivations
 from replication.engine.capture import capture
 from replication.engine.provenance import versions
+from replication.engine.recording import Recording
+from replication.evidence.evidence import measure
 from replication.experiment.spec import Spec
 from replication.inputs.writing import write_atomically, write_json
 from replication.report.markdown import table
@@ -176,7 +180,7 @@ def observe(seed: int) -> list[Seen]:
         truth = true_scores(planted, _population(source))
         activations = capture(model, draws.pairs(max(PAIRS), seed))
         for pairs in PAIRS:
-            said = _said(_first(activations, pairs), truth)
+            said = _said(Recording(_first(activations, pairs), model.provenance), truth)
             seen += [
                 Seen(seed, source, pairs, role, said[component])
                 for component, role in planted.roles.items()
@@ -199,31 +203,24 @@ def _first(activations: MeanActivations, pairs: int) -> MeanActivations:
     )
 
 
-def _said(
-    activations: MeanActivations, truth: dict[Component, float]
-) -> dict[Component, frozenset[str]]:
+def _said(run: Recording, truth: dict[Component, float]) -> dict[Component, frozenset[str]]:
     """The verifier's word on each component, and which statements about it apply."""
     experiment = spec()
-    found = verify_measured(experiment, activations)
-    assert activations.inner is not None
-    controlled = length_free_p_values(
-        activations.inner,
-        activations.token_lengths,
-        experiment.scoring.mlp_out,
-        experiment.verification.seed,
-    )
+    found = measured_controls(experiment, measure(experiment, run, {}))
+    stable, unrelated, length = found.stability, found.null, found.length
+    assert isinstance(stable, Stability)
+    assert isinstance(unrelated, Null)
+    assert isinstance(length, Length)
     said = {}
-    for (component, true), meaning, free in zip(
-        truth.items(), found.components, controlled, strict=True
-    ):
-        assert meaning.component == str(component)
-        assert meaning.interval is not None
-        assert meaning.p_value is not None
-        low, high = meaning.interval
-        statements = {COVERED: low <= true <= high, CHANCE: meaning.p_value <= 0.05}
-        statements[CONTROLLED] = free <= 0.05
+    for index, (component, true) in enumerate(truth.items()):
+        low, high = stable.interval[:, index]
+        statements = {
+            COVERED: low <= true <= high,
+            CHANCE: unrelated.p_value[index] <= 0.05,
+            CONTROLLED: length.free_p_value[index] <= 0.05,
+        }
         applying = {statement for statement, applies in statements.items() if applies}
-        said[component] = frozenset({meaning.word, *applying})
+        said[component] = frozenset({found.words[component].word, *applying})
     return said
 
 

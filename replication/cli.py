@@ -139,6 +139,7 @@ def select(
     from replication.circuits.circuit import circuit_file, selected_circuit
     from replication.circuits.components import WriteCosts
     from replication.circuits.scores import read_scores
+    from replication.circuits.selection import Rule
     from replication.circuits.selection import select as select_components
 
     for option, value in (("--budget", budget), ("--d-model", d_model), ("--d-head", d_head)):
@@ -149,12 +150,7 @@ def select(
     costs = WriteCosts(d_model, d_head)
     table = read_scores(scores)
     try:
-        nodes = select_components(
-            table.middles(),
-            costs,
-            budget,
-            mlp_threshold,
-        )
+        nodes = select_components(table.middles(), Rule(costs, budget, mlp_threshold))
     except InputError as error:
         raise InputError(f"{scores}: {error}") from None
     about = {"method": "differential_activation_analysis"}

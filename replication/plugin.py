@@ -18,6 +18,7 @@ import pytest
 from replication.inputs.files import InputError
 
 if TYPE_CHECKING:
+    from replication.report.record import Handover
     from replication.session import Session
 
 PACKAGE = Path(__file__).parent
@@ -131,21 +132,23 @@ class Hooks:
         outcome: Any = yield
         report = outcome.get_result()
         if report.when == "call" and (handover := item.stash.get(HANDOVER, None)):
-            report.replication = handover
+            report.replication = handover.model_dump(mode="json")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what was handed over."""
+        from replication.report.record import Handover
+
         if handover := getattr(report, "replication", None):
-            self.session.collect(handover)
+            self.session.collect(Handover.model_validate(handover))
 
     def pytest_sessionfinish(self) -> None:
         """Write the reports; a worker process writes only what it measured."""
         from replication.report.page.page import write_page
-        from replication.report.text import write_measured, write_reports
+        from replication.report.write import write_measured, write_reports
 
         session = self.session
         is_worker = hasattr(self.config, "workerinput")
-        if not is_worker and not any(report.records for report in session.report.values()):
+        if not is_worker and not any(report.records for report in session.reports.values()):
             return
         for experiment in session.experiments:
             measured = session.measured(experiment)
@@ -153,10 +156,10 @@ class Hooks:
             if not is_worker and not self.config.getoption("numprocesses", None):
                 shutil.rmtree(folder, ignore_errors=True)
             if measured is not None:
-                write_measured(folder, measured)
+                write_measured(folder, *measured)
         if is_worker:
             return
-        reports = session.reports()
+        reports = list(session.reports.values())
         command = shlex.join(["pytest", *map(str, self.config.invocation_params.args)])
         markdown = write_reports(self.reports, reports, command)
         cache = getattr(self.config, "cache", None)
@@ -170,9 +173,9 @@ class Hooks:
         from replication.report.terminal import summary
 
         session = self.session
-        if any(report.records for report in session.report.values()):
+        if any(report.records for report in session.reports.values()):
             terminalreporter.section("replication")
-            reports = list(session.report.values())
+            reports = list(session.reports.values())
             for line, markup in summary(reports, session.options.live, self.reports):
                 terminalreporter.write_line(line, **markup)
         if os.environ.get("GITHUB_ACTIONS") == "true":
@@ -180,7 +183,7 @@ class Hooks:
 
             for one in session.experiments:
                 claims = one.folder / one.spec.claims
-                for line in annotate(session.report[one.name], claims):
+                for line in annotate(session.reports[one.name], claims):
                     terminalreporter.write_line(line)
 
 
@@ -190,7 +193,7 @@ def _folder(config: pytest.Config, option: str | None, default: str) -> Path:
     return (config.invocation_params.dir / option).resolve()
 
 
-HANDOVER = pytest.StashKey[dict[str, Any]]()
+HANDOVER = pytest.StashKey["Handover"]()
 
 
 @pytest.fixture

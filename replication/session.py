@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
-from replication.claims.claim import Claim, judge_claim, judged_on, read_claims
-from replication.controls.verify import Verification, findings, verification_json, verify
+from replication.claims.claim import (
+    Claim,
+    failure_message,
+    judge_claim,
+    judged_on,
+    read_claims,
+)
+from replication.controls.verify import Controls, verify
 from replication.engine.models import Device
 from replication.evidence.evidence import (
     Evidence,
     EvidenceMissing,
     Kind,
+    Measured,
     live_evidence,
     published_evidence,
     recorded_evidence,
@@ -23,13 +30,15 @@ from replication.evidence.evidence import (
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
 from replication.inputs.files import InputError
 from replication.inputs.hub import NotAtHand
-from replication.report.figures import figures
-from replication.report.text import (
-    ExperimentReport,
+from replication.report.handover import (
+    controls_records,
     differences,
+    figures,
     judged_record,
     missing_record,
+    provenance_of,
 )
+from replication.report.record import ExperimentReport, Handover
 
 
 @dataclass(frozen=True)
@@ -69,9 +78,16 @@ class Found:
     is the expected one.
     """
 
-    handover: dict[str, Any]
+    handover: Handover
     failure: str | None = None
     skipped: str | None = None
+
+
+class Grounds(NamedTuple):
+    """What claims are judged on."""
+
+    evidence: Evidence
+    controls: Controls
 
 
 class Session:
@@ -90,15 +106,14 @@ class Session:
         self.experiments = _read_experiments(options)
         self.claims = {one.name: read_claims(one) for one in self.experiments}
         self.published = {one.name: published_evidence(one) for one in self.experiments}
-        self.report = {
+        self.reports = {
             one.name: ExperimentReport(
                 one.name, one.spec.title, self.claims[one.name], bool(one.spec.results)
             )
             for one in self.experiments
         }
         self._show_progress = show_progress
-        self._evidence: dict[tuple[str, Kind], Evidence | Exception] = {}
-        self._verifications: dict[tuple[str, Kind], list[Verification]] = {}
+        self._grounds: dict[tuple[str, Kind], Grounds | Exception] = {}
         self._handed_over: set[tuple[str, Kind]] = set()
         self._check_model()
 
@@ -144,40 +159,38 @@ class Session:
 
     def judge(self, case: Case) -> Found:
         """The case's verdict, or why there is none."""
-        from replication.claims.claim import failure_message
-
         name, kind = case.experiment.name, case.evidence
         try:
-            evidence = self.evidence(case.experiment, kind)
+            evidence, controls = self.grounds(case.experiment, kind)
         except (EvidenceMissing, InputError) as error:
             is_required = kind == "live" and self.options.live == "require"
             fails = isinstance(error, InputError) or is_required
-            handover: dict[str, Any] = {
-                "experiment": name,
-                "record": missing_record(name, case.claim, kind, str(error), fails),
-                "provenance": None,
-                "verification": [],
-            }
+            handover = Handover(judgement=missing_record(name, case.claim, kind, str(error), fails))
             if fails:
                 return Found(handover, failure=f"{case.claim.id}: {error}")
             return Found(handover, skipped=f"no {kind} evidence: {error}")
 
-        judgement = judge_claim(case.claim, evidence)
-        handover = {
-            "experiment": name,
-            "record": judged_record(name, judgement),
-            "provenance": dict(evidence.provenance),
-            "verification": verification_json(self._verifications.pop((name, kind), [])),
-            "figures": self._figures_to_hand_over(case.experiment, evidence),
-        }
+        judgement = judge_claim(case.claim, evidence, controls)
+        handover = Handover(
+            judgement=judged_record(name, judgement), provenance=provenance_of(evidence)
+        )
+        if (name, kind) not in self._handed_over:
+            self._handed_over.add((name, kind))
+            handover = handover.model_copy(
+                update={
+                    "controls": list(controls_records(controls, evidence)),
+                    "figures": figures(case.experiment, evidence),
+                    "differences": differences(evidence),
+                }
+            )
         if judgement.as_expected is None:
             return Found(handover, skipped=f"undecided on {kind} evidence: {judgement.arithmetic}")
         if not judgement.as_expected:
             return Found(handover, failure=failure_message(judgement))
         return Found(handover)
 
-    def evidence(self, experiment: Experiment, kind: Kind) -> Evidence:
-        """The experiment's evidence of a kind, with what the controls find on it; made once.
+    def grounds(self, experiment: Experiment, kind: Kind) -> Grounds:
+        """The experiment's evidence of a kind and the controls on it, made once.
 
         Raises:
             EvidenceMissing: there is none.
@@ -185,21 +198,18 @@ class Session:
 
         """
         key = (experiment.name, kind)
-        if key not in self._evidence:
+        if key not in self._grounds:
             try:
-                self._evidence[key] = self._verified(key, self._make_evidence(experiment, kind))
+                evidence = self._make_evidence(experiment, kind)
+                self._grounds[key] = Grounds(evidence, verify(evidence))
             except NotAtHand as error:
-                self._evidence[key] = EvidenceMissing(str(error))
+                self._grounds[key] = EvidenceMissing(str(error))
             except (EvidenceMissing, InputError) as error:
-                self._evidence[key] = error
-        found = self._evidence[key]
+                self._grounds[key] = error
+        found = self._grounds[key]
         if isinstance(found, Exception):
             raise found
         return found
-
-    def _verified(self, key: tuple[str, Kind], evidence: Evidence) -> Evidence:
-        self._verifications[key] = verify(evidence)
-        return replace(evidence, controls=findings(self._verifications[key]))
 
     def _make_evidence(self, experiment: Experiment, kind: Kind) -> Evidence:
         published = self.published[experiment.name]
@@ -221,44 +231,18 @@ class Session:
             )
         return live_evidence(experiment, published, runs)
 
-    def _figures_to_hand_over(
-        self, experiment: Experiment, evidence: Evidence
-    ) -> dict[str, Any] | None:
-        """What the pictures of this evidence need: once for each process, with a first record."""
-        key = (experiment.name, evidence.kind)
-        if key in self._handed_over:
-            return None
-        self._handed_over.add(key)
-        return figures(experiment, evidence)
-
-    def collect(self, handover: dict[str, Any]) -> None:
+    def collect(self, handover: Handover) -> None:
         """Take over what came out of a case, from whichever process it ran in."""
-        found = self.report[handover["experiment"]]
-        record = handover["record"]
-        found.records.append(record)
-        found.provenance[record["evidence"]] = handover["provenance"]
-        found.add_verifications(handover["verification"])
-        if handover.get("figures"):
-            found.figures[record["evidence"]] = handover["figures"]
+        self.reports[handover.judgement.experiment].take(handover)
 
-    def measured(self, experiment: Experiment) -> Evidence | None:
-        """The best measured evidence of this run: live before recorded."""
+    def measured(self, experiment: Experiment) -> tuple[Kind, Measured] | None:
+        """What was measured in this process, and how: live before recorded."""
         kinds: tuple[Kind, ...] = ("live", "recorded")
         for kind in kinds:
-            found = self._evidence.get((experiment.name, kind))
-            if isinstance(found, Evidence):
-                return found
+            found = self._grounds.get((experiment.name, kind))
+            if isinstance(found, Grounds) and found.evidence.measured is not None:
+                return kind, found.evidence.measured
         return None
-
-    def reports(self) -> list[ExperimentReport]:
-        """What was found, by experiment, with how the circuits differ."""
-        for experiment in self.experiments:
-            evidence = self.measured(experiment) or self.published[experiment.name]
-            self.report[experiment.name].differences = {
-                f"How {experiment.spec.measures} ({evidence.kind}) differs from {other}": lines
-                for other, lines in differences(evidence).items()
-            }
-        return list(self.report.values())
 
 
 def _read_experiments(options: Options) -> list[Experiment]:

@@ -13,9 +13,9 @@ import pytest
 
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.scores import table_of
-from replication.circuits.selection import select
+from replication.circuits.selection import Rule, select
 from replication.engine.activations import MeanActivations
-from replication.engine.scores.differential import pair_scores
+from replication.engine.scores.differential import mean_scores, pair_scores
 
 SHAPE = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
 PAIRS = 5
@@ -63,6 +63,8 @@ def test_scoring_as_a_notebook_does(benchmark: Any, activations: MeanActivations
 @pytest.mark.benchmark(group="selection")
 def test_selection(benchmark: Any, activations: MeanActivations) -> None:
     """A circuit from 156 scores."""
-    table = table_of(pair_scores(activations, "raw"), SHAPE)
-    nodes = benchmark(select, table.middles(), WriteCosts(SHAPE.d_model, SHAPE.d_head), 11200, 7.0)
+    table = table_of(mean_scores([pair_scores(activations, "raw")]), SHAPE)
+    nodes = benchmark(
+        select, table.middles(), Rule(WriteCosts(SHAPE.d_model, SHAPE.d_head), 11200, 7.0)
+    )
     assert len(nodes) == 1 + SHAPE.n_layers + (11200 - 13 * SHAPE.d_model) // SHAPE.d_head

@@ -10,7 +10,7 @@ from typing import Any
 
 from replication.circuits.circuit import Circuit, circuit_file, cost_totals, describe_totals
 from replication.circuits.components import Component, Kind
-from replication.circuits.scores import ScoreTable
+from replication.circuits.scores import ScoreTable, best_first
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,8 @@ def cut(circuit: Circuit, scores: ScoreTable) -> Cut | None:
     outside = [component for component in heads if component not in set(circuit.nodes)]
     if not inside or not outside:
         return None
-    last, first = min(inside, key=heads.__getitem__), max(outside, key=heads.__getitem__)
+    last = best_first({component: heads[component] for component in inside})[-1]
+    first = best_first({component: heads[component] for component in outside})[0]
     return Cut(last, heads[last], first, heads[first])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64
@@ -18,6 +18,16 @@ from replication.circuits.components import Component, Kind, ModelShape, parse
 from replication.circuits.intervals import Interval, Verdict, exact, printed
 from replication.inputs.files import InputError, faulty, read_json, validate
 from replication.inputs.positions import Place
+
+
+def best_first(
+    scores: Mapping[Component, Fraction], kind: Kind | Literal["all"] = "all"
+) -> list[Component]:
+    """The components of a kind by falling score; ties fall by layer, then head."""
+    return sorted(
+        (component for component in scores if kind in (component.kind, "all")),
+        key=lambda component: (-scores[component], component),
+    )
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,16 @@ class ScoreTable:
         return {component: score.middle for component, score in self.scores.items()}
 
     @cached_property
+    def ranks(self) -> dict[Component, int]:
+        """Each listed component's rank among its kind, from 1."""
+        kinds: tuple[Kind, ...] = ("mlp", "head")
+        return {
+            component: rank
+            for kind in kinds
+            for rank, component in enumerate(best_first(self.middles(), kind), start=1)
+        }
+
+    @cached_property
     def _unlisted(self) -> dict[Kind, Interval]:
         """What is known of a component that the table does not list, by kind."""
         bounds = {}
@@ -50,17 +70,17 @@ class ScoreTable:
         return bounds
 
 
-def table_of(scores: Float32[np.ndarray, "pairs components"], shape: ModelShape) -> ScoreTable:
-    """The table of computed scores: each component's mean over the pairs, and each pair's own."""
+def table_of(
+    means: Float64[np.ndarray, " components"],
+    shape: ModelShape,
+    pair_scores: Float32[np.ndarray, "pairs components"] | None = None,
+) -> ScoreTable:
+    """The table of computed scores: their means over the pairs and, where kept, each pair's own."""
+    by_pair = () if pair_scores is None else pair_scores
     return ScoreTable(
-        _figures(scores.mean(axis=0, dtype=np.float64), shape),
-        {number: _figures(values, shape) for number, values in enumerate(scores, start=1)},
+        _figures(means, shape),
+        {number: _figures(values, shape) for number, values in enumerate(by_pair, start=1)},
     )
-
-
-def mean_table(means: Float64[np.ndarray, " components"], shape: ModelShape) -> ScoreTable:
-    """The table of computed means, where the pairs' own scores are not kept."""
-    return ScoreTable(_figures(means, shape))
 
 
 def _figures(
@@ -152,9 +172,9 @@ def _figure(name: str, score: float | str) -> Interval:
 
 def scores_file(table: ScoreTable, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a `scores.json`, the highest score first."""
-    best_first = sorted(table.scores.items(), key=lambda item: (-item[1].middle, item[0]))
+    middles = table.middles()
     return {
-        "components": {str(component): float(score.middle) for component, score in best_first},
+        "components": {str(part): float(middles[part]) for part in best_first(middles)},
         "metadata": dict(metadata),
     }
 

@@ -6,7 +6,7 @@ from replication.circuits.circuit import Circuit
 from replication.circuits.components import Among, Component
 from replication.circuits.intervals import Interval
 from replication.circuits.scores import ScoreTable
-from replication.evidence.evidence import Evidence, Result
+from replication.evidence.evidence import Evidence, Measured, Result
 
 
 class CannotJudge(Exception):
@@ -15,7 +15,7 @@ class CannotJudge(Exception):
 
 def is_printed(evidence: Evidence, result: str) -> bool:
     """Whether the result stands as it was published, and was not measured again."""
-    return evidence.measured != result
+    return not isinstance(evidence.results.get(result), Measured)
 
 
 def decider(evidence: Evidence, result: str) -> str:

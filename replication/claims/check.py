@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from replication.circuits import intervals
 from replication.circuits.intervals import Verdict
 from replication.claims.asked import CannotJudge
+from replication.controls.verify import Controls
 from replication.evidence.evidence import Evidence
 
 
@@ -49,19 +50,23 @@ class Check(BaseModel):
             return f"± {tolerance}"
         return "the printed digits" if self.states_figures else "none"
 
-    def judge(self, evidence: Evidence) -> Outcome:
-        """The outcome on this evidence.
+    def judge(self, evidence: Evidence, controls: Controls) -> Outcome:  # noqa: ARG002
+        """The outcome on this evidence, and on what the controls give on it.
 
         Raises:
             CannotJudge: the evidence lacks what the check needs.
         """
+        return self.judge_evidence(evidence)
+
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
+        """The outcome of a check that looks at no control; as `judge`."""
         raise NotImplementedError
 
 
-def judge(check: Check, evidence: Evidence) -> Outcome:
+def judge(check: Check, evidence: Evidence, controls: Controls) -> Outcome:
     """The outcome of a check; undecided, with what would decide it, where the evidence lacks it."""
     try:
-        return check.judge(evidence)
+        return check.judge(evidence, controls)
     except CannotJudge as lack:
         return Outcome("undecided", None, None, str(lack))
 

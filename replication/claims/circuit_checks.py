@@ -46,7 +46,7 @@ class Count(Check):
         stated = self.model_dump(include={"total", "input", "mlp", "head"}, exclude_none=True)
         return stated | {f"heads in layers {key}": n for key, n in self.heads_in_layers.items()}
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         if self.circuit is None:
             components: Sequence[Component] = evidence.shape.components()
         else:
@@ -100,7 +100,7 @@ class Cost(Check):
     def _expected(self) -> dict[str, int]:
         return self.model_dump(exclude={"kind", "circuit"}, exclude_none=True)
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         circuit = circuit_of(evidence, self.circuit)
         costs, budget = evidence.spec.costs, evidence.spec.selection.budget
         before_heads = costs.total(node for node in circuit.nodes if node.kind != "head")
@@ -138,7 +138,7 @@ class Membership(Check):
             raise ValueError(f"{min(both)} is both among includes and excludes")
         return self
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         nodes = set(names(circuit_of(evidence, self.circuit).nodes))
         stated = dict.fromkeys(self.includes, True) | dict.fromkeys(self.excludes, False)
         parts = [
@@ -180,7 +180,7 @@ class Overlap(Check):
         stated = {"shared", "of", "percent", "at_least_percent"}
         return self.model_dump(include=stated, exclude_none=True)
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         found = comparison.overlap(
             self._nodes(evidence, self.reference), self._nodes(evidence, self.circuit)
         )
@@ -217,7 +217,7 @@ class Difference(Check):
     named_results: ClassVar = ("circuit", "reference")
     states_structure: ClassVar = True
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         nodes = circuit_of(evidence, self.circuit).nodes
         reference = circuit_of(evidence, self.reference).nodes
         measured = {
@@ -259,7 +259,7 @@ class Order(Check):
             raise ValueError("moved and reference belong together")
         return self
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         nodes = circuit_of(evidence, self.circuit).of_kind(self.among)
         if self.reference is not None:
             reference = circuit_of(evidence, self.reference).of_kind(self.among)

@@ -39,6 +39,7 @@ from replication.claims.model_checks import Control, Determinism, Shape
 from replication.claims.rank_checks import Ranking
 from replication.claims.score_checks import Bound, Deviation, Ratio, Scores
 from replication.claims.selection_check import Selection
+from replication.controls.verify import Controls
 from replication.evidence.evidence import Evidence
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.experiment.spec import Experiment, Name, Spec, Text
@@ -183,9 +184,9 @@ class Judgement:
         )
 
 
-def judge_claim(claim: Claim, evidence: Evidence) -> Judgement:
-    """The judgement of a claim on this evidence."""
-    outcomes = [judge(check, evidence) for check in claim.check]
+def judge_claim(claim: Claim, evidence: Evidence, controls: Controls) -> Judgement:
+    """The judgement of a claim on this evidence, and on what the controls give on it."""
+    outcomes = [judge(check, evidence, controls) for check in claim.check]
     verdict = intervals.all_of(outcome.verdict for outcome in outcomes)
     return Judgement(claim, evidence.kind, verdict, outcomes)
 

@@ -6,10 +6,12 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from replication.claims.asked import CannotJudge, is_printed
+from replication.circuits.components import parse
+from replication.claims.asked import CannotJudge
 from replication.claims.check import Check, Outcome, Part, conjunction, same
 from replication.claims.keys import ComponentName, ResultName
-from replication.evidence.evidence import Evidence
+from replication.controls.verify import Controls
+from replication.evidence.evidence import Evidence, Measured
 
 
 class Shape(Check):
@@ -23,7 +25,7 @@ class Shape(Check):
 
     states_structure: ClassVar = True
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         expected = self.model_dump(exclude={"kind"})
         measured = evidence.shape.model_dump()
         parts = [same(key, measured[key], value) for key, value in expected.items()]
@@ -47,15 +49,17 @@ class Determinism(Check):
 
     named_results: ClassVar = ("result",)
 
-    def judge(self, evidence: Evidence) -> Outcome:
-        if evidence.reproduced is None or is_printed(evidence, self.result):
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
+        result = evidence.results.get(self.result)
+        reproduced = result.reproduced if isinstance(result, Measured) else None
+        if reproduced is None:
             raise CannotJudge("only running the model twice (live evidence) would decide it")
-        found = "the same scores to the bit" if evidence.reproduced else "other scores"
+        found = "the same scores to the bit" if reproduced else "other scores"
         part = Part(
-            "holds" if evidence.reproduced == self.identical else "refuted",
+            "holds" if reproduced == self.identical else "refuted",
             f"a second run on the same prompts gives {found}",
         )
-        return conjunction([part], evidence.reproduced, self.identical)
+        return conjunction([part], reproduced, self.identical)
 
 
 class Control(Check):
@@ -64,8 +68,8 @@ class Control(Check):
     kind: Literal["control"]
     component: ComponentName
 
-    def judge(self, evidence: Evidence) -> Outcome:
-        finding = evidence.controls.get(self.component)
+    def judge(self, evidence: Evidence, controls: Controls) -> Outcome:
+        finding = controls.finding(parse(self.component))
         if finding is None:
             raise CannotJudge(
                 f"nothing is known of the score of {self.component} on {evidence.kind} evidence"

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt, model_validator
 from replication.circuits import intervals
 from replication.circuits.components import Among, Component, listing, names, parse, parsed
 from replication.circuits.intervals import Interval, exact, show
-from replication.circuits.scores import ScoreTable, precedes
+from replication.circuits.scores import ScoreTable, best_first, precedes
 from replication.claims.asked import decider, is_printed, ranked, scores_of
 from replication.claims.check import Check, Outcome, Part, conjunction
 from replication.claims.keys import ComponentName, ComponentNames, ResultName
@@ -40,7 +40,7 @@ class Ranking(Check):
                 raise ValueError(f"{name} is not among the components ranked, {self.among}")
         return self
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         table = scores_of(evidence, self.result)
         candidates = ranked(evidence, self.among)
         if self.first is not None:
@@ -65,8 +65,8 @@ class Ranking(Check):
         parts = [self._step(evidence, table, better, [worse]) for better, worse in pairwise(first)]
         if rest:
             parts.append(self._step(evidence, table, first[-1], rest))
-        known = [component for component in candidates if component in table.scores]
-        best = sorted(known, key=lambda part: (-table.scores[part].middle, part))
+        middles = table.middles()
+        best = best_first({part: middles[part] for part in candidates if part in middles})
         return conjunction(parts, names(best[: len(first)]), names(first))
 
     def _step(

@@ -19,7 +19,7 @@ from replication.circuits.intervals import (
     printed,
     show,
 )
-from replication.circuits.scores import ScoreTable
+from replication.circuits.scores import ScoreTable, best_first
 from replication.claims.asked import (
     CannotJudge,
     circuit_of,
@@ -54,7 +54,7 @@ class Scores(Check):
     named_results: ClassVar = ("result",)
     states_figures: ClassVar = True
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         known = self._known(scores_of(evidence, self.result))
         repeated = [name for name in known if self._repeats(evidence, name, known[name])]
         parts = [
@@ -119,7 +119,7 @@ class Ratio(Check):
     named_results: ClassVar = ("result",)
     states_figures: ClassVar = True
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         of = parse(self.of)
         over = score_of(evidence, self.result, of)
         if self.to == "next":
@@ -176,7 +176,7 @@ class Deviation(Check):
             )
         return self
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         named = list(self.percent or self.components or ())
         if self.mean_percent is not None:
             return self._judge_mean(evidence, named, self.mean_percent)
@@ -249,7 +249,7 @@ class Bound(Check):
             raise ValueError("expected either below or at_least")
         return self
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         table = scores_of(evidence, self.result)
         members = self._members(evidence)
         if not members and self.members is None:
@@ -294,8 +294,8 @@ class Bound(Check):
         return Part(verdict, text)
 
     def _all_hold(self, table: ScoreTable, listed: Sequence[Component]) -> Part:
-        ends = sorted(listed, key=lambda component: table.scores[component].middle)
-        closest = ends[-1] if self.below is not None else ends[0]
+        ends = best_first({component: table.scores[component].middle for component in listed})
+        closest = ends[0] if self.below is not None else ends[-1]
         score = show(table.scores[closest])
         return Part(
             "holds", f"{len(listed)} scores, the closest {closest} ({score}), are {self._stated()}"

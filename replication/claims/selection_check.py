@@ -37,7 +37,7 @@ class Selection(Check):
     named_results: ClassVar = ("circuit",)
     states_structure: ClassVar = True
 
-    def judge(self, evidence: Evidence) -> Outcome:
+    def judge_evidence(self, evidence: Evidence) -> Outcome:
         rule = evidence.spec.selection
         circuit = circuit_of(evidence, self.circuit)
         parts = [
@@ -61,14 +61,8 @@ class Selection(Check):
 
     def _selected(self, evidence: Evidence) -> list[str] | str:
         """What the rule selects on the figures as they are printed, or why it selects nothing."""
-        rule = evidence.spec.selection
         try:
-            nodes = select(
-                scores_of(evidence, self.circuit).middles(),
-                evidence.spec.costs,
-                rule.budget,
-                rule.mlp_threshold,
-            )
+            nodes = select(scores_of(evidence, self.circuit).middles(), evidence.spec.rule)
         except InputError as error:
             return str(error)
         return names(nodes)
@@ -76,8 +70,7 @@ class Selection(Check):
     def _settled(self, evidence: Evidence, circuit: Circuit) -> list[Part]:
         """Whether the digits settle that the rule selects these nodes, and in this order."""
         mlps, heads = circuit.of_kind("mlp"), circuit.of_kind("head")
-        costs, budget = evidence.spec.costs, evidence.spec.selection.budget
-        room = (budget - costs.total([INPUT, *mlps])) // costs.d_head
+        room = evidence.spec.rule.heads_that_fit(len(mlps))
         parts = [
             same("heads", len(heads), min(room, len(ranked(evidence, "head")))),
             self._mlps_settled(evidence, set(mlps)),

@@ -11,18 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
+from statistics import NormalDist
 from typing import Literal
 
 from replication.circuits.circuit import Circuit
-from replication.circuits.components import ModelShape
-
-Among = Literal["mlp", "head", "all"]
-
+from replication.circuits.components import Among, ModelShape
+from replication.controls.thresholds import THRESHOLDS
 
 KINDS: tuple[Literal["mlp", "head"], ...] = ("mlp", "head")
-
-
-Z_95 = 1.959964  # the 97.5% point of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -134,5 +130,6 @@ def kendall(ranks: Sequence[int]) -> float:
 def _fieller(tau: float, shared: int) -> tuple[float, float] | None:
     if shared < 5 or abs(tau) == 1:
         return None
-    margin = Z_95 * math.sqrt(0.437 / (shared - 4))
+    z = NormalDist().inv_cdf((1 + THRESHOLDS.confidence.value) / 2)
+    margin = z * math.sqrt(0.437 / (shared - 4))
     return math.tanh(math.atanh(tau) - margin), math.tanh(math.atanh(tau) + margin)

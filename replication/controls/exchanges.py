@@ -37,7 +37,11 @@ def share_as_large(
 def false_discovery_rates(
     p_values: Float64[np.ndarray, " components"],
 ) -> Float64[np.ndarray, " components"]:
-    """The smallest false-discovery rate at which each is found (Benjamini and Hochberg 1995)."""
+    """The smallest false-discovery rate at which each is found (Benjamini and Hochberg 1995).
+
+    What `scipy.stats.false_discovery_control` gives, whose import takes a third of a second: more
+    than everything else that a run on published and recorded evidence computes.
+    """
     order = np.argsort(p_values)
     scaled = p_values[order] * len(p_values) / np.arange(1, len(p_values) + 1)
     rates = np.empty_like(scaled)

@@ -8,13 +8,95 @@ tokens score |1/T - 1/T'| |f - b| before a word of them counts.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from replication.controls.exchanges import exchanges, share_as_large
-from replication.engine.activations import MeanActivations, component_means
+from replication.circuits.components import Component
+from replication.circuits.scores import table_of
+from replication.circuits.selection import select
+from replication.controls.exchanges import exchanges, false_discovery_rates, share_as_large
+from replication.controls.not_computed import NotComputed
+from replication.engine.activations import MeanActivations
+from replication.engine.scores.differential import mean_scores, pair_scores
+from replication.evidence.evidence import Measured
+from replication.experiment.spec import MlpOut, Spec
+from replication.inputs.files import InputError
+
+
+@dataclass(frozen=True)
+class Length:
+    """What the prompts' lengths explain, by component.
+
+    `norms` times |1/T - 1/T'|, which `steps` holds by pair, is the score of a pair that length
+    alone gives; `alone` its mean over the pairs, `share` that over the score. `fit` is the share of
+    a left-out pair's squared score that lengths predict, at whichever positions they act.
+    `free_p_value` is that of the means without the first position (and an encoder's separator),
+    with what goes with length taken out, `free_q_value` its false-discovery rate.
+    `without_first` are the scores, and `nodes_without_first` the circuit, without that position;
+    where it cannot be selected, `no_circuit` says why. `matched` are the scores over the pairs of
+    equal length, whose numbers are `matched_pairs`; None where there are none.
+    """
+
+    token_lengths: Int64[np.ndarray, "pairs 2"]
+    steps: Float64[np.ndarray, " pairs"]
+    norms: Float64[np.ndarray, " components"]
+    alone: Float64[np.ndarray, " components"]
+    share: Float64[np.ndarray, " components"]
+    fit: Float64[np.ndarray, " components"]
+    free_p_value: Float64[np.ndarray, " components"]
+    free_q_value: Float64[np.ndarray, " components"]
+    without_first: Float64[np.ndarray, " components"]
+    nodes_without_first: Sequence[Component]
+    no_circuit: str | None
+    matched_pairs: Sequence[int]
+    matched: Float64[np.ndarray, " components"] | None
+
+
+def length(spec: Spec, measured: Measured) -> Length | NotComputed:
+    """The length control; where it has nothing to see, it says so."""
+    activations = measured.activations
+    lengths, inner = activations.token_lengths, activations.inner
+    if inner is None or not inner.token_lengths.all():
+        return NotComputed("a prompt has no position but the first (and a separator)")
+    if len(np.unique(lengths)) == 1:
+        return NotComputed(f"it has nothing to see: every prompt has {lengths[0, 0]} tokens")
+
+    mlp_out = spec.scoring.mlp_out
+    steps = np.abs(inverse_differences(lengths))
+    norms = length_norms(activations, mlp_out)
+    alone = norms * steps.mean()
+    free = length_free_p_values(inner, lengths, mlp_out, spec.verification.seed)
+    without_first = mean_scores([pair_scores(inner, mlp_out)])
+    nodes, no_circuit = _selected(spec, without_first)
+    matched = np.flatnonzero(steps == 0)
+    return Length(
+        token_lengths=lengths,
+        steps=steps,
+        norms=norms,
+        alone=alone,
+        share=np.divide(alone, measured.means, out=np.zeros_like(alone), where=measured.means > 0),
+        fit=length_fits(activations, lengths, mlp_out),
+        free_p_value=free,
+        free_q_value=false_discovery_rates(free),
+        without_first=without_first,
+        nodes_without_first=nodes,
+        no_circuit=no_circuit,
+        matched_pairs=[int(pair) + 1 for pair in matched],
+        matched=mean_scores([measured.pair_scores[matched]]) if len(matched) else None,
+    )
+
+
+def _selected(
+    spec: Spec, means: Float64[np.ndarray, " components"]
+) -> tuple[list[Component], str | None]:
+    """The circuit of these scores, or why there is none."""
+    try:
+        return select(table_of(means, spec.model.shape).middles(), spec.rule), None
+    except InputError as error:
+        return [], str(error)
 
 
 def inverse_differences(
@@ -26,7 +108,7 @@ def inverse_differences(
 
 
 def length_norms(
-    activations: MeanActivations, mlp_out: Literal["centred", "raw"]
+    activations: MeanActivations, mlp_out: MlpOut
 ) -> Float64[np.ndarray, " components"]:
     """Each component's |f - b|, over all prompts: what |1/T - 1/T'| is multiplied by.
 
@@ -38,7 +120,7 @@ def length_norms(
     lengths = activations.token_lengths[:, :, None]
     n_inner = inner.token_lengths[:, :, None]
     norms = []
-    both = (component_means(part, mlp_out) for part in (activations, inner))
+    both = (part.by_component(mlp_out) for part in (activations, inner))
     for whole, inside in zip(*both, strict=True):
         special = lengths * whole - n_inner * inside
         step = (special - (lengths - n_inner) * inside).mean(axis=(0, 1))
@@ -58,7 +140,7 @@ def length_terms(token_lengths: Int64[np.ndarray, "pairs 2"]) -> Float64[np.ndar
 def length_fits(
     means: MeanActivations,
     token_lengths: Int64[np.ndarray, "pairs 2"],
-    mlp_out: Literal["centred", "raw"],
+    mlp_out: MlpOut,
 ) -> Float64[np.ndarray, " components"]:
     """How much of the squared difference of a pair the lengths predict from all other pairs.
 
@@ -71,7 +153,7 @@ def length_fits(
     onto = terms @ np.linalg.pinv(terms)
     free = 1 - onto.diagonal()[:, None]
     fits = []
-    for component in component_means(means, mlp_out):
+    for component in means.by_component(mlp_out):
         difference = component[:, 0] - component[:, 1]
         total = np.vdot(difference, difference)
         if not total or (free < 1e-9).any():
@@ -85,7 +167,7 @@ def length_fits(
 def length_free_p_values(
     means: MeanActivations,
     token_lengths: Int64[np.ndarray, "pairs 2"],
-    mlp_out: Literal["centred", "raw"],
+    mlp_out: MlpOut,
     seed: int,
 ) -> Float64[np.ndarray, " components"]:
     """Each component's p-value of a common direction that lengths do not give.
@@ -102,10 +184,10 @@ def length_free_p_values(
     scales = np.vecdot(signs @ left, signs)
     observed_scale = left.sum()
     if observed_scale < 1e-9:
-        return np.ones(len(list(component_means(means, mlp_out))))
+        return np.ones(len(list(means.by_component(mlp_out))))
     is_seen = scales > 1e-9
     p_values = []
-    for component in component_means(means, mlp_out):
+    for component in means.by_component(mlp_out):
         rest = left @ (component[:, 0] - component[:, 1])
         products = rest @ rest.T
         totals = np.vecdot(signs[is_seen] @ products, signs[is_seen]) / scales[is_seen]

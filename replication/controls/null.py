@@ -10,13 +10,13 @@ sides of that comparison, and cancel.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float64
 
-from replication.controls.exchanges import exchanges, share_as_large
-from replication.engine.activations import MeanActivations, component_means
+from replication.controls.exchanges import exchanges, false_discovery_rates, share_as_large
+from replication.engine.activations import MeanActivations
+from replication.experiment.spec import MlpOut
 
 QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 
@@ -25,13 +25,15 @@ QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 class Null:
     """What the comparison with prompts of the same side gives, by component.
 
-    `smallest_p` is the smallest p-value that so few pairs can give.
+    `smallest_p` is the smallest p-value that so few pairs can give; `q_value` the smallest
+    false-discovery rate at which a component is found.
     """
 
     same_side: Float64[np.ndarray, " components"]
     same_side_quantiles: Float64[np.ndarray, "components 5"]
     shuffled: Float64[np.ndarray, " components"]
     p_value: Float64[np.ndarray, " components"]
+    q_value: Float64[np.ndarray, " components"]
     exchanges: int
     is_exhaustive: bool
 
@@ -41,14 +43,14 @@ class Null:
         return 1 / (self.exchanges + (not self.is_exhaustive))
 
 
-def null(activations: MeanActivations, mlp_out: Literal["centred", "raw"], seed: int) -> Null:
+def null(activations: MeanActivations, mlp_out: MlpOut, seed: int) -> Null:
     """The null scores and the p-value of every component; there must be at least two pairs."""
     n_pairs = len(activations.z)
     signs, is_exhaustive = exchanges(n_pairs, seed)
     others = ~np.eye(n_pairs, dtype=bool)
     later = np.triu(others)
     same_side, quantiles, shuffled, p_values = [], [], [], []
-    for means in component_means(activations, mlp_out):
+    for means in activations.by_component(mlp_out):
         first, second, across = _distances(means)
         of_same_side = np.concatenate([first[later], second[later]])
         same_side.append(of_same_side.mean())
@@ -61,6 +63,7 @@ def null(activations: MeanActivations, mlp_out: Literal["centred", "raw"], seed:
         np.array(quantiles),
         np.array(shuffled),
         np.array(p_values),
+        false_discovery_rates(np.array(p_values)),
         len(signs),
         is_exhaustive,
     )

@@ -1,12 +1,15 @@
-"""Length, from published norms alone: what the first position gives."""
+"""Length, from published norms alone: what the first position gives, and its share of a score."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from replication.circuits.components import Component
-from replication.circuits.intervals import Interval
+from replication.circuits.intervals import Interval, show
+from replication.circuits.scores import ScoreTable
+from replication.controls.not_computed import NotComputed
 from replication.evidence.lengths import Lengths
 
 
@@ -69,3 +72,49 @@ def first_position(lengths: Lengths, component: Component) -> FirstPosition:
         f" over {u} (pair {pair}) give a norm of {float(first.middle):.4g} at the first position"
         f" and of {float(others.middle):.3g} at every other one",
     )
+
+
+@dataclass(frozen=True)
+class PublishedLength:
+    """What published lengths and norms say of a component's score.
+
+    `norm` times the mean of |1/T - 1/T'| gives `alone`, the score that length alone gives, and
+    `share` is that over the score; `arithmetic` is all of this in words.
+    """
+
+    norm: Interval
+    alone: Interval
+    share: Interval
+    arithmetic: str
+
+
+def published_length(
+    component: Component, table: ScoreTable, lengths: Lengths, sources: Iterable[Lengths]
+) -> PublishedLength | NotComputed:
+    """The share of a score that length explains, by the first source that gives the norms.
+
+    A decoder's first position is the same token in every prompt, and sees no other: its activation
+    is the model's own, whatever the prompts. Where a pair's own score was published too, the
+    arithmetic shows what lengths alone give on that pair beside it.
+    """
+    if not lengths.mean_step:
+        return NotComputed("it has nothing to see: each pair's lengths are equal")
+    source = next(
+        (one for one in sources if any(component in norms for norms in one.mean_norms.values())),
+        lengths,
+    )
+    try:
+        position = first_position(source, component)
+    except NoPrediction as lack:
+        return NotComputed(str(lack))
+    score = table.scores[component]
+    alone = position.step.scaled(lengths.mean_step)
+    arithmetic = (
+        f"{position.arithmetic}; times the mean of |1/T - 1/T'|, {float(lengths.mean_step):.5f},"
+        f" lengths alone give {alone} of {show(score)}"
+    )
+    for pair, scores in table.by_pair.items():
+        if component in scores and pair <= len(lengths.token_lengths):
+            given = position.step.scaled(lengths.step(pair))
+            arithmetic += f" (on pair {pair} {given} of {show(scores[component])})"
+    return PublishedLength(position.step, alone, alone / score, arithmetic)

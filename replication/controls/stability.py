@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
-from replication.circuits.selection import selections
-from replication.experiment.spec import Spec
-
-CONFIDENCE = 0.95
+from replication.circuits.components import ModelShape
+from replication.circuits.selection import Rule, selections
+from replication.controls.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,28 @@ class Stability:
     without_selection: float
     left_out: Sequence[LeftOut]
 
+    @property
+    def is_near_cut(self) -> Bool[np.ndarray, " components"]:
+        """Which components the resamples put in or out too often for either to be stable."""
+        stable = THRESHOLDS.stable_probability.value
+        return (1 - stable < self.probability) & (self.probability < stable)
 
-def stability(spec: Spec, scores: Float[np.ndarray, "pairs components"]) -> Stability:
+
+def stability(
+    scores: Float[np.ndarray, "pairs components"],
+    shape: ModelShape,
+    rule: Rule,
+    resamples: int,
+    seed: int,
+) -> Stability:
     """The stability of the selection on these per-pair scores; there must be at least two pairs."""
     by_pair = scores.astype(np.float64)
-    means = resampled_means(by_pair, spec.verification.resamples, spec.verification.seed)
-    drawn = selections(spec, means)
+    means = resampled_means(by_pair, resamples, seed)
+    drawn = selections(means, shape, rule)
     without = (by_pair.sum(axis=0) - by_pair) / (len(by_pair) - 1)
-    left_out = selections(spec, without)
-    whole = selections(spec, by_pair.mean(axis=0, keepdims=True))[0]
-    names = [str(component) for component in spec.model.shape.components()]
+    left_out = selections(without, shape, rule)
+    whole = selections(by_pair.mean(axis=0, keepdims=True), shape, rule)[0]
+    names = [str(component) for component in shape.components()]
     return Stability(
         interval(means, len(by_pair)),
         drawn.mean(axis=0),
@@ -88,7 +99,7 @@ def interval(
     """
     from scipy.special import stdtrit
 
-    t = stdtrit(n_pairs - 1, (1 + CONFIDENCE) / 2)
+    t = stdtrit(n_pairs - 1, (1 + THRESHOLDS.confidence.value) / 2)
     tail = statistics.NormalDist().cdf(-t * (n_pairs / (n_pairs - 1)) ** 0.5)
     return np.asarray(np.quantile(means, [tail, 1 - tail], axis=0))
 
@@ -97,7 +108,8 @@ def _overlap(drawn: Bool[np.ndarray, "resamples components"]) -> tuple[float, fl
     """Mean and ends of the share of a circuit's nodes that the next resample's has as well."""
     following = np.roll(drawn, 1, axis=0)
     shares = (1 + (drawn & following).sum(axis=1)) / (1 + drawn.sum(axis=1))
-    low, high = np.quantile(shares, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    confidence = THRESHOLDS.confidence.value
+    low, high = np.quantile(shares, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(shares.mean()), float(low), float(high)
 
 

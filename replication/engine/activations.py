@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int64
+
+from replication.experiment.spec import MlpOut
+
+
+def centred(
+    values: Float[np.ndarray, "*batch size"], out: Float[np.ndarray, "*batch size"] | None = None
+) -> Float[np.ndarray, "*batch size"]:
+    """Values less their mean over the last axis, written into `out` where it is given.
+
+    On raw weights it gives what a library that centres the writing weights reports: centring is
+    linear, and a constant bias cancels in a difference of means.
+    """
+    return np.asarray(np.subtract(values, values.mean(axis=-1, keepdims=True), out=out))
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,16 @@ class MeanActivations:
     token_lengths: Int64[np.ndarray, "pairs 2"]
     inner: MeanActivations | None = None
 
+    def by_component(self, mlp_out: MlpOut) -> Iterator[Float64[np.ndarray, "pairs 2 size"]]:
+        """Each component's means, in the order of `ModelShape.components`."""
+        _, _, n_layers, n_heads, _ = self.z.shape
+        for layer in range(n_layers):
+            means = self.mlp_out[:, :, layer].astype(np.float64)
+            yield centred(means) if mlp_out == "centred" else means
+        for layer in range(n_layers):
+            for head in range(n_heads):
+                yield self.z[:, :, layer, head].astype(np.float64)
+
 
 def joined(chunks: Sequence[MeanActivations]) -> MeanActivations:
     """The chunks' whole means, one behind the other; their inner means are left out."""
@@ -33,16 +55,3 @@ def joined(chunks: Sequence[MeanActivations]) -> MeanActivations:
         np.concatenate([chunk.z for chunk in chunks]),
         np.concatenate([chunk.token_lengths for chunk in chunks]),
     )
-
-
-def component_means(
-    activations: MeanActivations, mlp_out: Literal["centred", "raw"]
-) -> Iterator[Float64[np.ndarray, "pairs 2 size"]]:
-    """Each component's means, in the order of `ModelShape.components`."""
-    _, _, n_layers, n_heads, _ = activations.z.shape
-    for layer in range(n_layers):
-        means = activations.mlp_out[:, :, layer].astype(np.float64)
-        yield means - means.mean(axis=-1, keepdims=True) if mlp_out == "centred" else means
-    for layer in range(n_layers):
-        for head in range(n_heads):
-            yield activations.z[:, :, layer, head].astype(np.float64)

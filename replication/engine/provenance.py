@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import platform
 
 from pydantic import BaseModel, ConfigDict

@@ -11,15 +11,15 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from jaxtyping import Float32, Float64
 
 from replication.circuits.circuit import Circuit, check_convention, read_circuit, selected_circuit
 from replication.circuits.components import ModelShape
-from replication.circuits.intervals import Verdict
 from replication.circuits.scores import ScoreTable, read_scores, table_of
 from replication.circuits.selection import select
 from replication.engine.activations import MeanActivations
@@ -27,7 +27,7 @@ from replication.engine.capture import capture
 from replication.engine.models import Device, load_model
 from replication.engine.provenance import Provenance
 from replication.engine.recording import Recording, recorded_path, replay
-from replication.engine.scores.differential import pair_scores
+from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.evidence.lengths import Lengths, read_lengths
 from replication.experiment.spec import Experiment, Spec
 from replication.inputs.files import InputError, faulty
@@ -51,33 +51,63 @@ class Result:
     lengths: Lengths | None = None
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What the controls say of the statement that a component's score reflects the property."""
+class RunProvenance(Provenance):
+    """Where a measured result comes from: the model, the pairs, and their prompts' lengths."""
 
-    verdict: Verdict
-    reason: str
+    pairs: int
+    pairs_from: dict[str, str]
+    token_lengths: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, run: Recording, pairs_from: Mapping[str, str]) -> RunProvenance:
+        """The provenance of a run on pairs from there."""
+        return cls(
+            **run.provenance.model_dump(),
+            pairs=len(run.activations.token_lengths),
+            pairs_from=dict(pairs_from),
+            token_lengths=run.activations.token_lengths.tolist(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Result):
+    """A result that a run of the model measured; everything in it was computed once.
+
+    `pair_scores` are each component's, in the order of `ModelShape.components`, and `means` theirs
+    over the pairs; `repeated` are those of a second run, if there was one.
+    """
+
+    scores: ScoreTable
+    circuit: Circuit
+    activations: MeanActivations
+    pair_scores: Float32[np.ndarray, "pairs components"]
+    means: Float64[np.ndarray, " components"]
+    provenance: RunProvenance
+    repeated: Float32[np.ndarray, "pairs components"] | None = None
+
+    @property
+    def reproduced(self) -> bool | None:
+        """Whether the second run gave the same scores to the bit; None if there was none."""
+        return None if self.repeated is None else np.array_equal(self.pair_scores, self.repeated)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that a check may look at.
+    """Everything that a check may look at but the controls.
 
-    `measured` names the result that was computed from activations; on published evidence it is
-    None. `activations` are what it was computed from. `reproduced` says whether a second run gave
-    the same scores to the bit; None where there was no second run. `controls` are the findings of
-    the analyses that ask what a component's score means.
+    `shape` is the model's own where it was run, and the spec's where it was not.
     """
 
     kind: Kind
     spec: Spec
     shape: ModelShape
     results: Mapping[str, Result]
-    measured: str | None = None
-    activations: MeanActivations | None = None
-    reproduced: bool | None = None
-    controls: Mapping[str, Finding] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> Measured | None:
+        """The result that a run of the model measured; None on published evidence."""
+        found = self.results.get(self.spec.measures)
+        return found if isinstance(found, Measured) else None
 
 
 def published_evidence(experiment: Experiment) -> Evidence:
@@ -95,8 +125,7 @@ def published_evidence(experiment: Experiment) -> Evidence:
             experiment.folder / result.lengths, spec.model.shape, spec.sides
         )
         results[name] = Result(scores or None, circuit or None, lengths or None)
-    sources = {name: result.about for name, result in spec.results.items()}
-    return Evidence("published", spec, spec.model.shape, results, provenance=sources)
+    return Evidence("published", spec, spec.model.shape, results)
 
 
 def published_circuit(path: Path, spec: Spec) -> Circuit:
@@ -113,15 +142,27 @@ def published_circuit(path: Path, spec: Spec) -> Circuit:
     return circuit
 
 
-def measure(experiment: Experiment, activations: MeanActivations) -> Result:
-    """Score the activations and select the circuit.
+def measure(
+    spec: Spec, run: Recording, pairs_from: Mapping[str, str], second: Recording | None = None
+) -> Measured:
+    """Score a run's activations and select the circuit.
 
     Raises:
         InputError: the budget or the threshold cannot be met.
     """
-    spec = experiment.spec
-    scores = table_of(pair_scores(activations, spec.scoring.mlp_out), spec.model.shape)
-    return Result(scores, select_circuit(spec, scores))
+    mlp_out, shape = spec.scoring.mlp_out, spec.model.shape
+    scores = pair_scores(run.activations, mlp_out)
+    means = mean_scores([scores])
+    table = table_of(means, shape, scores)
+    return Measured(
+        scores=table,
+        circuit=select_circuit(spec, table),
+        activations=run.activations,
+        pair_scores=scores,
+        means=means,
+        provenance=RunProvenance.of(run, pairs_from),
+        repeated=None if second is None else pair_scores(second.activations, mlp_out),
+    )
 
 
 def select_circuit(spec: Spec, scores: ScoreTable) -> Circuit:
@@ -130,14 +171,8 @@ def select_circuit(spec: Spec, scores: ScoreTable) -> Circuit:
     Raises:
         InputError: the budget or the threshold cannot be met.
     """
-    nodes = select(
-        scores.middles(),
-        spec.costs,
-        spec.selection.budget,
-        spec.selection.mlp_threshold,
-    )
     return selected_circuit(
-        nodes,
+        select(scores.middles(), spec.rule),
         spec.costs,
         spec.selection.budget,
         model=spec.model.label,
@@ -160,8 +195,7 @@ def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
             f"{path.name} is missing; whoever has {experiment.spec.model.label} writes it with:"
             f" replication record {shlex.quote(os.path.relpath(experiment.folder))}"
         )
-    recording = replay(experiment)
-    return _measured_evidence("recorded", experiment, published, recording)
+    return _measured_evidence("recorded", experiment, published, replay(experiment))
 
 
 def run_model(
@@ -179,42 +213,22 @@ def run_model(
 
 
 def live_evidence(experiment: Experiment, published: Evidence, runs: list[Recording]) -> Evidence:
-    """What one or several runs of the model, made now, give.
+    """What one run of the model, made now, gives, or two.
 
     Raises:
         InputError: the budget or the threshold cannot be met.
     """
-    first, *others = (pair_scores(run.activations, experiment.spec.scoring.mlp_out) for run in runs)
-    reproduced = all(np.array_equal(first, other) for other in others) if others else None
-    return _measured_evidence("live", experiment, published, runs[0], reproduced)
+    return _measured_evidence("live", experiment, published, *runs)
 
 
 def _measured_evidence(
     kind: Kind,
     experiment: Experiment,
     published: Evidence,
-    recording: Recording,
-    reproduced: bool | None = None,
+    run: Recording,
+    second: Recording | None = None,
 ) -> Evidence:
-    measured = experiment.spec.measures
-    return Evidence(
-        kind,
-        experiment.spec,
-        recording.provenance.shape,
-        {**published.results, measured: measure(experiment, recording.activations)},
-        measured,
-        recording.activations,
-        reproduced,
-        provenance=describe(experiment, recording),
-    )
-
-
-def describe(experiment: Experiment, recording: Recording) -> dict[str, Any]:
-    """The provenance of a measured result, with its prompts' token lengths."""
-    provenance: Provenance = recording.provenance
-    return {
-        **provenance.model_dump(),
-        "pairs": len(experiment.pairs),
-        "pairs_from": experiment.source.origin(),
-        "token_lengths": recording.activations.token_lengths.tolist(),
-    }
+    spec = experiment.spec
+    measured = measure(spec, run, experiment.source.origin(), second)
+    results = {**published.results, spec.measures: measured}
+    return Evidence(kind, spec, run.provenance.shape, results)

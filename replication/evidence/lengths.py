@@ -38,10 +38,14 @@ class Lengths:
     mean_norms: Mapping[int, Mapping[Component, Norms]]
 
     @property
+    def steps(self) -> list[Fraction]:
+        """|1/T - 1/T'| of every pair."""
+        return [self.step(pair) for pair in range(1, len(self.token_lengths) + 1)]
+
+    @property
     def mean_step(self) -> Fraction:
         """The mean of |1/T - 1/T'| over the pairs."""
-        steps = [self.step(pair) for pair in range(1, len(self.token_lengths) + 1)]
-        return sum(steps, Fraction(0)) / len(steps)
+        return sum(self.steps, Fraction(0)) / len(self.steps)
 
     def step(self, pair: int) -> Fraction:
         """|1/T - 1/T'| of a pair, numbered from 1."""

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from replication.circuits.components import ModelShape, WriteCosts
+from replication.circuits.selection import Rule
 from replication.experiment.pairs import AnyPairs, Pair, PairSource, Word, source_of
 from replication.inputs.files import InputError, read_toml, validate
 
@@ -83,10 +84,13 @@ class ModelSpec(_Table):
         return self.model_copy(update={"folder": str((folder / str(self.folder)).resolve())})
 
 
+MlpOut = Literal["centred", "raw"]
+
+
 class ScoringSpec(_Table):
     """What a published score was computed from."""
 
-    mlp_out: Literal["centred", "raw"]
+    mlp_out: MlpOut
     """`centred` is the MLP output less its mean over d_model: what a library that centres the
     writing weights (TransformerLens' default processing) reports. `raw` is the output itself."""
 
@@ -160,6 +164,11 @@ class Spec(_Table):
         """The write costs under the convention that the spec states."""
         shape = self.model.shape
         return WriteCosts(shape.d_model, shape.d_head, self.selection.input_counts)
+
+    @property
+    def rule(self) -> Rule:
+        """The selection rule."""
+        return Rule(self.costs, self.selection.budget, self.selection.mlp_threshold)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from replication.inputs.positions import lines_of
-from replication.report.text import ExperimentReport
+from replication.report.record import ExperimentReport
 
 
 def annotate(report: ExperimentReport, claims: Path) -> list[str]:
@@ -20,9 +20,9 @@ def annotate(report: ExperimentReport, claims: Path) -> list[str]:
     return [
         error(
             claims,
-            places[record["claim"]],
-            f"{report.name}: {record['claim']} on {record['evidence']} evidence",
-            f"{record['verdict']}: {record['arithmetic']}",
+            places[record.claim],
+            f"{report.name}: {record.claim} on {record.evidence} evidence",
+            f"{record.verdict}: {record.arithmetic}",
         )
         for record in report.unexpected()
     ]

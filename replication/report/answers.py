@@ -6,32 +6,57 @@ Each question with a word, the counts behind it, and what was not run.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from replication.controls.verify import VERDICTS as VERDICT_OF_WORD
-from replication.report.text import EVIDENCE, VERDICTS, ExperimentReport
+from replication.controls.words import VERDICTS as VERDICT_OF_WORD
+from replication.controls.words import Word
+from replication.evidence.evidence import Kind
+from replication.report.record import (
+    EVIDENCE,
+    VERDICTS,
+    ControlsRecord,
+    ExperimentReport,
+    Outcome,
+)
 
-Data = dict[str, Any]
+
+@dataclass(frozen=True)
+class Tally:
+    """How many verdicts, or words, there are of each kind."""
+
+    label: str
+    counts: Sequence[tuple[Outcome, int]] = ()
+    words: Sequence[tuple[str, int]] = ()
 
 
-def answers(report: ExperimentReport) -> list[Data]:
+@dataclass(frozen=True)
+class Answer:
+    """A question with its answer, the counts behind it, and what was not run."""
+
+    question: str
+    asks: str
+    answer: str
+    tallies: Sequence[Tally]
+    lacks: Sequence[str]
+
+
+def answers(report: ExperimentReport) -> list[Answer]:
     """The three questions, each with its answer, the counts behind it, and what was not run."""
     return [_adds_up(report), _replicates(report), _means(report)]
 
 
-def _tally(report: ExperimentReport, kind: str, controls: bool) -> Counter[str]:
+def _tally(report: ExperimentReport, kind: Kind, controls: bool) -> Counter[Outcome]:
     """The verdicts on one kind of evidence, of the claims about controls or of all others."""
     wanted = {
         claim.id
         for claim in report.claims
         if controls == any(check.kind == "control" for check in claim.check)
     }
-    return Counter(
-        r["verdict"] for r in report.records if r["evidence"] == kind and r["claim"] in wanted
-    )
+    return Counter(r.verdict for r in report.records if r.evidence == kind and r.claim in wanted)
 
 
-def _verdict_on(counts: Counter[str]) -> str:
+def _verdict_on(counts: Counter[Outcome]) -> str:
     if counts["refuted"]:
         return "Not entirely" if counts["holds"] else "No"
     if counts["holds"]:
@@ -39,86 +64,86 @@ def _verdict_on(counts: Counter[str]) -> str:
     return "Not decided" if counts["undecided"] else "Not run"
 
 
-def _counted(label: str, counts: Counter[str]) -> Data:
-    return {"label": label, "counts": [(v, counts[v]) for v in VERDICTS if counts[v]]}
+def _counted(label: str, counts: Counter[Outcome]) -> Tally:
+    return Tally(label, [(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]])
 
 
-def lacks(report: ExperimentReport, kind: str) -> list[str]:
+def lacks(report: ExperimentReport, kind: Kind) -> list[str]:
     """Why there is no evidence of a kind."""
-    found = [r for r in report.records if r["evidence"] == kind]
+    found = [r for r in report.records if r.evidence == kind]
     if not found and kind == "live":
         return ["Live evidence: not run; --live runs the model."]
     if not found and kind == "published" and not report.is_published:
         return ["The experiment has no published result."]
     if not found:
         return [f"{kind.capitalize()} evidence: not judged in this run."]
-    reasons = dict.fromkeys(r["arithmetic"] for r in found if r["verdict"] == "missing")
+    reasons = dict.fromkeys(r.arithmetic for r in found if r.verdict == "missing")
     return [f"{kind.capitalize()} evidence: {reason}." for reason in reasons]
 
 
-def _adds_up(report: ExperimentReport) -> Data:
+def _adds_up(report: ExperimentReport) -> Answer:
     counts = _tally(report, "published", controls=False)
-    return {
-        "question": "Does it add up?",
-        "asks": "the published statements, from the published figures",
-        "answer": _verdict_on(counts) if report.is_published else "Nothing to add up",
-        "tallies": [_counted("published", counts)] if counts else [],
-        "lacks": lacks(report, "published"),
-    }
+    return Answer(
+        "Does it add up?",
+        "the published statements, from the published figures",
+        _verdict_on(counts) if report.is_published else "Nothing to add up",
+        [_counted("published", counts)] if counts else [],
+        lacks(report, "published"),
+    )
 
 
-def _replicates(report: ExperimentReport) -> Data:
-    counts = {kind: _tally(report, kind, controls=False) for kind in ("live", "recorded")}
+def _replicates(report: ExperimentReport) -> Answer:
+    kinds: tuple[Kind, ...] = ("live", "recorded")
+    counts = {kind: _tally(report, kind, controls=False) for kind in kinds}
     settled = [found for found in counts.values() if set(found) - {"missing"}]
-    return {
-        "question": "Does it replicate?",
-        "asks": "the same statements, from a run of the model",
-        "answer": _verdict_on(settled[0]) if settled else "Not run",
-        "tallies": [_counted(kind, found) for kind, found in counts.items() if found],
-        "lacks": [line for kind in counts for line in lacks(report, kind)],
-    }
+    return Answer(
+        "Does it replicate?",
+        "the same statements, from a run of the model",
+        _verdict_on(settled[0]) if settled else "Not run",
+        [_counted(kind, found) for kind, found in counts.items() if found],
+        [line for kind in kinds for line in lacks(report, kind)],
+    )
 
 
-def _means(report: ExperimentReport) -> Data:
-    judged = _verified(report)
-    named = [
-        Counter(one["word"] for one in found["components"] if one["selected"]) for found in judged
-    ]
-    controls = [(kind, _tally(report, kind, controls=True)) for kind in reversed(EVIDENCE)]
+def _means(report: ExperimentReport) -> Answer:
+    shown = _best(report)
+    named = [Counter(one.word for one in found.components if one.selected) for found in shown]
+    stated = [(kind, _tally(report, kind, controls=True)) for kind in reversed(EVIDENCE)]
     words = sum(named, Counter())
-    stated = sum((counts for _, counts in controls), Counter())
     tallies = [
-        {
-            "label": f"selected by {found['result']} ({found['evidence']})",
-            "words": [
+        Tally(
+            f"selected by {found.result} ({found.evidence})",
+            words=[
                 (word + "s" * (word == "artefact" and counts[word] > 1), counts[word])
                 for word in VERDICT_OF_WORD
                 if counts[word]
             ],
-        }
-        for found, counts in zip(judged, named, strict=True)
+        )
+        for found, counts in zip(shown, named, strict=True)
     ]
-    tallies += [
-        _counted(f"claims on meaning, {kind}", counts) for kind, counts in controls if counts
-    ]
+    tallies += [_counted(f"claims on meaning, {kind}", counts) for kind, counts in stated if counts]
+    return Answer(
+        "Does it mean what it says?",
+        "whether the scores are stable, specific, and no matter of prompt length",
+        _meaning_on(sum((counts for _, counts in stated), Counter()), words),
+        tallies,
+        [*_not_computed(report), *([] if words else ["No verification was run."])],
+    )
+
+
+def _not_computed(report: ExperimentReport) -> list[str]:
+    """The controls that were not computed, each with the results that lack it, and why."""
     lacking: dict[tuple[str, str], list[str]] = {}
-    for one in report.verifications:
-        for part, reason in one["not_computed"].items():
-            lacking.setdefault((part, reason), []).append(f"{one['result']} ({one['evidence']})")
-    return {
-        "question": "Does it mean what it says?",
-        "asks": "whether the scores are stable, specific, and no matter of prompt length",
-        "answer": _meaning_on(stated, words),
-        "tallies": tallies,
-        "lacks": [
-            f"{part.capitalize()}, not computed for {', '.join(results)}: {reason}."
-            for (part, reason), results in lacking.items()
-        ]
-        + ([] if words else ["No verification was run."]),
-    }
+    for one in report.controls:
+        for control, reason in one.not_computed.items():
+            lacking.setdefault((control, reason), []).append(f"{one.result} ({one.evidence})")
+    return [
+        f"{control.capitalize()}, not computed for {', '.join(results)}: {reason}."
+        for (control, reason), results in lacking.items()
+    ]
 
 
-def _meaning_on(stated: Counter[str], words: Counter[str]) -> str:
+def _meaning_on(stated: Counter[Outcome], words: Counter[Word]) -> str:
     """What the statements on meaning came to; where there are none, the words do."""
     if stated["holds"] or stated["refuted"]:
         return _verdict_on(stated)
@@ -129,7 +154,7 @@ def _meaning_on(stated: Counter[str], words: Counter[str]) -> str:
     return "Not shown, and in part an artefact" if words["artefact"] else "Not shown"
 
 
-def _verified(report: ExperimentReport) -> list[Data]:
-    """The verifications on the best evidence that there are any of: live before recorded."""
-    by_kind = ([v for v in report.verifications if v["evidence"] == k] for k in reversed(EVIDENCE))
+def _best(report: ExperimentReport) -> list[ControlsRecord]:
+    """The controls on the best evidence that there are any on: live before recorded."""
+    by_kind = ([one for one in report.controls if one.evidence == k] for k in reversed(EVIDENCE))
     return next(filter(None, by_kind), [])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from replication.report.answers import answers
-from replication.report.text import EVIDENCE, WORDS, ExperimentReport
+from replication.report.answers import Answer, answers
+from replication.report.record import EVIDENCE, WORDS, ControlsRecord, ExperimentReport
 
 Line = tuple[str, dict[str, bool]]
 
@@ -26,32 +25,31 @@ def summary(reports: Sequence[ExperimentReport], live: str | None, folder: Path)
         yield f"{report.name}: {shown}", {"bold": True}
         for record in report.unexpected():
             yield (
-                f"  UNEXPECTED {record['claim']} on {record['evidence']} evidence:"
-                f" {record['verdict']}: {_shortened(record['arithmetic'])}",
+                f"  UNEXPECTED {record.claim} on {record.evidence} evidence:"
+                f" {record.verdict}: {_shortened(record.arithmetic)}",
                 {"red": True},
             )
         yield from _missing(report, live)
-        for found in report.verifications:
+        for found in report.controls:
             yield from _doubtful(found)
     yield f"report: {folder / 'index.html'}, and as text {folder / 'claims.md'}", {}
 
 
-def _short(answer: dict[str, Any]) -> str:
+def _short(answer: Answer) -> str:
     """The answer, with the counts of the evidence that gave it."""
-    for tally in answer["tallies"]:
-        counts = dict(tally.get("counts", []))
-        if counts and set(counts) != {"missing"}:
-            shown = ", ".join(f"{count} {WORDS[verdict]}" for verdict, count in counts.items())
-            return f"{answer['answer'].lower()} ({tally['label']}: {shown})"
-    return str(answer["answer"].lower())
+    for tally in answer.tallies:
+        if any(verdict != "missing" for verdict, _ in tally.counts):
+            shown = ", ".join(f"{count} {WORDS[verdict]}" for verdict, count in tally.counts)
+            return f"{answer.answer.lower()} ({tally.label}: {shown})"
+    return answer.answer.lower()
 
 
 def _missing(report: ExperimentReport, live: str | None) -> Iterator[Line]:
     for kind in EVIDENCE:
         reasons = {
-            record["arithmetic"]
+            record.arithmetic
             for record in report.records
-            if (record["evidence"], record["verdict"]) == (kind, "missing")
+            if (record.evidence, record.verdict) == (kind, "missing")
         }
         for reason in sorted(reasons):
             yield f"  no {kind} evidence: {reason}", {"yellow": True}
@@ -59,18 +57,18 @@ def _missing(report: ExperimentReport, live: str | None) -> Iterator[Line]:
         yield "  no live evidence: not run; --live runs the model", {}
 
 
-def _doubtful(found: dict[str, Any]) -> Iterator[Line]:
+def _doubtful(found: ControlsRecord) -> Iterator[Line]:
     """The selected components whose scores do not mean what they seem to."""
     selected = sorted(
-        (one for one in found["components"] if one["selected"]),
-        key=lambda one: (one["kind"] != "mlp", one["rank"]),
+        (one for one in found.components if one.selected),
+        key=lambda one: (one.kind != "mlp", one.rank),
     )
     for word, is_so in (("artefact", "artefacts of prompt length"), ("unstable", "unstable")):
-        names = [one["component"] for one in selected if one["word"] == word]
+        names = [one.component for one in selected if one.word == word]
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             yield (
-                f"  {is_so}, of {len(selected)} selected ({found['result']}, {found['evidence']}):"
+                f"  {is_so}, of {len(selected)} selected ({found.result}, {found.evidence}):"
                 f" {', '.join(names[:NAMED])}{more}",
                 {"yellow": True},
             )

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replication.circuits.circuit import Circuit, Metadata, read_circuit
+from replication.circuits.circuit import Circuit, read_circuit
 from replication.circuits.comparison import (
     compare_circuits,
     cut,
@@ -21,6 +20,7 @@ from replication.circuits.comparison import (
 from replication.circuits.components import INPUT, Component, ModelShape, head, parse
 from replication.circuits.intervals import exact
 from replication.circuits.scores import ScoreTable, read_scores
+from tests.make import circuit
 from tests.paths import PUBLISHED
 
 SMALL = ModelShape(n_layers=2, n_heads=3, d_model=8, d_head=2)
@@ -37,10 +37,6 @@ def original() -> Circuit:
 @pytest.fixture(scope="module")
 def replication() -> Circuit:
     return read_circuit(PUBLISHED / "replication.circuit.json")
-
-
-def circuit(names: str, **metadata: Any) -> Circuit:
-    return Circuit(tuple(map(parse, names.split())), Metadata(**metadata))
 
 
 def scored(**scores: float) -> ScoreTable:

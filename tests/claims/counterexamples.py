@@ -1,9 +1,10 @@
 """Counterexamples: minimally changed evidence on which a check's verdict must turn.
 
-A change moves one figure, swaps or replaces one node, alters one size of the model, one number of
-the selection rule, or the outcome of one repetition or control. Changes are tried from the smallest
-on; where one is not enough (a count that is off by three), the change that brings the check nearest
-to what it states is kept, and the next is sought from there.
+A change moves one figure, norm or activation, swaps or replaces one node, alters one size of the
+model, one number of the selection rule, or one score of a second run. What the controls say is
+computed anew from the changed evidence, and never changed itself. Changes are tried from the
+smallest on; where one is not enough (a count that is off by three), the change that brings the
+check nearest to what it states is kept, and the next is sought from there.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ from fractions import Fraction
 from itertools import combinations, pairwise
 from typing import Any
 
+import numpy as np
+
 from replication.circuits.circuit import Circuit
-from replication.circuits.components import Component
+from replication.circuits.components import Component, parse
 from replication.circuits.scores import ScoreTable
 from replication.claims.check import Check, Outcome, judge
 from replication.claims.model_checks import Control, Determinism, Shape
 from replication.claims.score_checks import Scores
-from replication.evidence.evidence import Evidence, Finding, Result
+from replication.controls.verify import Controls, verify
+from replication.engine.activations import MeanActivations
+from replication.engine.provenance import Provenance
+from replication.engine.recording import Recording
+from replication.evidence.evidence import Evidence, Measured, Result, RunProvenance, measure
+from replication.evidence.lengths import Lengths
 
 STEPS = [Fraction(1, 10**exponent) for exponent in range(5, 0, -1)] + [Fraction(1, 2), Fraction(2)]
 MOST_CHANGES = 5
@@ -34,17 +42,23 @@ class Counterexample:
     evidence: Evidence
 
 
+def outcome(check: Check, evidence: Evidence) -> Outcome:
+    """What a check finds on evidence, and on the controls on that very evidence."""
+    controls = verify(evidence) if isinstance(check, Control) else Controls([])
+    return judge(check, evidence, controls)
+
+
 def counterexample(check: Check, evidence: Evidence) -> Counterexample | None:
     """The smallest change found on which the check's verdict is another than on the evidence."""
-    start = judge(check, evidence)
+    start = outcome(check, evidence)
     made: tuple[str, ...] = ()
     while len(made) < MOST_CHANGES:
         nearest = None
         for what, changed in single_changes(check, evidence):
-            outcome = judge(check, changed)
-            if outcome.verdict != start.verdict:
+            found = outcome(check, changed)
+            if found.verdict != start.verdict:
                 return Counterexample((*made, what), changed)
-            gap = _distance_from_turning(start, outcome)
+            gap = _distance_from_turning(start, found)
             if nearest is None or gap < nearest[0]:
                 nearest = (gap, what, changed)
         if nearest is None:
@@ -62,23 +76,13 @@ def _distance_from_turning(start: Outcome, outcome: Outcome) -> float:
 
 def single_changes(check: Check, evidence: Evidence) -> Iterator[tuple[str, Evidence]]:
     """Evidence with one thing changed that the check looks at, with what was changed."""
-    if isinstance(check, Shape) or not check.results():
+    if isinstance(check, Shape) or not (check.results() or isinstance(check, Control)):
         for size, value in evidence.shape.model_dump().items():
             shape = evidence.shape.model_copy(update={size: value + 1})
             yield f"{size}: {value} -> {value + 1}", replace(evidence, shape=shape)
-    if isinstance(check, Determinism):
-        for reproduced in (True, False):
-            changed = replace(evidence, measured=check.result, reproduced=reproduced)
-            yield f"reproduced: {reproduced}", changed
-    if isinstance(check, Control):
-        for verdict in ("refuted", "holds"):
-            yield (
-                f"control: {verdict}",
-                replace(evidence, controls={check.component: Finding(verdict, "a control")}),
-            )
-    for name in sorted(check.results()):
+    for name in sorted(evidence.results if isinstance(check, Control) else check.results()):
         result = evidence.results[name]
-        for what, changed_result in _changed_results(check, result):
+        for what, changed_result in _changed_results(check, evidence, result):
             results = {**evidence.results, name: changed_result}
             yield f"{name}: {what}", replace(evidence, results=results)
     if check.kind in ("selection", "cost"):
@@ -88,7 +92,18 @@ def single_changes(check: Check, evidence: Evidence) -> Iterator[tuple[str, Evid
         yield f"budget: {rule.budget} -> {rule.budget + 1}", replace(evidence, spec=spec)
 
 
-def _changed_results(check: Check, result: Result) -> Iterator[tuple[str, Result]]:
+def _changed_results(
+    check: Check, evidence: Evidence, result: Result
+) -> Iterator[tuple[str, Result]]:
+    if isinstance(check, Control):
+        if isinstance(result, Measured):
+            yield from _changed_activations(parse(check.component), evidence, result)
+        elif result.lengths is not None:
+            yield from _changed_norms(parse(check.component), result, result.lengths)
+        return
+    if isinstance(check, Determinism):
+        yield from _changed_repetitions(evidence, result)
+        return
     looks_at_circuit = hasattr(check, "circuit")
     if result.circuit is not None and looks_at_circuit:
         for what, nodes in _changed_nodes(result.circuit):
@@ -97,6 +112,87 @@ def _changed_results(check: Check, result: Result) -> Iterator[tuple[str, Result
         pair = check.pair if isinstance(check, Scores) else None
         for what, scores in _changed_scores(result.scores, pair):
             yield what, replace(result, scores=scores)
+
+
+def _changed_activations(
+    component: Component, evidence: Evidence, measured: Measured
+) -> Iterator[tuple[str, Measured]]:
+    """A run whose first position says less of one component, from a little to nothing.
+
+    What the first position adds to the mean is in the whole mean and not in the inner one.
+    """
+    whole, inner = measured.activations, measured.activations.inner
+    if inner is None:
+        return
+    for step in (*STEPS[:-1], Fraction(1)):
+        changed = replace(
+            whole,
+            mlp_out=_towards(whole.mlp_out, inner.mlp_out, component, step)
+            if component.kind == "mlp"
+            else whole.mlp_out,
+            z=_towards(whole.z, inner.z, component, step) if component.kind == "head" else whole.z,
+        )
+        run = Recording(changed, _of_the_run(measured.provenance))
+        what = f"{component}: the first position adds {float(1 - step):g} of what it did"
+        yield what, measure(evidence.spec, run, measured.provenance.pairs_from)
+
+
+def _towards(whole: Any, inner: Any, component: Component, step: Fraction) -> Any:
+    """The means with one component's moved from the whole mean towards the inner one."""
+    place = (slice(None), slice(None), component.layer)
+    if component.kind == "head":
+        place = (*place, component.head)  # type: ignore[assignment]
+    changed = whole.copy()
+    changed[place] += np.float32(step) * (inner[place] - whole[place])
+    return changed
+
+
+def _of_the_run(provenance: RunProvenance) -> Provenance:
+    return Provenance(**provenance.model_dump(include=set(Provenance.model_fields)))
+
+
+def _changed_norms(
+    component: Component, result: Result, lengths: Lengths
+) -> Iterator[tuple[str, Result]]:
+    """One published mean norm of the component moved."""
+    for pair, norms in lengths.mean_norms.items():
+        for side, norm in enumerate(norms.get(component, ())):
+            for step in STEPS:
+                for factor in (1 + step, 1 - step):
+                    if norm is None or factor <= 0:
+                        continue
+                    moved = norm.shifted((factor - 1) * norm.middle)
+                    both = list(norms[component])
+                    both[side] = moved
+                    changed = {**norms, component: (both[0], both[1])}
+                    what = (
+                        f"{component} on pair {pair}:"
+                        f" {float(norm.middle):.6g} -> {float(moved.middle):.6g}"
+                    )
+                    mean_norms = {**lengths.mean_norms, pair: changed}
+                    yield what, replace(result, lengths=replace(lengths, mean_norms=mean_norms))
+
+
+def _changed_repetitions(evidence: Evidence, result: Result) -> Iterator[tuple[str, Measured]]:
+    """A run made twice, whose second scores are the first ones, or are not in one figure."""
+    if isinstance(result, Measured):
+        measured = result
+    else:
+        shape = evidence.shape
+        pairs = len(result.lengths.token_lengths) if result.lengths else 1
+        activations = MeanActivations(
+            np.ones((pairs, 2, shape.n_layers, shape.d_model), np.float32),
+            np.ones((pairs, 2, shape.n_layers, shape.n_heads, shape.d_head), np.float32),
+            np.full((pairs, 2), 9),
+        )
+        activations.mlp_out[:, 0] *= 2 + np.arange(shape.d_model, dtype=np.float32)
+        about = {"weights_sha256": "", "device": "cpu", "precision": "float32", "platform": ""}
+        run = Recording(activations, Provenance(model="a", shape=shape, versions={}, **about))
+        measured = measure(evidence.spec, run, {})
+    yield "run twice", replace(measured, repeated=measured.pair_scores)
+    other = measured.pair_scores.copy()
+    other[0, 0] = np.nextafter(other[0, 0], np.float32(np.inf))
+    yield "run twice, one last digit another", replace(measured, repeated=other)
 
 
 def _changed_nodes(circuit: Circuit) -> Iterator[tuple[str, list[Component]]]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from replication.circuits.circuit import Circuit, Metadata
 from replication.circuits.components import ModelShape, parse
 from replication.circuits.intervals import exact, printed
 from replication.circuits.scores import ScoreTable, read_scores
 from replication.circuits.selection import select
-from replication.claims.check import Check, Outcome, judge
+from replication.claims.check import Check, Outcome
+from replication.claims.check import judge as judge_on
 from replication.claims.claim import (
     AnyCheck,
     Claim,
@@ -29,9 +30,12 @@ from replication.claims.claim import (
 )
 from replication.claims.keys import Known
 from replication.claims.score_checks import Ratio
-from replication.evidence.evidence import Evidence, Finding, Result, published_evidence
+from replication.controls.verify import Controls, measured_controls, verify
+from replication.controls.words import ComponentControl, Word
+from replication.evidence.evidence import Evidence, Result, published_evidence
 from replication.experiment.spec import Experiment, Spec, read_experiment
 from replication.inputs.files import InputError
+from tests.make import circuit, make_spec, means, measured_of
 from tests.paths import FIXTURES
 
 SHAPE = ModelShape(n_layers=2, n_heads=3, d_model=8, d_head=2)
@@ -72,10 +76,6 @@ def table(named: Figures, pair_1: Figures | None = None, **best_listed: int) -> 
     return ScoreTable(figures(named), by_pair, best_listed)  # type: ignore[arg-type]
 
 
-def circuit(nodes: str, **metadata: Any) -> Circuit:
-    return Circuit(tuple(map(parse, nodes.split())), Metadata(**metadata))
-
-
 def published(
     paper: ScoreTable | None = None,
     rerun: ScoreTable | None = None,
@@ -90,6 +90,9 @@ def published(
     return Evidence("published", spec, SHAPE, results)
 
 
+MEASURED = measured_of(make_spec(SHAPE), means(SHAPE))
+
+
 def measured(
     rerun: ScoreTable | None = None,
     paper: ScoreTable | None = None,
@@ -97,13 +100,19 @@ def measured(
     paper_nodes: str = "",
     **more: Any,
 ) -> Evidence:
-    before = published(paper, rerun, paper_nodes, rerun_nodes)
-    return Evidence("live", SPEC, SHAPE, before.results, "rerun", **more)
+    before = published(paper, None, paper_nodes)
+    run = replace(MEASURED, scores=rerun or ScoreTable({}), circuit=circuit(rerun_nodes), **more)
+    return Evidence("live", SPEC, SHAPE, {**before.results, "rerun": run})
 
 
 def rule(budget: int = 20, mlp_threshold: float = 5.0) -> Spec:
     changed = {"budget": budget, "mlp_threshold": mlp_threshold}
     return SPEC.model_copy(update={"selection": SPEC.selection.model_copy(update=changed)})
+
+
+def judge(stated: Check, evidence: Evidence) -> Outcome:
+    """What a check finds on evidence on which there are no controls."""
+    return judge_on(stated, evidence, Controls([]))
 
 
 def outcome(stated: Check, evidence: Evidence) -> Outcome:
@@ -820,7 +829,9 @@ def test_selection_where_no_mlp_reaches_the_threshold() -> None:
 )
 def test_determinism(reproduced: bool | None, identical: bool, expected: str) -> None:
     claim = check(kind="determinism", result="rerun", identical=identical)
-    assert verdict(claim, measured(reproduced=reproduced)) == expected
+    first = MEASURED.pair_scores
+    second = {True: first, False: first + 1, None: None}[reproduced]
+    assert verdict(claim, measured(repeated=second)) == expected
 
 
 def test_published_evidence_says_nothing_of_determinism() -> None:
@@ -830,23 +841,25 @@ def test_published_evidence_says_nothing_of_determinism() -> None:
 
 def test_determinism_of_a_result_that_was_not_run_again() -> None:
     claim = check(kind="determinism", result="paper", identical=True)
-    assert verdict(claim, measured(reproduced=True)) == "undecided"
+    assert verdict(claim, measured(repeated=MEASURED.pair_scores)) == "undecided"
 
 
 @pytest.mark.parametrize(
-    ("controls", "expected"),
+    ("words", "expected"),
     [
         ({}, "undecided"),
-        ({"m0": "holds"}, "undecided"),
-        ({"m1": "holds"}, "holds"),
-        ({"m1": "refuted"}, "refuted"),
-        ({"m1": "undecided"}, "undecided"),
+        ({"m0": "specific"}, "undecided"),
+        ({"m1": "specific"}, "holds"),
+        ({"m1": "artefact"}, "refuted"),
+        ({"m1": "unstable"}, "undecided"),
+        ({"m1": "not shown"}, "undecided"),
     ],
 )
-def test_control(controls: dict[str, Any], expected: str) -> None:
+def test_control(words: dict[str, Word], expected: str) -> None:
     claim = check(kind="control", component="m1")
-    found = {component: Finding(verdict, "because") for component, verdict in controls.items()}
-    assert verdict(claim, measured(controls=found)) == expected
+    found = {parse(name): ComponentControl(word, "because") for name, word in words.items()}
+    controls = Controls([replace(measured_controls(SPEC, MEASURED), words=found)])
+    assert judge_on(claim, measured(), controls).verdict == expected
 
 
 def test_no_scores_and_no_circuit_decide_nothing() -> None:
@@ -896,22 +909,25 @@ def claim_of(*checks: dict[str, Any], **more: Any) -> Claim:
 def test_a_claim_is_the_conjunction_of_its_checks(
     checks: list[dict[str, Any]], expected: str, as_expected: bool | None
 ) -> None:
-    found = judge_claim(claim_of(*checks), published())
+    found = judge_claim(claim_of(*checks), published(), Controls([]))
     assert (found.verdict, found.as_expected) == (expected, as_expected)
-    opposite = judge_claim(claim_of(*checks, expect="refuted", reason="why"), published())
+    opposite = judge_claim(
+        claim_of(*checks, expect="refuted", reason="why"), published(), Controls([])
+    )
     assert opposite.verdict == expected
     assert opposite.as_expected is (None if as_expected is None else not as_expected)
 
 
 def test_the_arithmetic_is_that_of_the_telling_checks() -> None:
-    found = judge_claim(claim_of(HOLDS, REFUTED, UNDECIDED), published())
+    found = judge_claim(claim_of(HOLDS, REFUTED, UNDECIDED), published(), Controls([]))
     assert "7" in found.arithmetic
     assert "control" not in found.arithmetic
 
 
 def test_a_failure_names_what_was_expected_what_was_measured_and_the_source() -> None:
     stated = {"kind": "scores", "result": "rerun", "scores": {"m1": "31.51"}, "tolerance": "0.02"}
-    message = failure_message(judge_claim(claim_of(stated), measured(table({"m1": 31.75}))))
+    evidence = measured(table({"m1": 31.75}))
+    message = failure_message(judge_claim(claim_of(stated), evidence, Controls([])))
     for part in ("X1: It is so.", "a paper", "holds", "refuted", "31.51", "31.75", "± 0.02"):
         assert part in message
 
@@ -1065,7 +1081,7 @@ def test_what_published_figures_settle_of_a_selection_is_what_the_true_scores_se
     spec = rule(budget, float(threshold))
     values = {parse(name): Fraction(score) for name, score in true.items()}
     try:
-        selected = select(values, spec.costs, budget, float(threshold))
+        selected = select(values, spec.rule)
     except InputError:
         return
     nodes = [str(node) for node in selected]
@@ -1134,7 +1150,7 @@ VERDICTS = {
     "O6": "undecided",  # the last selected heads print 0.83: up to 0.835
     "O7": "holds",  # 9, 19, 15
     "O8": "holds",
-    "O9": "undecided",  # no control
+    "O9": "refuted",  # lengths alone give 97.9% to 98.6% of 32.47, and 95.5% to 96.2% of 31.51
     "D1": "refuted",  # m0 8.77% to 8.90%
     "D2": "refuted",  # m0 and m5 change places
     "D3": "undecided",  # 2.148% to 2.239%
@@ -1164,7 +1180,7 @@ def test_the_published_evidence_gives_these_verdicts(
     name: str, sarcasm: tuple[dict[str, Claim], Evidence]
 ) -> None:
     claims, evidence = sarcasm
-    assert judge_claim(claims[name], evidence).verdict == VERDICTS[name]
+    assert judge_claim(claims[name], evidence, verify(evidence)).verdict == VERDICTS[name]
 
 
 GOOD = """\

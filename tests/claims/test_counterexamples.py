@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from replication.claims.asked import CannotJudge
 from replication.claims.check import Check, Outcome
 from replication.claims.claim import Claim, judge_claim, read_claims
+from replication.claims.model_checks import Control
+from replication.controls.verify import Controls, verify
 from replication.evidence.evidence import Evidence, published_evidence, recorded_evidence
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
-from tests.claims.counterexamples import counterexample
+from tests.claims.counterexamples import counterexample, single_changes
 from tests.paths import FIXTURES
 
 
@@ -18,8 +21,12 @@ def _evidence(experiment: Experiment) -> Evidence:
     return published if published.results else recorded_evidence(experiment, published)
 
 
+EVIDENCE = {
+    experiment.name: _evidence(experiment)
+    for experiment in map(read_experiment, find_experiments(FIXTURES))
+}
 CLAIMS = [
-    pytest.param(claim, _evidence(experiment), id=f"{experiment.name}-{claim.id}")
+    pytest.param(claim, EVIDENCE[experiment.name], id=f"{experiment.name}-{claim.id}")
     for experiment in map(read_experiment, find_experiments(FIXTURES))
     for claim in read_claims(experiment)
 ]
@@ -27,13 +34,17 @@ CLAIMS = [
 
 @pytest.mark.parametrize(("claim", "evidence"), CLAIMS)
 def test_a_minimal_change_of_the_evidence_turns_the_claim(claim: Claim, evidence: Evidence) -> None:
-    verdict = judge_claim(claim, evidence).verdict
+    verdict = judge_claim(claim, evidence, verify(evidence)).verdict
     found = [counterexample(check, evidence) for check in claim.check]
     survivors = [
         check.kind for check, example in zip(claim.check, found, strict=True) if example is None
     ]
     assert not survivors, f"no change turns these checks of {claim.id}: {survivors}"
-    turned = [judge_claim(claim, example.evidence).verdict for example in found if example]
+    turned = [
+        judge_claim(claim, example.evidence, verify(example.evidence)).verdict
+        for example in found
+        if example
+    ]
     assert any(other != verdict for other in turned)
 
 
@@ -43,8 +54,34 @@ def test_a_check_that_cannot_fail_is_found_out() -> None:
     class Tautology(Check):
         kind: str = "tautology"
 
-        def judge(self, evidence: Evidence) -> Outcome:
+        def judge_evidence(self, evidence: Evidence) -> Outcome:
             return Outcome("holds", evidence.kind, evidence.kind, "always")
 
     assert counterexample(Tautology(), evidence) is None
     assert counterexample(claim.check[0], evidence) is not None
+
+
+def test_a_check_that_only_a_made_up_control_could_turn_is_found_out() -> None:
+    """What the controls say follows from the evidence: there is no other way to change it."""
+
+    class Fixed(Control):
+        def judge(self, evidence: Evidence, controls: Controls) -> Outcome:
+            if not controls.results:
+                raise CannotJudge("the controls were taken away")
+            return Outcome("holds", "holds", "holds", f"whatever the {evidence.kind} norms")
+
+    evidence = EVIDENCE["sarcasm-gpt2"]
+    fixed = Fixed.model_construct(kind="control", component="m2")
+    assert fixed.judge(evidence, verify(evidence)).verdict == "holds"
+    assert counterexample(fixed, evidence) is None
+
+
+@pytest.mark.parametrize(("claim", "evidence"), CLAIMS)
+def test_a_change_is_one_of_evidence_and_of_nothing_else(claim: Claim, evidence: Evidence) -> None:
+    """Of the spec, only the budget may be another one; results keep their names and their kind."""
+    for check in claim.check:
+        _, changed = next(single_changes(check, evidence))
+        budget = {"selection": evidence.spec.selection}
+        assert changed.spec.model_copy(update=budget) == evidence.spec
+        assert changed.kind == evidence.kind
+        assert list(changed.results) == list(evidence.results)

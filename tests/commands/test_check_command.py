@@ -12,6 +12,7 @@ import pytest
 
 from replication.commands.check import check_experiment
 from replication.commands.new import new_experiment
+from tests.make import edit
 from tests.paths import FIXTURES
 
 
@@ -31,14 +32,6 @@ def mine(tmp_path: Path) -> Path:
     """A new experiment, to spoil."""
     new_experiment(tmp_path / "mine")
     return tmp_path / "mine"
-
-
-def edit(path: Path, old: str, new: str) -> int:
-    """Replace the first such text in a file; the line on which it stood."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    return text[: text.index(old)].count("\n") + 1
 
 
 def problems(folder: Path) -> list[str]:

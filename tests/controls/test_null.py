@@ -12,7 +12,7 @@ from scipy.stats import false_discovery_control
 import replication.controls.exchanges
 from replication.controls.exchanges import exchanges, false_discovery_rates, share_as_large
 from replication.controls.null import null
-from replication.engine.activations import MeanActivations, component_means
+from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import pair_scores
 
 
@@ -57,7 +57,7 @@ def by_hand(means: np.ndarray) -> tuple[float, float, float]:
 def test_the_null_scores_and_p_values_are_those_of_plain_loops(n_pairs: int, shift: float) -> None:
     means = activations(n_pairs, shift=shift)
     found = null(means, "raw", seed=0)
-    for index, component in enumerate(component_means(means, "raw")):
+    for index, component in enumerate(means.by_component("raw")):
         within, across, p_value = by_hand(component)
         assert found.same_side[index] == pytest.approx(within)
         assert found.shuffled[index] == pytest.approx(across)
@@ -68,7 +68,7 @@ def test_the_null_scores_and_p_values_are_those_of_plain_loops(n_pairs: int, shi
 
 def test_the_quantiles_are_those_of_all_pairs_of_prompts_of_one_side() -> None:
     means = activations(4)
-    first = next(component_means(means, "raw"))
+    first = next(means.by_component("raw"))
     within = [
         np.linalg.norm(first[i, side] - first[j, side])
         for side in (0, 1)
@@ -91,7 +91,7 @@ def test_the_components_stand_in_the_order_of_the_scores_and_are_centred_as_they
     for mlp_out in ("raw", "centred"):
         norms = [
             np.linalg.norm(component[:, 0] - component[:, 1], axis=1)
-            for component in component_means(means, mlp_out)
+            for component in means.by_component(mlp_out)
         ]
         assert np.stack(norms, 1) == pytest.approx(pair_scores(means, mlp_out), abs=1e-5)
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,37 +10,23 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import bootstrap, t
 
-from replication.circuits.components import ModelShape
-from replication.circuits.scores import mean_table
-from replication.circuits.selection import select, selections
-from replication.controls.stability import interval, resampled_means, stability
-from replication.experiment.spec import Spec, read_experiment
+from replication.circuits.components import ModelShape, WriteCosts
+from replication.circuits.scores import table_of
+from replication.circuits.selection import Rule, select, selections
+from replication.controls.stability import Stability, interval, resampled_means, stability
+from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
 from tests.paths import MINILM
 
 SHAPE = ModelShape(n_layers=3, n_heads=2, d_model=8, d_head=4)
 
 
-def spec(
-    budget: int = 28, threshold: float = 2.0, *, input_counts: bool = True, **changes: Any
-) -> Spec:
-    return Spec.model_validate(
-        {
-            "title": "t",
-            "task": "t",
-            "sides": ["a", "b"],
-            "pairs": "p",
-            "measures": "mine",
-            "model": {"name": "m", "shape": SHAPE},
-            "scoring": {"mlp_out": "raw"},
-            "selection": {
-                "budget": budget,
-                "mlp_threshold": threshold,
-                "input_counts": input_counts,
-            },
-            **changes,
-        }
-    )
+def rule(budget: int = 28, threshold: float = 2.0, *, input_counts: bool = True) -> Rule:
+    return Rule(WriteCosts(SHAPE.d_model, SHAPE.d_head, input_counts), budget, threshold)
+
+
+def stability_of(scores: np.ndarray, rule: Rule) -> Stability:
+    return stability(scores, SHAPE, rule, resamples=10_000, seed=0)
 
 
 @settings(deadline=None, max_examples=200)
@@ -54,12 +39,12 @@ def spec(
 def test_every_row_is_selected_as_the_selection_selects_it(
     scores: np.ndarray, budget: int, threshold: float, input_counts: bool
 ) -> None:
-    rule = spec(budget, threshold, input_counts=input_counts)
+    stated = rule(budget, threshold, input_counts=input_counts)
     components = SHAPE.components()
-    for row, chosen in zip(scores, selections(rule, scores), strict=True):
+    for row, chosen in zip(scores, selections(scores, SHAPE, stated), strict=True):
         found = {part for part, is_in in zip(components, chosen, strict=True) if is_in}
         try:
-            nodes = select(mean_table(row, SHAPE).middles(), rule.costs, budget, threshold)
+            nodes = select(table_of(row, SHAPE).middles(), stated)
         except InputError:
             assert found == set()
         else:
@@ -107,7 +92,7 @@ def test_a_component_far_from_the_cut_is_always_selected_and_one_near_it_sometim
             [9.1, 1.0, 0.1, 8.1, 3.1, 2.9, 0.1, 0.1, 0.1],
         ]
     )
-    found = stability(spec(budget=24), scores)
+    found = stability_of(scores, rule(budget=24))
     chances = dict(zip(map(str, SHAPE.components()), found.probability, strict=True))
     assert chances["m0"] == chances["a0.h0"] == 1
     assert chances["m1"] == chances["a2.h1"] == 0
@@ -127,7 +112,7 @@ def test_leaving_out_a_pair_shows_what_rests_on_it() -> None:
             [9.0, 1.0, 0.1, 8.0, 5.0, 1.1, 0.1, 0.1, 0.1],
         ]
     )
-    found = stability(spec(budget=24), scores)
+    found = stability_of(scores, rule(budget=24))
     third = found.left_out[2]
     assert (third.pair, third.shared, third.of) == (3, 3, 4)
     assert (list(third.gained), list(third.lost)) == (["a1.h0"], ["a0.h1"])
@@ -137,7 +122,7 @@ def test_leaving_out_a_pair_shows_what_rests_on_it() -> None:
 
 def test_resamples_on_which_nothing_can_be_selected_are_counted() -> None:
     scores = np.array([[0.0] * 9, [4.0] * 9])
-    found = stability(spec(threshold=2.0, budget=100), scores)
+    found = stability_of(scores, rule(threshold=2.0, budget=100))
     assert found.without_selection == pytest.approx(0.25, abs=0.02)
 
 

@@ -6,12 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from replication.circuits.components import ModelShape
-from replication.controls.verify import THRESHOLDS, Verification, findings, verify, verify_measured
+from replication.circuits.components import ModelShape, head, mlp, parse
+from replication.controls.thresholds import THRESHOLDS
+from replication.controls.verify import verify
 from replication.engine.activations import MeanActivations
-from replication.evidence.evidence import Evidence, Result, published_evidence, recorded_evidence
+from replication.evidence.evidence import (
+    Evidence,
+    Result,
+    published_evidence,
+    recorded_evidence,
+)
 from replication.evidence.lengths import Lengths
 from replication.experiment.spec import Spec, read_experiment
+from replication.report.handover import controls_records
+from replication.report.record import ComponentRecord, ControlsRecord
+from tests.make import evidence_of, make_spec
 from tests.paths import FIXTURES
 
 SHAPE = ModelShape(n_layers=2, n_heads=2, d_model=16, d_head=8)
@@ -19,20 +28,7 @@ N_PAIRS = 12
 
 
 def spec(**changes: Any) -> Spec:
-    return Spec.model_validate(
-        {
-            "title": "t",
-            "task": "t",
-            "sides": ["a", "b"],
-            "pairs": "p",
-            "measures": "mine",
-            "model": {"name": "m", "shape": SHAPE},
-            "scoring": {"mlp_out": "raw"},
-            "selection": {"budget": 1000, "mlp_threshold": 0.0, "input_counts": True},
-            "verification": {"resamples": 500},
-            **changes,
-        }
-    )
+    return make_spec(SHAPE, **{"verification": {"resamples": 500}, **changes})
 
 
 def activations(
@@ -50,33 +46,46 @@ def activations(
     return MeanActivations(whole.astype(np.float32), z.astype(np.float32), lengths, inner)
 
 
-def words(found: Verification) -> dict[str, str]:
-    return {one.component: one.word for one in found.components}
+def found_on(
+    spec: Spec, activations: MeanActivations
+) -> tuple[ControlsRecord, dict[str, ComponentRecord]]:
+    """The controls on these activations, and what they give of each component."""
+    evidence = evidence_of(spec, activations)
+    (found,) = controls_records(verify(evidence), evidence)
+    return found, {one.component: one for one in found.components}
+
+
+def words(components: dict[str, ComponentRecord]) -> dict[str, str]:
+    return {name: one.word for name, one in components.items()}
+
+
+def verdict_on(component: str, spec: Spec, activations: MeanActivations) -> str:
+    found = verify(evidence_of(spec, activations)).finding(parse(component))
+    assert found is not None
+    return found.verdict
 
 
 def test_a_component_that_moves_with_the_side_is_specific_and_the_others_are_not() -> None:
-    found = verify_measured(spec(), activations(property_=8.0))
-    assert words(found).pop("m0") == "specific"
-    assert set(words(found).values()) == {"specific", "not shown"}
-    assert list(words(found).values()).count("specific") == 1
-    m0 = found.meaning("m0")
-    assert m0 is not None
+    _, components = found_on(spec(), activations(property_=8.0))
+    assert words(components).pop("m0") == "specific"
+    assert set(words(components).values()) == {"specific", "not shown"}
+    assert list(words(components).values()).count("specific") == 1
+    m0 = components["m0"]
     assert m0.q_value is not None
-    assert m0.q_value <= THRESHOLDS["false_discovery_rate"].value
-    assert findings([found])["m0"].verdict == "holds"
-    assert findings([found])["m1"].verdict == "undecided"
+    assert m0.q_value <= THRESHOLDS.false_discovery_rate.value
+    assert verdict_on("m0", spec(), activations(property_=8.0)) == "holds"
+    assert verdict_on("m1", spec(), activations(property_=8.0)) == "undecided"
 
 
 def test_a_component_whose_first_position_is_massive_is_an_artefact() -> None:
-    found = verify_measured(spec(), activations(sink=4000.0))
-    m1 = found.meaning("m1")
-    assert m1 is not None
+    _, components = found_on(spec(), activations(sink=4000.0))
+    m1 = components["m1"]
     assert m1.word == "artefact"
     assert m1.length_share is not None
     assert m1.length_share[0] > 0.9
     assert m1.score_without_first is not None
     assert m1.score_without_first < m1.score / 5
-    assert findings([found])["m1"].verdict == "refuted"
+    assert verdict_on("m1", spec(), activations(sink=4000.0)) == "refuted"
 
 
 def test_a_sink_that_goes_along_with_the_side_is_no_less_an_artefact() -> None:
@@ -86,9 +95,8 @@ def test_a_sink_that_goes_along_with_the_side_is_no_less_an_artefact() -> None:
     assert inner is not None
     mlp_out = inner.mlp_out.copy()
     mlp_out[:, :, 1, 5] += 4000 / longer
-    found = verify_measured(spec(), replace(means, mlp_out=mlp_out, token_lengths=longer))
-    m1 = found.meaning("m1")
-    assert m1 is not None
+    _, components = found_on(spec(), replace(means, mlp_out=mlp_out, token_lengths=longer))
+    m1 = components["m1"]
     assert m1.q_value is not None
     assert m1.q_value < 0.05
     assert m1.word == "artefact"
@@ -102,22 +110,20 @@ def test_a_score_that_goes_with_length_at_every_position_is_an_artefact() -> Non
     for array in (mlp_out, inner):
         array[:, :, 1, 5] += growing
     whole = replace(means, mlp_out=mlp_out, inner=replace(means.inner, mlp_out=inner))
-    found = verify_measured(spec(), whole)
-    m1 = found.meaning("m1")
-    assert m1 is not None
+    _, components = found_on(spec(), whole)
+    m1 = components["m1"]
     assert m1.length_share is not None
     assert m1.length_share[0] < 0.5
     assert m1.word == "artefact"
     assert m1.reason.startswith("lengths predict 9")
-    assert {word for name, word in words(found).items() if name != "m1"} == {"not shown"}
+    assert {word for name, word in words(components).items() if name != "m1"} == {"not shown"}
 
 
 def test_a_cause_on_a_side_that_is_always_longer_is_no_artefact_but_not_shown() -> None:
     means = activations(property_=8.0)
     longer = np.stack([means.token_lengths.max(axis=1) + 5, np.full(N_PAIRS, 6)], axis=1)
-    found = verify_measured(spec(), replace(means, token_lengths=longer))
-    m0 = found.meaning("m0")
-    assert m0 is not None
+    _, components = found_on(spec(), replace(means, token_lengths=longer))
+    m0 = components["m0"]
     assert m0.length_fit is not None
     assert m0.length_fit > 0.5
     assert m0.word in ("not shown", "specific")
@@ -128,8 +134,8 @@ def test_a_cause_that_so_few_pairs_cannot_show_is_no_artefact(n_pairs: int) -> N
     """Where no direction could have been found, that none was found says nothing."""
     means = activations(n_pairs, property_=30.0)
     longer = np.stack([means.token_lengths.max(axis=1) + 5, np.full(n_pairs, 6)], axis=1)
-    m0 = verify_measured(spec(), replace(means, token_lengths=longer)).meaning("m0")
-    assert m0 is not None
+    _, components = found_on(spec(), replace(means, token_lengths=longer))
+    m0 = components["m0"]
     assert m0.length_fit is not None
     assert m0.length_fit > 0.5
     assert m0.q_value is not None
@@ -138,46 +144,39 @@ def test_a_cause_that_so_few_pairs_cannot_show_is_no_artefact(n_pairs: int) -> N
 
 
 def test_with_five_pairs_nothing_is_specific_and_the_reason_says_so() -> None:
-    found = verify_measured(spec(), activations(5, property_=50.0))
-    m0 = found.meaning("m0")
-    assert m0 is not None
+    _, components = found_on(spec(), activations(5, property_=50.0))
+    m0 = components["m0"]
     assert m0.p_value == 1 / 16
     assert m0.word == "not shown"
     assert "5 pairs cannot show a difference: their smallest possible p is 0.062" in m0.reason
 
 
 def test_a_component_near_the_cut_is_unstable() -> None:
-    found = verify_measured(
-        spec(selection={"budget": 16 * 3 + 8 * 2, "mlp_threshold": 0.0, "input_counts": True}),
-        activations(),
-    )
+    rule = {"budget": 16 * 3 + 8 * 2, "mlp_threshold": 0.0, "input_counts": True}
+    found, components = found_on(spec(selection=rule), activations())
     assert found.stability is not None
-    near_cut = found.stability["near_cut"]
+    near_cut = found.stability.near_cut
     assert near_cut
-    assert all(words(found)[name] == "unstable" for name in near_cut)
-    one = found.meaning(near_cut[0])
-    assert one is not None
-    assert findings([found])[one.component].verdict == "undecided"
+    assert all(words(components)[name] == "unstable" for name in near_cut)
+    one = components[near_cut[0]]
+    assert verdict_on(one.component, spec(selection=rule), activations()) == "undecided"
     assert f"selected in {one.selection_probability:.0%} of the resamples" in one.reason
 
 
 def test_prompts_of_one_length_leave_the_length_control_nothing_to_see() -> None:
-    found = verify_measured(spec(), activations(property_=8.0, equal=True))
+    found, components = found_on(spec(), activations(property_=8.0, equal=True))
     assert found.length is None
     assert found.not_computed == {"length": "it has nothing to see: every prompt has 9 tokens"}
-    m0 = found.meaning("m0")
-    assert m0 is not None
+    m0 = components["m0"]
     assert (m0.word, m0.length_share, m0.matched_score) == ("not shown", None, None)
     assert m0.reason == "no length control: it has nothing to see: every prompt has 9 tokens"
 
 
 def test_one_pair_is_too_few_for_anything_but_the_length_control() -> None:
-    found = verify_measured(spec(), activations(1, sink=4000.0))
+    found, components = found_on(spec(), activations(1, sink=4000.0))
     assert (found.stability, found.null) == (None, None)
     assert set(found.not_computed) == {"stability", "null"}
-    m0, m1 = found.meaning("m0"), found.meaning("m1")
-    assert m0 is not None
-    assert m1 is not None
+    m0, m1 = components["m0"], components["m1"]
     assert (m0.interval, m0.p_value, m0.word) == (None, None, "not shown")
     assert "give two or more" in m0.reason
     assert m1.word == "artefact"
@@ -189,7 +188,7 @@ def test_prompts_of_a_single_position_leave_the_length_control_nothing() -> None
     lengths = means.inner.token_lengths.copy()
     lengths[0, 0] = 0
     inner = replace(means.inner, token_lengths=lengths)
-    found = verify_measured(spec(), replace(means, inner=inner))
+    found, _ = found_on(spec(), replace(means, inner=inner))
     assert found.not_computed == {
         "length": "a prompt has no position but the first (and a separator)"
     }
@@ -199,9 +198,9 @@ def test_the_score_on_matched_pairs_is_that_of_the_pairs_of_one_length() -> None
     means = activations()
     lengths = means.token_lengths.copy()
     lengths[[2, 7], 0] = lengths[[2, 7], 1]
-    found = verify_measured(spec(), replace(means, token_lengths=lengths))
+    found, _ = found_on(spec(), replace(means, token_lengths=lengths))
     assert found.length is not None
-    assert found.length["matched_pairs"] == [3, 8]
+    assert found.length.matched_pairs == [3, 8]
     for one in found.components:
         assert one.by_pair is not None
         assert one.matched_score == pytest.approx((one.by_pair[2] + one.by_pair[7]) / 2)
@@ -209,35 +208,42 @@ def test_the_score_on_matched_pairs_is_that_of_the_pairs_of_one_length() -> None
 
 def test_a_selection_that_cannot_be_met_without_the_first_position_says_so() -> None:
     rule = {"budget": 1000, "mlp_threshold": 100.0, "input_counts": True}
-    found = verify_measured(spec(selection=rule), activations(sink=9000.0))
+    found, _ = found_on(spec(selection=rule), activations(sink=9000.0))
     assert found.length is not None
-    assert found.length["circuit_without_first"] == []
-    assert found.length["no_circuit"].startswith("no MLP reaches the threshold of 100")
+    assert found.length.circuit_without_first == []
+    assert found.length.no_circuit.startswith("no MLP reaches the threshold of 100")
 
 
-def test_the_same_seed_gives_the_same_verification_and_another_another() -> None:
+def test_the_same_seed_gives_the_same_controls_and_another_others() -> None:
     rule = {"budget": 16 * 3 + 8 * 2, "mlp_threshold": 0.0, "input_counts": True}
-    first, again = (verify_measured(spec(selection=rule), activations()) for _ in range(2))
+    (first, _), (again, _) = (found_on(spec(selection=rule), activations()) for _ in range(2))
     assert first == again
     other = spec(selection=rule, verification={"resamples": 500, "seed": 1})
-    assert verify_measured(other, activations()).stability != first.stability
+    assert found_on(other, activations())[0].stability != first.stability
+
+
+def published() -> Evidence:
+    return published_evidence(read_experiment(FIXTURES / "sarcasm-gpt2"))
+
+
+def on_published(evidence: Evidence) -> dict[str, ControlsRecord]:
+    return {one.result: one for one in controls_records(verify(evidence), evidence)}
 
 
 def test_published_figures_alone_refute_that_mlp_2_reflects_sarcasm() -> None:
-    evidence = published_evidence(read_experiment(FIXTURES / "sarcasm-gpt2"))
-    found = {one.result: one for one in verify(evidence)}
+    evidence = published()
     shares = {
-        (result, name): meaning.length_share
-        for result, one in found.items()
-        for name in ("m2", "m11")
-        if (meaning := one.meaning(name))
+        (result, one.component): one.length_share
+        for result, found in on_published(evidence).items()
+        for one in found.components
     }
     assert shares["original", "m2"] == pytest.approx([0.979, 0.986], abs=0.001)
     assert shares["replication", "m2"] == pytest.approx([0.955, 0.962], abs=0.001)
     high = shares["original", "m11"]
     assert high is not None
     assert high[1] < 1 / 3
-    finding = findings(list(found.values()))["m2"]
+    finding = verify(evidence).finding(mlp(2))
+    assert finding is not None
     assert finding.verdict == "refuted"
     for figure in ("243.6318 over 10 tokens", "204.4037 over 12", "2362", "0.01350", "32.4653"):
         assert figure in finding.reason
@@ -254,7 +260,7 @@ def changed(evidence: Evidence, **lengths: Lengths | None) -> Evidence:
 
 @pytest.mark.parametrize("case", ["no norms", "one side", "no lengths", "equal lengths"])
 def test_what_was_not_published_decides_nothing(case: str) -> None:
-    evidence = published_evidence(read_experiment(FIXTURES / "sarcasm-gpt2"))
+    evidence = published()
     original = evidence.results["original"].lengths
     assert original is not None
     half = {
@@ -268,27 +274,34 @@ def test_what_was_not_published_decides_nothing(case: str) -> None:
         "equal lengths": ("has nothing to see", replace(original, token_lengths=[(9, 9)])),
     }[case]
     other = None if lengths is None else replace(lengths, mean_norms={})
-    found = verify(changed(evidence, original=lengths, replication=other))
-    finding = findings(found)["m2"]
+    without = changed(evidence, original=lengths, replication=other)
+    finding = verify(without).finding(mlp(2))
+    assert finding is not None
     assert finding.verdict == "undecided"
     assert reason in finding.reason
-    assert "m2" in {one.component for one in found[0].components}
+    assert "m2" in {one.component for one in on_published(without)["original"].components}
 
 
 def test_results_that_disagree_decide_nothing() -> None:
-    evidence = published_evidence(read_experiment(FIXTURES / "sarcasm-gpt2"))
+    evidence = published()
     lengths = evidence.results["replication"].lengths
     assert lengths is not None
     matched = replace(lengths, token_lengths=[(9, 9), (9, 9), (30, 31)])
-    finding = findings(verify(changed(evidence, replication=matched)))["m2"]
+    finding = verify(changed(evidence, replication=matched)).finding(mlp(2))
+    assert finding is not None
     assert finding.verdict == "undecided"
     assert "original: artefact" in finding.reason
 
 
-def test_minilm_has_a_full_verification_on_recorded_evidence() -> None:
+def test_nothing_is_known_of_a_component_that_no_result_lists() -> None:
+    assert verify(published()).finding(mlp(2)) is not None
+    assert verify(published()).finding(head(0, 11)) is None
+
+
+def test_minilm_has_every_control_on_recorded_evidence() -> None:
     experiment = read_experiment(FIXTURES / "sarcasm-minilm")
     evidence = recorded_evidence(experiment, published_evidence(experiment))
-    (found,) = verify(evidence)
+    (found,) = controls_records(verify(evidence), evidence)
     assert found.not_computed == {}
     assert len(found.components) == 78
     for one in found.components:
@@ -296,27 +309,25 @@ def test_minilm_has_a_full_verification_on_recorded_evidence() -> None:
         assert one.interval[0] <= one.score <= one.interval[1]
         assert one.p_value is not None
         assert one.p_value >= 1 / 16
-    scores = evidence.results["minilm"].scores
-    assert scores is not None
+    measured = evidence.measured
+    assert measured is not None
     assert {one.component: one.score for one in found.components} == {
-        str(component): float(score.middle) for component, score in scores.scores.items()
+        str(component): float(score.middle) for component, score in measured.scores.scores.items()
     }
-    circuit = evidence.results["minilm"].circuit
-    assert circuit is not None
     assert {one.component for one in found.components if one.selected} == set(
-        map(str, circuit.nodes[1:])
+        map(str, measured.circuit.nodes[1:])
     )
 
 
 def test_the_agreement_is_with_every_other_circuit() -> None:
-    evidence = published_evidence(read_experiment(FIXTURES / "sarcasm-gpt2"))
-    found = {one.result: one for one in verify(evidence)}
+    evidence = published()
+    found = on_published(evidence)
     assert not found["original"].chance
-    assert [(one["left"], one["among"]) for one in found["replication"].chance] == [
+    assert [(one.left, one.among) for one in found["replication"].chance] == [
         ("original", "mlp"),
         ("original", "head"),
         ("original", "all"),
     ]
     alone = replace(evidence, results={"replication": evidence.results["replication"]})
-    assert not verify(alone)[0].chance
-    assert not verify(replace(evidence, results={"original": Result()}))
+    assert not on_published(alone)["replication"].chance
+    assert not verify(replace(evidence, results={"original": Result()})).results

@@ -17,7 +17,7 @@ from replication.circuits.components import Component, ModelShape, head, mlp, pa
 from replication.circuits.intervals import Interval, exact, printed
 from replication.circuits.scores import ScoreTable, read_scores, scores_file, table_of
 from replication.engine.activations import MeanActivations
-from replication.engine.scores.differential import pair_scores
+from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.inputs.files import InputError, read_json
 from replication.inputs.writing import write_json
 from tests.paths import FIXTURES
@@ -26,6 +26,10 @@ GPT2 = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
 SMALL = ModelShape(n_layers=2, n_heads=3, d_model=4, d_head=2)
 
 quick = settings(max_examples=60, deadline=None)
+
+
+def computed(scores: np.ndarray, shape: ModelShape) -> ScoreTable:
+    return table_of(mean_scores([scores]), shape, scores)
 
 
 def activations(mlp_out: np.ndarray, z: np.ndarray) -> MeanActivations:
@@ -102,7 +106,7 @@ def test_a_score_stands_at_its_components_place(component: object) -> None:
         mlp_out[1, 0, part.layer, 1] = 2.0
     else:
         z[1, 0, part.layer, part.head, 1] = 2.0
-    table = table_of(pair_scores(activations(mlp_out, z), "raw"), SMALL)
+    table = computed(pair_scores(activations(mlp_out, z), "raw"), SMALL)
     assert {other for other, score in table.scores.items() if score != exact(0)} == {part}
     assert table.scores[part] == exact(1)
     assert table.by_pair[1][part] == exact(0)
@@ -114,7 +118,7 @@ def test_a_score_is_the_mean_of_the_pairs_norms_and_not_the_norm_of_their_mean()
     mlp_out[0, 0, 0] = [3, 4]
     mlp_out[1, 1, 0] = [3, 4]
     shape = ModelShape(n_layers=1, n_heads=1, d_model=2, d_head=2)
-    assert table_of(pair_scores(activations(mlp_out, z), "raw"), shape).scores == {
+    assert computed(pair_scores(activations(mlp_out, z), "raw"), shape).scores == {
         mlp(0): exact(5),
         head(0, 0): exact(0),
     }
@@ -122,7 +126,7 @@ def test_a_score_is_the_mean_of_the_pairs_norms_and_not_the_norm_of_their_mean()
 
 def test_scores_for_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="zip"):
-        table_of(np.zeros((1, 7), dtype=np.float32), SMALL)
+        computed(np.zeros((1, 7), dtype=np.float32), SMALL)
 
 
 def as_doubles(scores: Mapping[Component, Interval]) -> dict[Component, float]:
@@ -133,7 +137,7 @@ def as_doubles(scores: Mapping[Component, Interval]) -> dict[Component, float]:
 @given(arrays(np.float32, (3, 8), elements=st.floats(0, 100, width=32)))
 @quick
 def test_a_written_table_is_read_back_to_the_bit(scores: np.ndarray) -> None:
-    table = table_of(scores, SMALL)
+    table = computed(scores, SMALL)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scores.json"
         write_json(path, scores_file(table, {"note": "mine"}))
@@ -144,7 +148,7 @@ def test_a_written_table_is_read_back_to_the_bit(scores: np.ndarray) -> None:
 
 
 def test_tied_scores_are_written_by_layer_then_head() -> None:
-    table = table_of(np.ones((1, 8), dtype=np.float32), SMALL)
+    table = computed(np.ones((1, 8), dtype=np.float32), SMALL)
     names = list(scores_file(table, {})["components"])
     assert names == ["m0", "a0.h0", "a0.h1", "a0.h2", "m1", "a1.h0", "a1.h1", "a1.h2"]
 

@@ -11,7 +11,7 @@ from replication.engine.activations import MeanActivations
 from replication.engine.capture import capture
 from replication.engine.locate import locate
 from replication.engine.models import LoadedModel, load_model
-from replication.engine.scores.differential import pair_scores
+from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.engine.taps import hook_points
 from replication.evidence.evidence import published_evidence, recorded_evidence
 from replication.experiment.spec import Experiment, read_experiment
@@ -39,7 +39,7 @@ def by_name(table: ScoreTable) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def scores(activations: MeanActivations, model: LoadedModel) -> dict[str, float]:
-    return by_name(table_of(pair_scores(activations, "raw"), model.shape))
+    return by_name(table_of(mean_scores([pair_scores(activations, "raw")]), model.shape))
 
 
 def test_all_78_scores_of_a_run_are_those_recorded(

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from replication.claims.claim import read_claims
+from replication.controls.words import Word
+from replication.evidence.evidence import Kind
 from replication.experiment.spec import read_experiment
 from replication.report.answers import answers
-from replication.report.text import ExperimentReport
+from replication.report.record import (
+    ComponentRecord,
+    ControlsRecord,
+    ExperimentReport,
+    JudgementRecord,
+    Outcome,
+)
 from tests.paths import FIXTURES
 
 ON_MEANING = "O9"
 
 
 def report_of(
-    evidence: str = "live",
-    verdicts: tuple[str, ...] = (),
-    on_meaning: str | None = None,
-    words: tuple[str, ...] = (),
+    evidence: Kind = "live",
+    verdicts: tuple[Outcome, ...] = (),
+    on_meaning: Outcome | None = None,
+    words: tuple[Word, ...] = (),
 ) -> ExperimentReport:
     """A report on the published result with these verdicts and words, all on one evidence."""
     experiment = read_experiment(FIXTURES / "sarcasm-gpt2")
@@ -28,30 +34,43 @@ def report_of(
     found = dict(zip(others, verdicts, strict=False))
     if on_meaning:
         found[ON_MEANING] = on_meaning
-    records: list[dict[str, Any]] = [
-        {
-            "claim": claim,
-            "evidence": evidence,
-            "verdict": verdict,
-            "as_expected": True,
-            "arithmetic": "there is no model",
-        }
+    records = [
+        JudgementRecord(
+            experiment="gpt2",
+            claim=claim,
+            evidence=evidence,
+            verdict=verdict,
+            as_expected=True,
+            arithmetic="there is no model",
+            checks=[],
+        )
         for claim, verdict in found.items()
     ]
-    verification = {
-        "evidence": evidence,
-        "result": "replication",
-        "not_computed": {"null": "one pair has no other"},
-        "components": [{"word": word, "selected": True} for word in words]
-        + [{"word": "artefact", "selected": False}],
-    }
+    left_out: tuple[Word] = ("artefact",)
+    controls = ControlsRecord(
+        evidence=evidence,
+        result="replication",
+        not_computed={"null": "one pair has no other"},
+        components=[
+            ComponentRecord(
+                component=f"m{number}",
+                kind="mlp",
+                rank=number + 1,
+                score=1.0,
+                selected=number < len(words),
+                word=word,
+                reason="it is so",
+            )
+            for number, word in enumerate((*words, *left_out))
+        ],
+    )
     return ExperimentReport(
-        "gpt2", "GPT-2", claims, True, records, verifications=[verification] if words else []
+        "gpt2", "GPT-2", claims, True, records, controls=[controls] if words else []
     )
 
 
 def said(report: ExperimentReport) -> list[str]:
-    return [line["answer"] for line in answers(report)]
+    return [line.answer for line in answers(report)]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +97,7 @@ def test_a_run_now_answers_before_a_recorded_one() -> None:
     report = report_of("live", ("holds",))
     report.records += report_of("recorded", ("refuted",)).records
     assert said(report)[1] == "Yes"
-    assert [tally["label"] for tally in answers(report)[1]["tallies"]] == ["live", "recorded"]
+    assert [tally.label for tally in answers(report)[1].tallies] == ["live", "recorded"]
 
 
 @pytest.mark.parametrize(
@@ -111,13 +130,11 @@ def test_a_statement_on_meaning_answers_the_third_question_alone(
 
 def test_what_was_not_run_is_said_with_its_reason() -> None:
     found = answers(report_of("live", ("missing",), words=("unstable",)))
-    assert found[0]["lacks"] == ["Published evidence: not judged in this run."]
-    assert found[1]["lacks"] == [
+    assert found[0].lacks == ["Published evidence: not judged in this run."]
+    assert found[1].lacks == [
         "Live evidence: there is no model.",
         "Recorded evidence: not judged in this run.",
     ]
-    assert found[2]["lacks"] == [
-        "Null, not computed for replication (live): one pair has no other."
-    ]
-    assert answers(report_of())[2]["lacks"] == ["No verification was run."]
-    assert "--live" in answers(report_of("recorded"))[1]["lacks"][0]
+    assert found[2].lacks == ["Null, not computed for replication (live): one pair has no other."]
+    assert answers(report_of())[2].lacks == ["No verification was run."]
+    assert "--live" in answers(report_of("recorded"))[1].lacks[0]

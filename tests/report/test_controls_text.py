@@ -4,15 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from replication.controls.verify import THRESHOLDS, verification_json, verify_measured
+from replication.controls.thresholds import THRESHOLDS
+from replication.controls.verify import verify
 from replication.engine.activations import MeanActivations
-from replication.report.controls_text import meaning_markdown, thresholds_markdown
+from replication.report.controls_text import controls_markdown, thresholds_markdown
+from replication.report.handover import controls_records
 from tests.controls.test_verify import activations, spec
+from tests.make import evidence_of
 
 
 def section(means: MeanActivations, **changes: Any) -> str:
-    found = verify_measured(spec(**changes), means)
-    return "\n".join(meaning_markdown(verification_json([found])))
+    evidence = evidence_of(spec(**changes), means)
+    return "\n".join(controls_markdown(list(controls_records(verify(evidence), evidence))))
 
 
 def test_a_specific_component_is_named_with_its_reason() -> None:
@@ -65,5 +68,5 @@ def test_a_model_that_tells_no_prompts_apart_has_a_report_all_the_same() -> None
 
 def test_every_threshold_stands_in_the_report_with_its_reason() -> None:
     text = "\n".join(thresholds_markdown())
-    for threshold in THRESHOLDS.values():
+    for threshold in THRESHOLDS:
         assert f"| {threshold.value:g} | {threshold.reason} |" in text

@@ -8,25 +8,24 @@ sarcasm circuit (2025-11-10), which states it in these terms.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
-from replication.engine.activations import MeanActivations
+from replication.engine.activations import MeanActivations, centred
+from replication.experiment.spec import MlpOut
 
 BLOCK_PAIRS = 32  # pairs whose differences stay in a processor's cache
 
 
 def pair_scores(
-    activations: MeanActivations, mlp_out: Literal["centred", "raw"]
+    activations: MeanActivations, mlp_out: MlpOut
 ) -> Float32[np.ndarray, "pairs components"]:
     """Each component's score on each pair, in the units of its activation.
 
-    Components stand in the order of `ModelShape.components`. Centring the MLPs' output on raw
-    weights gives what a library that centres the writing weights reports: centring is linear, and
-    a constant bias cancels in a difference of means.
+    Components stand in the order of `ModelShape.components`.
 
     The activations are read once, in blocks of pairs, by as many threads as there are cores.
     """
@@ -50,9 +49,26 @@ def pair_scores(
     return scores
 
 
+def mean_scores(
+    chunks: Iterable[Float32[np.ndarray, "pairs components"]],
+) -> Float64[np.ndarray, " components"]:
+    """Each component's mean over the pairs, whose scores come a few at a time.
+
+    Raises:
+        ZeroDivisionError: there are no pairs.
+    """
+    total, n_pairs = np.float64(0), 0
+    for scores in chunks:
+        total = total + scores.sum(axis=0, dtype=np.float64)
+        n_pairs += len(scores)
+    if not n_pairs:
+        raise ZeroDivisionError("a mean over no pairs")
+    return np.asarray(total / n_pairs)
+
+
 def _norms(
     means: Float32[np.ndarray, "pairs 2 *components size"],
-    centred: bool,
+    is_centred: bool,
     norms: Float32[np.ndarray, pairs * components],
 ) -> None:
     """Write the norms of the differences of the means into `norms`, a block of pairs at a time."""
@@ -60,7 +76,7 @@ def _norms(
     for start in range(0, len(means), BLOCK_PAIRS):
         block = means[start : start + BLOCK_PAIRS]
         difference = np.subtract(block[:, 0], block[:, 1], out=buffer[: len(block)])
-        if centred:
-            difference -= difference.mean(axis=-1, keepdims=True)
+        if is_centred:
+            centred(difference, out=difference)
         found = norms[start : start + BLOCK_PAIRS]
         np.sqrt(np.vecdot(difference, difference, out=found), out=found)

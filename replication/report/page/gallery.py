@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, Field, PositiveFloat, TypeAdapter, ValidationError
 
 from replication.circuits.components import parse
-from replication.controls.verify import THRESHOLDS
+from replication.controls.thresholds import THRESHOLDS
 from replication.inputs.files import InputError, read_json
 from replication.report.controls_text import sentences
 from replication.report.pictures import pictures
@@ -140,7 +140,7 @@ def _verification_pictures(rows: list[Data], by_rank: list[Data], verified: Data
             "How much length alone explains",
             "The part of each score that the first position gives, which every prompt has and"
             " which weighs more in a shorter one. A bar where published digits leave a range.",
-            pictures.length_shares(shares, THRESHOLDS["artefact_share"].value),
+            pictures.length_shares(shares, THRESHOLDS.artefact_share.value),
         )
     scored = [one for one in selected if one["by_pair"] and one["length_norm"] is not None]
     if scored:

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from replication.controls.verify import THRESHOLDS
+from replication.controls.thresholds import THRESHOLDS
 from replication.inputs.writing import write_atomically
 from replication.report.answers import answers, lacks
 from replication.report.page.gallery import benchmarks, calibration, views
@@ -86,7 +86,7 @@ def page(reports: Sequence[ExperimentReport], command: str, folder: Path, librar
         calibrate=CALIBRATE,
         thresholds=[
             [name.replace("_", " "), f"{bound.value:g}", bound.reason]
-            for name, bound in THRESHOLDS.items()
+            for name, bound in THRESHOLDS._asdict().items()
         ],
         palettes=PALETTES,
         font=Markup(FONT),

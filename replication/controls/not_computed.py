@@ -1,0 +1,12 @@
+"""What stands in the place of a control's result where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NotComputed:
+    """A control that could not be computed, and why."""
+
+    reason: str

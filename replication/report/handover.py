@@ -1,0 +1,314 @@
+"""Handing over: the records that are made of judgements, controls and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+
+from pydantic import JsonValue
+
+from replication.circuits.comparison import cut, explain
+from replication.circuits.components import Component, ModelShape, names
+from replication.circuits.intervals import plain
+from replication.claims.claim import Claim, Judgement
+from replication.controls.length import Length
+from replication.controls.not_computed import NotComputed
+from replication.controls.null import Null
+from replication.controls.stability import Stability
+from replication.controls.verify import Chance, Controls, MeasuredControls, PublishedControls
+from replication.evidence.evidence import Evidence, Result, RunProvenance
+from replication.evidence.evidence import Kind as EvidenceKind
+from replication.experiment.spec import Experiment, Spec
+from replication.report.record import (
+    AgreementRecord,
+    CheckRecord,
+    ComponentRecord,
+    ControlsRecord,
+    CutRecord,
+    Figures,
+    JudgementRecord,
+    LeftOutRecord,
+    LengthRecord,
+    NullRecord,
+    Overlap,
+    RankAgreementRecord,
+    ResultFigures,
+    StabilityRecord,
+)
+
+
+def judged_record(experiment: str, judgement: Judgement) -> JudgementRecord:
+    """The record of a judgement."""
+    return JudgementRecord(
+        experiment=experiment,
+        claim=judgement.claim.id,
+        evidence=judgement.evidence,
+        verdict=judgement.verdict,
+        as_expected=judgement.as_expected,
+        arithmetic=judgement.arithmetic,
+        checks=[
+            CheckRecord(
+                kind=check.kind,
+                verdict=outcome.verdict,
+                expected=outcome.expected,
+                measured=outcome.measured,
+                tolerance=check.describe_tolerance(),
+                reason=outcome.reason,
+            )
+            for check, outcome in zip(judgement.claim.check, judgement.outcomes, strict=True)
+        ],
+    )
+
+
+def missing_record(
+    experiment: str, claim: Claim, evidence: EvidenceKind, reason: str, failed: bool
+) -> JudgementRecord:
+    """The record of a claim for which there was no evidence, or none that could be used."""
+    return JudgementRecord(
+        experiment=experiment,
+        claim=claim.id,
+        evidence=evidence,
+        verdict="missing",
+        as_expected=False if failed else None,
+        arithmetic=reason,
+        checks=[],
+    )
+
+
+def provenance_of(evidence: Evidence) -> RunProvenance | dict[str, str]:
+    """Where a measured result comes from or, of published evidence, what each result is."""
+    if evidence.measured is not None:
+        return evidence.measured.provenance
+    return {name: result.about for name, result in evidence.spec.results.items()}
+
+
+def controls_records(controls: Controls, evidence: Evidence) -> Iterator[ControlsRecord]:
+    """The records of the controls on this evidence, one for each result."""
+    for found in controls.results:
+        if isinstance(found, MeasuredControls):
+            yield _measured_record(found, evidence)
+        else:
+            yield _published_record(found, evidence)
+
+
+def _measured_record(found: MeasuredControls, evidence: Evidence) -> ControlsRecord:
+    components = evidence.spec.model.shape.components()
+    records = [
+        _measured_component(found, index, component) for index, component in enumerate(components)
+    ]
+    return ControlsRecord(
+        evidence=evidence.kind,
+        result=found.result,
+        components=sorted(records, key=lambda one: -one.score),
+        pairs=len(found.measured.pair_scores),
+        resamples=evidence.spec.verification.resamples,
+        seed=evidence.spec.verification.seed,
+        stability=_stability(found.stability, components),
+        null=_null(found.null),
+        length=_length(found),
+        chance=list(_agreements(found.chance, found.result)),
+        rank_agreement=list(_rank_agreements(found.chance, found.result)),
+        not_computed=_not_computed(found),
+    )
+
+
+def _measured_component(
+    found: MeasuredControls, index: int, component: Component
+) -> ComponentRecord:
+    measured = found.measured
+    figures: dict[str, JsonValue] = {}
+    if isinstance(found.stability, Stability):
+        stable = found.stability
+        figures |= {
+            "interval": stable.interval[:, index].tolist(),
+            "selection_probability": float(stable.probability[index]),
+            "left_out_selected": int(stable.left_out_selected[index]),
+        }
+    if isinstance(found.null, Null):
+        null = found.null
+        figures |= {
+            "same_side_score": float(null.same_side[index]),
+            "same_side_quantiles": null.same_side_quantiles[index].tolist(),
+            "shuffled_score": float(null.shuffled[index]),
+            "p_value": float(null.p_value[index]),
+            "q_value": float(null.q_value[index]),
+        }
+    if isinstance(found.length, Length):
+        length, share = found.length, float(found.length.share[index])
+        matched, has_null = length.matched, isinstance(found.null, Null)
+        figures |= {
+            "controlled_q_value": float(length.free_q_value[index]) if has_null else None,
+            "score_without_first": float(length.without_first[index]),
+            "length_norm": float(length.norms[index]),
+            "length_score": float(length.alone[index]),
+            "length_share": [share, share],
+            "length_fit": float(length.fit[index]),
+            "matched_score": None if matched is None else float(matched[index]),
+        }
+    return ComponentRecord.model_validate(
+        {
+            "component": str(component),
+            "kind": component.kind,
+            "rank": measured.scores.ranks[component],
+            "score": float(measured.means[index]),
+            "selected": component in measured.circuit.nodes,
+            "by_pair": measured.pair_scores[:, index].tolist(),
+            **figures,
+            **asdict(found.words[component]),
+        }
+    )
+
+
+def _published_record(found: PublishedControls, evidence: Evidence) -> ControlsRecord:
+    records = [_published_component(found, component) for component in found.table.scores]
+    lengths = found.lengths
+    return ControlsRecord(
+        evidence=evidence.kind,
+        result=found.result,
+        components=sorted(records, key=lambda one: -one.score),
+        pairs=None if isinstance(lengths, NotComputed) else len(lengths.token_lengths),
+        length=None
+        if isinstance(lengths, NotComputed)
+        else LengthRecord(
+            token_lengths=list(lengths.token_lengths),
+            inverse_differences=[float(step) for step in lengths.steps],
+            matched_pairs=[pair for pair, step in enumerate(lengths.steps, start=1) if not step],
+        ),
+        chance=list(_agreements(found.chance, found.result)),
+        rank_agreement=list(_rank_agreements(found.chance, found.result)),
+        not_computed=_not_computed(found),
+    )
+
+
+def _published_component(found: PublishedControls, component: Component) -> ComponentRecord:
+    length = found.length.get(component)
+    figures: dict[str, JsonValue] = {}
+    if length is not None and not isinstance(length, NotComputed):
+        figures = {
+            "length_norm": float(length.norm.middle),
+            "length_score": float(length.alone.middle),
+            "length_share": [float(length.share.low), float(length.share.high)],
+            "arithmetic": length.arithmetic,
+        }
+    nodes = found.circuit.nodes if found.circuit else ()
+    return ComponentRecord.model_validate(
+        {
+            "component": str(component),
+            "kind": component.kind,
+            "rank": found.table.ranks[component],
+            "score": float(found.table.scores[component].middle),
+            "selected": component in nodes,
+            **figures,
+            **asdict(found.words[component]),
+        }
+    )
+
+
+def _not_computed(found: MeasuredControls | PublishedControls) -> dict[str, str]:
+    by_name = {
+        "stability": found.stability,
+        "null": found.null,
+        "length": found.length if isinstance(found, MeasuredControls) else found.lengths,
+    }
+    return {name: one.reason for name, one in by_name.items() if isinstance(one, NotComputed)}
+
+
+def _stability(
+    found: Stability | NotComputed, components: Sequence[Component]
+) -> StabilityRecord | None:
+    if isinstance(found, NotComputed):
+        return None
+    mean, low, high = found.overlap
+    near_cut = zip(components, found.is_near_cut, strict=True)
+    return StabilityRecord(
+        without_selection=found.without_selection,
+        expected_overlap=Overlap(mean=mean, low=low, high=high),
+        near_cut=[str(component) for component, is_near in near_cut if is_near],
+        leave_one_out=[LeftOutRecord.model_validate(asdict(one)) for one in found.left_out],
+    )
+
+
+def _null(found: Null | NotComputed) -> NullRecord | None:
+    if isinstance(found, NotComputed):
+        return None
+    return NullRecord(
+        exchanges=found.exchanges, exhaustive=found.is_exhaustive, smallest_p=found.smallest_p
+    )
+
+
+def _length(found: MeasuredControls) -> LengthRecord | None:
+    length, nodes = found.length, found.measured.circuit.nodes
+    if isinstance(length, NotComputed):
+        return None
+    return LengthRecord(
+        token_lengths=length.token_lengths.tolist(),
+        inverse_differences=length.steps.tolist(),
+        matched_pairs=list(length.matched_pairs),
+        circuit_without_first=names(length.nodes_without_first),
+        no_circuit=length.no_circuit,
+        shared=len({*nodes} & {*length.nodes_without_first}),
+        of=len(nodes),
+    )
+
+
+def _agreements(chance: Iterable[Chance], right: str) -> Iterator[AgreementRecord]:
+    for one in chance:
+        for found in one.agreements:
+            yield AgreementRecord(left=one.left, right=right, **asdict(found))
+
+
+def _rank_agreements(chance: Iterable[Chance], right: str) -> Iterator[RankAgreementRecord]:
+    for one in chance:
+        for found in one.ranks:
+            yield RankAgreementRecord(left=one.left, right=right, **asdict(found))
+
+
+def figures(experiment: Experiment, evidence: Evidence) -> Figures:
+    """The figures of one kind of evidence: of the measured result, or of every published one."""
+    spec = experiment.spec
+    shown = [spec.measures] if evidence.measured else list(evidence.results)
+    return Figures(
+        evidence=evidence.kind,
+        sides=spec.sides,
+        pairs=[tuple(pair) for pair in experiment.pairs],
+        results={
+            name: result_figures(spec, evidence.shape, evidence.results[name]) for name in shown
+        },
+    )
+
+
+def result_figures(spec: Spec, shape: ModelShape, result: Result) -> ResultFigures:
+    """One result: its scores, its nodes, and where its heads were cut off."""
+    table, circuit = result.scores, result.circuit
+    edge = cut(circuit, table) if circuit and table else None
+    return ResultFigures(
+        shape=shape,
+        mlp_threshold=spec.selection.mlp_threshold,
+        budget=spec.selection.budget,
+        nodes=names(circuit.nodes) if circuit else None,
+        cost=spec.costs.total(circuit.nodes) if circuit else None,
+        scores={str(part): plain(score) for part, score in table.scores.items()} if table else None,
+        ranks={str(part): rank for part, rank in table.ranks.items()} if table else {},
+        cut=edge
+        and CutRecord(
+            last_in=str(edge.last_in), first_out=str(edge.first_out), score=float(edge.middle)
+        ),
+    )
+
+
+def differences(evidence: Evidence) -> dict[str, list[str]]:
+    """How the circuit of the measured result differs from each other circuit, in words.
+
+    On published evidence `measures` stands for the measured result.
+    """
+    name = evidence.spec.measures
+    own = evidence.results.get(name)
+    if own is None or own.circuit is None:
+        return {}
+    return {
+        f"How {name} ({evidence.kind}) differs from {other}": explain(
+            (other, result.circuit), (name, own.circuit), own.scores
+        )
+        for other, result in evidence.results.items()
+        if other != name and result.circuit is not None
+    }

@@ -1,0 +1,301 @@
+"""Records: what test processes hand over, and what a report is written from.
+
+They are validated on arrival, so a report can be written from whatever tests ran, in whatever
+order and process. The records of controls are what `verification.json` holds, key by key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from replication.circuits.components import Among, Kind, ModelShape
+from replication.circuits.intervals import Verdict
+from replication.claims.claim import Claim
+from replication.controls.words import Word
+from replication.evidence.evidence import Kind as EvidenceKind
+from replication.evidence.evidence import RunProvenance
+
+EVIDENCE: tuple[EvidenceKind, ...] = ("published", "recorded", "live")
+Outcome = Verdict | Literal["missing"]
+WORDS: dict[Outcome, str] = {
+    "holds": "hold",
+    "refuted": "refuted",
+    "undecided": "undecided",
+    "missing": "not judged",
+}
+VERDICTS = tuple(WORDS)
+
+Ends = tuple[float, float]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CheckRecord(_Record):
+    """What one check of a claim found."""
+
+    kind: str
+    verdict: Verdict
+    expected: JsonValue
+    measured: JsonValue
+    tolerance: str
+    reason: str
+
+
+class JudgementRecord(_Record):
+    """One claim on one kind of evidence; `missing` where there was none that could be used."""
+
+    experiment: str
+    claim: str
+    evidence: EvidenceKind
+    verdict: Outcome
+    as_expected: bool | None
+    arithmetic: str
+    checks: list[CheckRecord]
+
+
+class ComponentRecord(_Record):
+    """What is known of one component's score; None where a control was not computed.
+
+    `rank` is that among its kind. The other figures are those of the same names in
+    `controls.stability`, `controls.null` and `controls.length`.
+    """
+
+    component: str
+    kind: Kind
+    rank: int
+    score: float
+    selected: bool
+    by_pair: list[float] | None = None
+    interval: Ends | None = None
+    selection_probability: float | None = None
+    left_out_selected: int | None = None
+    same_side_score: float | None = None
+    same_side_quantiles: list[float] | None = None
+    shuffled_score: float | None = None
+    p_value: float | None = None
+    q_value: float | None = None
+    controlled_q_value: float | None = None
+    score_without_first: float | None = None
+    length_norm: float | None = None
+    length_score: float | None = None
+    length_share: Ends | None = None
+    length_fit: float | None = None
+    matched_score: float | None = None
+    arithmetic: str | None = None
+    word: Word
+    reason: str
+
+
+class Overlap(_Record):
+    """The share of nodes that two runs on other prompts have in common: its mean and ends."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class LeftOutRecord(_Record):
+    """The circuit without one pair, against the one with all pairs."""
+
+    pair: int
+    shared: int
+    of: int
+    gained: list[str]
+    lost: list[str]
+
+
+class StabilityRecord(_Record):
+    """How stable a circuit is."""
+
+    without_selection: float
+    expected_overlap: Overlap
+    near_cut: list[str]
+    leave_one_out: list[LeftOutRecord]
+
+
+class NullRecord(_Record):
+    """Over how many exchanges p-values were taken."""
+
+    exchanges: int
+    exhaustive: bool
+    smallest_p: float
+
+
+class LengthRecord(_Record):
+    """The prompts' lengths and, of a measured result, the circuit without the first position."""
+
+    token_lengths: list[tuple[int, int]]
+    inverse_differences: list[float]
+    matched_pairs: list[int]
+    circuit_without_first: list[str] = []
+    no_circuit: str | None = None
+    shared: int | None = None
+    of: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_set(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Of a published result nothing is known but the lengths, so nothing else is written."""
+        return {key: value for key, value in serialize(self).items() if key in self.model_fields_set}
+
+
+class AgreementRecord(_Record):
+    """How many components two circuits share, beside what chance gives."""
+
+    left: str
+    right: str
+    among: Among
+    candidates: int
+    left_size: int
+    right_size: int
+    shared: int
+    expected: float
+    p_value: float
+    agreement: float | None
+
+
+class RankAgreementRecord(_Record):
+    """How far the orders of the components that two circuits share agree."""
+
+    left: str
+    right: str
+    among: Among
+    shared: int
+    tau: float
+    interval: Ends | None
+
+
+class ControlsRecord(_Record):
+    """The controls on one result's scores, on one kind of evidence; the highest score first.
+
+    `not_computed` says why a control is missing: `stability`, `null` or `length`.
+    """
+
+    evidence: EvidenceKind
+    result: str
+    components: list[ComponentRecord]
+    pairs: int | None = None
+    resamples: int | None = None
+    seed: int | None = None
+    stability: StabilityRecord | None = None
+    null: NullRecord | None = None
+    length: LengthRecord | None = None
+    chance: list[AgreementRecord] = []
+    rank_agreement: list[RankAgreementRecord] = []
+    not_computed: dict[str, str] = {}
+
+
+class CutRecord(_Record):
+    """Where a circuit's heads end in its scores; `score` is half-way between the two."""
+
+    last_in: str
+    first_out: str
+    score: float
+
+
+class ResultFigures(_Record):
+    """What the pictures of one result are drawn from.
+
+    A score is a number, or the two ends of what its printed digits allow; `ranks` are those among
+    the listed components of a kind. What is not known is None, or missing from a table.
+    """
+
+    shape: ModelShape
+    mlp_threshold: float
+    budget: int
+    nodes: list[str] | None
+    cost: int | None
+    scores: dict[str, float | Ends] | None
+    ranks: dict[str, int]
+    cut: CutRecord | None
+
+
+class Figures(_Record):
+    """What the pictures of one kind of evidence are drawn from."""
+
+    evidence: EvidenceKind
+    sides: tuple[str, str]
+    pairs: list[tuple[str, str]]
+    results: dict[str, ResultFigures]
+
+
+class Handover(_Record):
+    """What a test hands over.
+
+    The first one on some evidence brings its controls, its figures, and how its circuits differ.
+
+    `provenance` is that of the run or, of published evidence, what each result is.
+    """
+
+    judgement: JudgementRecord
+    provenance: RunProvenance | dict[str, str] | None = None
+    controls: list[ControlsRecord] = []
+    figures: Figures | None = None
+    differences: dict[str, list[str]] = {}
+
+
+@dataclass
+class ExperimentReport:
+    """What one experiment's tests found."""
+
+    name: str
+    title: str
+    claims: Sequence[Claim]
+    is_published: bool = False
+    records: list[JudgementRecord] = field(default_factory=list)
+    provenance: dict[EvidenceKind, RunProvenance | dict[str, str] | None] = field(
+        default_factory=dict
+    )
+    differences: dict[EvidenceKind, dict[str, list[str]]] = field(default_factory=dict)
+    controls: list[ControlsRecord] = field(default_factory=list)
+    figures: dict[EvidenceKind, Figures] = field(default_factory=dict)
+
+    def take(self, handed: Handover) -> None:
+        """Take over what a test found; processes may have made the same controls and figures."""
+        kind = handed.judgement.evidence
+        self.records.append(handed.judgement)
+        self.provenance[kind] = handed.provenance
+        known = {(one.evidence, one.result) for one in self.controls}
+        self.controls += [one for one in handed.controls if (one.evidence, one.result) not in known]
+        if handed.figures is not None:
+            self.figures[kind] = handed.figures
+            self.differences[kind] = handed.differences
+
+    def shown_differences(self) -> dict[str, list[str]]:
+        """How the circuits differ, on the best evidence: live before recorded before published."""
+        return next(
+            (self.differences[kind] for kind in reversed(EVIDENCE) if kind in self.differences), {}
+        )
+
+    def record(self, claim_id: str, evidence: EvidenceKind) -> JudgementRecord | None:
+        """The record of a claim on a kind of evidence, if its test ran."""
+        return next(
+            (r for r in self.records if (r.claim, r.evidence) == (claim_id, evidence)), None
+        )
+
+    def counts(self, evidence: EvidenceKind, made_by: str | None = None) -> Counter[Outcome]:
+        """How many claims came out how on this evidence."""
+        wanted = {claim.id for claim in self.claims if made_by in (None, claim.made_by)}
+        return Counter(
+            r.verdict for r in self.records if r.evidence == evidence and r.claim in wanted
+        )
+
+    def makers(self) -> list[str]:
+        """Who made the statements, in the order of the claims."""
+        return list(dict.fromkeys(claim.made_by for claim in self.claims))
+
+    def unexpected(self) -> list[JudgementRecord]:
+        """The records whose verdict is not the expected one."""
+        return [r for r in self.records if r.as_expected is False]

@@ -1,0 +1,87 @@
+"""What several test files make: specs, runs of no model, circuits, and changes of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from replication.circuits.circuit import Circuit, Metadata
+from replication.circuits.components import ModelShape, parse
+from replication.engine.activations import MeanActivations
+from replication.engine.provenance import Provenance
+from replication.engine.recording import Recording
+from replication.evidence.evidence import Evidence, Measured, measure
+from replication.experiment.spec import Spec
+
+
+def make_spec(shape: ModelShape, **changes: Any) -> Spec:
+    """A spec on a model of this shape that selects everything."""
+    everything = shape.d_model * (1 + shape.n_layers) + shape.d_head * shape.n_heads * (
+        shape.n_layers
+    )
+    return Spec.model_validate(
+        {
+            "title": "A title",
+            "task": "a_task",
+            "sides": ["one", "other"],
+            "pairs": "pairs.jsonl",
+            "measures": "mine",
+            "model": {"name": "a-model", "shape": shape},
+            "scoring": {"mlp_out": "raw"},
+            "selection": {"budget": everything, "mlp_threshold": 0.0, "input_counts": True},
+            **changes,
+        }
+    )
+
+
+def run_of(activations: MeanActivations) -> Recording:
+    """These activations as a run of a model that there is not."""
+    _, _, n_layers, d_model = activations.mlp_out.shape
+    *_, n_heads, d_head = activations.z.shape
+    provenance = Provenance(
+        model="none",
+        weights_sha256="0" * 64,
+        shape=ModelShape(n_layers=n_layers, n_heads=n_heads, d_model=d_model, d_head=d_head),
+        device="cpu",
+        precision="float32",
+        versions={},
+        platform="none",
+    )
+    return Recording(activations, provenance)
+
+
+def measured_of(spec: Spec, activations: MeanActivations) -> Measured:
+    """What these activations measure."""
+    return measure(spec, run_of(activations), {})
+
+
+def evidence_of(spec: Spec, activations: MeanActivations) -> Evidence:
+    """Recorded evidence of these activations alone."""
+    results = {spec.measures: measured_of(spec, activations)}
+    return Evidence("recorded", spec, spec.model.shape, results)
+
+
+def means(shape: ModelShape, n_pairs: int = 2, seed: int = 0) -> MeanActivations:
+    """Mean activations that are noise, of prompts of one length, without inner means."""
+    random = np.random.default_rng(seed)
+    sizes = (n_pairs, 2, shape.n_layers)
+    return MeanActivations(
+        random.standard_normal((*sizes, shape.d_model), dtype=np.float32),
+        random.standard_normal((*sizes, shape.n_heads, shape.d_head), dtype=np.float32),
+        np.full((n_pairs, 2), 9),
+    )
+
+
+def circuit(nodes: str, **metadata: Any) -> Circuit:
+    """A circuit of the nodes that a text names."""
+    return Circuit(tuple(map(parse, nodes.split())), Metadata(**metadata))
+
+
+def edit(path: Path, old: str, new: str) -> int:
+    """Replace a text that stands in a file, once; the line that it stands on."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) >= 1, f"{old!r} is not in {path.name}"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return text[: text.index(old)].count("\n") + 1

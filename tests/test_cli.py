@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -351,26 +352,44 @@ def test_a_precision_is_recorded_and_changes_the_scores_a_little(
     assert "--precision: expected float32|bfloat16|float16, found 'int8'" in str(error)
 
 
+@contextmanager
+def interruptible(*command: object) -> Iterator[subprocess.Popen[str]]:
+    """A process that hears SIGINT, even under `nohup`, and that ends with the block at the latest.
+
+    A child ignores what its parent ignores when it starts.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            list(map(str, command)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env=OFFLINE,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_an_interrupted_run_leaves_nothing_behind(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:
     pairs, out = tmp_path / "mine.jsonl", tmp_path / "out"
     pairs.write_text((gpt2_experiment / "pairs.jsonl").read_text() * 20_000)
     arguments = ["run", gpt2_experiment, "--pairs", pairs, "--model", gpt2_folder, "--out", out]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "replication.cli", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=OFFLINE,
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not any(
-        path.stat().st_size for path in out.glob(".pair_scores.csv.*")
-    ):
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    printed, error = process.communicate(timeout=30)
+    with interruptible(sys.executable, "-m", "replication.cli", *arguments) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not any(
+            path.stat().st_size for path in out.glob(".pair_scores.csv.*")
+        ):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        printed, error = process.communicate(timeout=30)
     assert error.strip() == "replication: interrupted; what was being written is gone"
     assert (process.returncode, printed) == (130, "")
     assert list(out.iterdir()) == []

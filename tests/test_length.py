@@ -247,7 +247,7 @@ def test_a_faulty_file_of_lengths_is_refused_in_one_line(
     tmp_path: Path, content: Any, reason: str
 ) -> None:
     path = tmp_path / "lengths.json"
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(InputError) as raised:
         read_lengths(path, GPT2, SIDES)
     assert str(raised.value).startswith(f"{path}: {reason}")

@@ -73,7 +73,7 @@ def ask(home: Path, *steps: str, **variables: str) -> list[dict[str, Any]]:
         [sys.executable, "-c", PROGRAM, *steps],
         env=clean | hub | variables,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
         check=False,
     )
@@ -150,8 +150,10 @@ def test_a_half_precision_model_runs_in_float32(own_gpt2: Path, loaded: LoadedMo
         own_gpt2 / "model.safetensors",
         {"format": "pt"},
     )
-    config = json.loads((own_gpt2 / "config.json").read_text())
-    (own_gpt2 / "config.json").write_text(json.dumps(config | {"dtype": "float16"}))
+    config = json.loads((own_gpt2 / "config.json").read_text(encoding="utf-8"))
+    (own_gpt2 / "config.json").write_text(
+        json.dumps(config | {"dtype": "float16"}), encoding="utf-8"
+    )
     half = load_model(SPEC, str(own_gpt2), "cpu")
     assert half.provenance.precision == "float32"
     types = {str(parameter.dtype) for parameter in half.bridge.original_model.parameters()}
@@ -340,8 +342,8 @@ def test_a_truncated_file_of_the_model_is_refused(own_gpt2: Path, file: str) -> 
 
 
 def test_a_configuration_that_is_no_configuration_is_refused(own_gpt2: Path) -> None:
-    config = json.loads((own_gpt2 / "config.json").read_text())
-    (own_gpt2 / "config.json").write_text(json.dumps(config | {"n_embd": "wide"}))
+    config = json.loads((own_gpt2 / "config.json").read_text(encoding="utf-8"))
+    (own_gpt2 / "config.json").write_text(json.dumps(config | {"n_embd": "wide"}), encoding="utf-8")
     assert "cannot load it" in refused(own_gpt2)
 
 

@@ -155,7 +155,7 @@ def test_tied_scores_are_written_by_layer_then_head() -> None:
 
 def write(tmp_path: Path, content: object) -> Path:
     path = tmp_path / "scores.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return path
 
 

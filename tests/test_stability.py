@@ -145,7 +145,10 @@ def test_resamples_on_which_nothing_can_be_selected_are_counted() -> None:
 def test_a_number_of_resamples_that_is_not_positive_is_refused(tmp_path: Path, count: int) -> None:
     folder = Path(shutil.copytree(MINILM, tmp_path / "minilm"))
     path = folder / "experiment.toml"
-    path.write_text(path.read_text() + f"\n[verification]\nresamples = {count}\n")
+    path.write_text(
+        path.read_text(encoding="utf-8") + f"\n[verification]\nresamples = {count}\n",
+        encoding="utf-8",
+    )
     with pytest.raises(InputError) as raised:
         read_experiment(folder)
     assert str(raised.value).startswith(

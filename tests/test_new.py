@@ -25,7 +25,8 @@ ROOT = Path(__file__).parent.parent
 
 def replication(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "replication.cli", *map(str, arguments)],
+        # As UTF-8, which a locale may not be able to write.
+        [sys.executable, "-m", "replication.cli", *(str(one).encode() for one in arguments)],
         capture_output=True,
         encoding="utf-8",
         env=os.environ | {"COLUMNS": "100"},

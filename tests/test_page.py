@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -14,13 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from replication import page as page_module
 from replication import theme
 from replication.page import page
 from tests.test_answer import report_of
+
+with pytest.MonkeyPatch.context() as patch:
+    # Axe reads its own script in the locale's encoding as it is imported.
+    patch.setattr(io, "text_encoding", lambda encoding, *_: encoding or "utf-8")
+    from axe_playwright_python.sync_playwright import Axe
 
 DRAWN = "document.documentElement.dataset.pictures === 'drawn'"
 MUTED = {scheme: colours["muted"] for scheme, colours in theme.PALETTES.items()}

@@ -25,6 +25,7 @@ from replication.length import (
     read_lengths,
 )
 from replication.scoring import pair_scores
+from tests.closeness import assert_close
 
 GPT2 = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
 PUBLISHED = Path(__file__).parents[1] / "fixtures" / "sarcasm-gpt2" / "published"
@@ -66,8 +67,9 @@ def test_where_only_the_first_position_differs_length_gives_the_whole_score(n_sp
     steps = np.abs(inverse_differences(means.token_lengths))
     norms = length_norms(means, "raw")
     step = n_special * (100 * np.eye(4)[0] - np.eye(4)[1])
-    assert norms == pytest.approx([np.linalg.norm(step)] * 2, rel=1e-5)
-    assert np.outer(steps, norms) == pytest.approx(pair_scores(means, "raw"), rel=1e-4, abs=1e-4)
+    assert_close(norms, [np.linalg.norm(step)] * 2)
+    # The difference of two means keeps their last digits.
+    assert_close(np.outer(steps, norms), pair_scores(means, "raw"), size=np.abs(means.z).max())
 
 
 def test_what_the_property_moves_is_not_lengths() -> None:
@@ -137,7 +139,8 @@ def test_the_share_that_lengths_predict_is_that_of_left_out_pairs(
     tokens = np.random.default_rng(2).integers(6, 20, (12, 2))
     means = sink(tokens.tolist(), noise=noise, shift=shift)
     found = length_fits(means, tokens, "raw")
-    assert found[1] == pytest.approx(by_left_out_pairs(means, tokens), abs=1e-5)
+    # A share of the whole, which is 1.
+    assert_close(found[1], by_left_out_pairs(means, tokens), size=1)
 
 
 def test_lengths_predict_what_grows_with_every_position_and_nothing_of_noise() -> None:
@@ -164,7 +167,7 @@ def published() -> Lengths:
 
 def test_the_published_norms_of_mlp_2_give_its_first_position() -> None:
     position = first_position(published(), mlp(2))
-    # 10 * 243.6318 = F + 9 O and 12 * 204.4037 = F + 11 O
+    # 10 * 243.6318 = F + 9 O and 12 * 204.4037 = F + 11 O, in fractions; to the digits given here.
     o = (Fraction("2452.8444") - Fraction("2436.318")) / 2
     assert position.others.low < o < position.others.high
     assert position.first.low < Fraction("2436.318") - 9 * o < position.first.high

@@ -12,6 +12,8 @@ from replication.evidence import published_evidence, recorded_evidence
 from replication.experiment import Experiment, read_experiment
 from replication.models import LoadedModel, hook_points, load_model, locate
 from replication.scoring import ScoreTable, pair_scores, table_of
+from tests.closeness import SAME, assert_close, assert_same_means, means_apart
+from tests.faults import FAULTS, Fault
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "sarcasm-minilm"
 
@@ -47,7 +49,7 @@ def test_all_78_scores_of_a_run_are_those_recorded(
     assert recorded.scores is not None
     expected = by_name(recorded.scores)
     assert len(expected) == 78
-    assert scores == pytest.approx(expected, abs=1e-4)
+    assert_close(scores, expected)
 
 
 def test_scores_are_those_of_a_notebook_without_compatibility_mode(
@@ -59,7 +61,7 @@ def test_scores_are_those_of_a_notebook_without_compatibility_mode(
     expected = notebook_scores(bridge, experiment.pairs)
     assert len(expected) == 78
     assert min(expected.values()) > 0.05
-    assert scores == pytest.approx(expected, abs=1e-4)
+    assert_close(scores, expected)
 
 
 def test_two_runs_are_the_same_to_the_bit(
@@ -78,8 +80,19 @@ def test_no_position_attends_to_padding(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replication.capture, "PACK_TOKENS", 1)
         alone = capture(model, experiment.pairs)
-    assert activations.mlp_out == pytest.approx(alone.mlp_out, abs=1e-5)
-    assert activations.z == pytest.approx(alone.z, abs=1e-5)
+    assert_same_means(alone, activations)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_bound_on_means_catches_a_fault(
+    experiment: Experiment,
+    model: LoadedModel,
+    activations: MeanActivations,
+    fault: Fault,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fault(monkeypatch, model)
+    assert means_apart(capture(model, experiment.pairs), activations) > 1000 * SAME
 
 
 def test_token_lengths_count_an_encoders_first_and_separator_tokens(
@@ -106,5 +119,5 @@ def test_the_inner_means_leave_out_the_first_position_and_the_separator(
         _, cache = bridge.run_with_cache(prompt)
         for layer in range(experiment.spec.model.shape.n_layers):
             mlp_out, z = (cache[name][0, 1:-1].mean(0).numpy() for name in hook_points(layer))
-            assert inner.mlp_out[1, side, layer] == pytest.approx(mlp_out, abs=1e-4)
-            assert inner.z[1, side, layer] == pytest.approx(z, abs=1e-4)
+            assert_close(inner.mlp_out[1, side, layer], mlp_out)
+            assert_close(inner.z[1, side, layer], z)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 
 import replication.capture
 from replication.capture import MeanActivations, capture
+from replication.claims import read_claims
 from replication.evidence import published_evidence, recorded_evidence
 from replication.experiment import Experiment, read_experiment
 from replication.models import LoadedModel, hook_points, load_model, locate
 from replication.scoring import ScoreTable, pair_scores, table_of
-from tests.closeness import SAME, assert_close, assert_same_means, means_apart
+from tests.closeness import SAME, apart, assert_close, assert_same_means, means_apart
 from tests.faults import FAULTS, Fault
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "sarcasm-minilm"
@@ -52,6 +54,18 @@ def test_all_78_scores_of_a_run_are_those_recorded(
     assert_close(scores, expected)
 
 
+def test_the_tolerance_of_recorded_scores_is_relative_to_the_largest_of_their_check(
+    experiment: Experiment,
+) -> None:
+    checks = [one for claim in read_claims(experiment) for one in claim.check]
+    checks = [one for one in checks if one.kind == "scores"]
+    assert len(checks) == 7
+    for check in checks:
+        assert {len(figure.partition(".")[2]) for figure in check.scores.values()} == {5}
+        least = 5e-6 + SAME * max(map(float, check.scores.values()))
+        assert check.tolerance == f"{math.ceil(least * 1e5) / 1e5:.5f}"
+
+
 def test_scores_are_those_of_a_notebook_without_compatibility_mode(
     experiment: Experiment, scores: dict[str, float], notebook_scores: Any
 ) -> None:
@@ -88,11 +102,15 @@ def test_the_bound_on_means_catches_a_fault(
     experiment: Experiment,
     model: LoadedModel,
     activations: MeanActivations,
+    scores: dict[str, float],
     fault: Fault,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fault(monkeypatch, model)
-    assert means_apart(capture(model, experiment.pairs), activations) > 1000 * SAME
+    found = capture(model, experiment.pairs)
+    assert means_apart(found, activations) > 1000 * SAME
+    moved = by_name(table_of(pair_scores(found, "raw"), model.shape))
+    assert max(apart(moved[name], score) for name, score in scores.items()) > 1000 * SAME
 
 
 def test_token_lengths_count_an_encoders_first_and_separator_tokens(

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -26,6 +25,7 @@ from replication.engine.scores.differential import pair_scores
 from replication.engine.weights import weights_sha256
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import ModelSpec
+from tests.closeness import assert_close
 from tests.notebook import scores_as_a_notebook
 
 SIZES = (5, 100, 1000, 10_000)
@@ -149,7 +149,7 @@ def test_notebook(
     with torch.inference_mode():
         found = scores_as_a_notebook(bridge, FIVE)
         components = map(str, model_on(device).shape.components())
-        assert [found[name] for name in components] == pytest.approx(expected.tolist(), abs=1e-4)
+        assert_close(found, dict(zip(components, expected.tolist(), strict=True)))
         benchmark.pedantic(
             lambda: scores_as_a_notebook(bridge, pairs), rounds=ROUNDS.get(n_pairs, 1)
         )
@@ -171,8 +171,9 @@ def hold_against_capture(means: Sequence[torch.Tensor], model: LoadedModel) -> N
     found = torch.stack(list(means)).cpu().numpy()
     found = found.reshape(len(FIVE), 2, shape.n_layers, 2, shape.d_model)
     z = captured.z.reshape(len(FIVE), 2, shape.n_layers, shape.d_model)
-    np.testing.assert_allclose(found[:, :, :, 0], z, atol=1e-4)
-    np.testing.assert_allclose(found[:, :, :, 1], captured.mlp_out, atol=1e-4)
+    for layer in range(shape.n_layers):
+        assert_close(found[:, :, layer, 0], z[:, :, layer])
+        assert_close(found[:, :, layer, 1], captured.mlp_out[:, :, layer])
 
 
 @up_to(cpu=100, cuda=100)

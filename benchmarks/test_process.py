@@ -42,7 +42,7 @@ finally:
 def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python once; anything but success is an error."""
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
 
 
@@ -76,7 +76,7 @@ def test_memory(benchmark: Any, tmp_path: Path, n_pairs: int) -> None:
     experiment = make_experiment(tmp_path / "experiment")
     model = make_gpt2(tmp_path / "model")
     pairs = tmp_path / "pairs.jsonl"
-    with pairs.open("w") as file:
+    with pairs.open("w", encoding="utf-8") as file:
         for first, second in mixed_pairs(n_pairs):
             file.write(json.dumps({"first": first[:40], "second": second[:40]}) + "\n")
     out = tmp_path / "out"
@@ -90,4 +90,4 @@ def test_memory(benchmark: Any, tmp_path: Path, n_pairs: int) -> None:
         benchmark.extra_info |= {f"{name}, KiB": figure for name, figure in figures.items()}
 
     benchmark.pedantic(run, rounds=1)
-    assert len((out / "pair_scores.csv").read_text().splitlines()) == n_pairs + 1
+    assert len((out / "pair_scores.csv").read_text(encoding="utf-8").splitlines()) == n_pairs + 1

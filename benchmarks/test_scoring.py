@@ -11,6 +11,7 @@ import torch
 from benchmarks.conftest import GPT2_SMALL
 from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import pair_scores
+from tests.closeness import assert_close
 
 PAIRS = 10_000
 GROUP = f"scoring, {PAIRS} pairs"
@@ -66,4 +67,4 @@ def test_scoring_loop_of_a_notebook(benchmark: Any, activations: MeanActivations
 
     few = MeanActivations(*(array.numpy() for array in five), activations.token_lengths[:5])
     expected = pair_scores(few, "raw").mean(0)
-    assert benchmark(loop) == pytest.approx(expected.tolist(), abs=1e-4)
+    assert_close(benchmark(loop), expected)

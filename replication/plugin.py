@@ -18,7 +18,6 @@ import pytest
 from replication.inputs.files import InputError
 
 if TYPE_CHECKING:
-    from replication.report.record import Handover
     from replication.session import Session
 
 PACKAGE = Path(__file__).parent

@@ -20,7 +20,7 @@ def cache_by_hand(
     folder = home / "hub" / f"{kind}s--{name.replace('/', '--')}"
     shutil.copytree(source, folder / "snapshots" / commit)
     (folder / "refs").mkdir(exist_ok=True)
-    (folder / "refs" / ref).write_text(commit)
+    (folder / "refs" / ref).write_text(commit, encoding="utf-8")
     return folder / "snapshots" / commit
 
 

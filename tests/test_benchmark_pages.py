@@ -173,7 +173,7 @@ def test_every_ratio_is_between_benchmarks_that_exist() -> None:
         "replication/test_benchmarks.py",
     ]
     collected = subprocess.run(
-        [sys.executable, *collect], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, *collect], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
     entries = {line.rpartition("::")[2] for line in collected.stdout.splitlines()}
     used = {
@@ -195,21 +195,21 @@ def test_the_command_writes_both_pages_and_the_ratios_to_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = results(captured("cpu", 1.23456))
-    (tmp_path / "run.json").write_text(json.dumps(run))
+    (tmp_path / "run.json").write_text(json.dumps(run), encoding="utf-8")
     before = {"date": "2026-11-20", "commit": "0" * 40, "ratios": {"older": 2.0}}
     last = {**before, "ratios": {"capture / bare forward, 5 pairs": 1.5}}
-    (tmp_path / "history.json").write_text(json.dumps([before, last]))
+    (tmp_path / "history.json").write_text(json.dumps([before, last]), encoding="utf-8")
     monkeypatch.setattr(pages, "HISTORY", tmp_path / "history.json")
     main(tmp_path / "run.json", tmp_path / "out")
     printed = capsys.readouterr().out
     for name, device in (("page.md", "cpu"), ("page-gpu.md", "cuda")):
-        text = (tmp_path / "out" / name).read_text()
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8")
         assert text == page(run, last["ratios"], device)
         assert text in printed
-    kept = json.loads((tmp_path / "out" / "ratios.json").read_text())
+    kept = json.loads((tmp_path / "out" / "ratios.json").read_text(encoding="utf-8"))
     assert kept["capture / bare forward, 5 pairs"] == 1.2346
     assert kept.keys() == ratios(run).keys()
-    history = json.loads((tmp_path / "out" / "history.json").read_text())
+    history = json.loads((tmp_path / "out" / "history.json").read_text(encoding="utf-8"))
     assert history[:-1] == [before, last]
     assert history[-1] == {
         "date": run["datetime"][:10],

@@ -30,7 +30,7 @@ def test_the_baseline_is_timed_before_each_round_of_the_work(
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # its workers do not benchmark
     pytester.makepyfile(BESIDE)
     pytester.runpytest_inprocess("--benchmark-json=run.json").assert_outcomes(passed=1)
-    (entry,) = json.loads((pytester.path / "run.json").read_text())["benchmarks"]
+    (entry,) = json.loads((pytester.path / "run.json").read_text(encoding="utf-8"))["benchmarks"]
     assert entry["stats"]["rounds"] == 3
     shortest, median = (
         entry["extra_info"][f"baseline, {kind}"] for kind in ("seconds", "median seconds")

@@ -47,7 +47,7 @@ class Block:
 
 
 def blocks(document: Path) -> list[Block]:
-    text = document.read_text()
+    text = document.read_text(encoding="utf-8")
     found = []
     for match in BLOCK.finditer(text):
         file = FILE.search(match["before"])
@@ -86,7 +86,7 @@ class Place:
             self._change(block)
         elif block.file is not None:
             (self.folder / block.file).parent.mkdir(parents=True, exist_ok=True)
-            (self.folder / block.file).write_text(block.text)
+            (self.folder / block.file).write_text(block.text, encoding="utf-8")
         elif block.language == "console":
             for command, output in commands(block):
                 self._run(command, output, block.line)
@@ -99,8 +99,10 @@ class Place:
         lines = block.text.splitlines(keepends=True)
         old = "".join(line[1:] for line in lines if line[0] != "+")
         new = "".join(line[1:] for line in lines if line[0] != "-")
-        assert path.read_text().count(old) == 1, f"line {block.line}: not once in {block.file}"
-        path.write_text(path.read_text().replace(old, new))
+        assert path.read_text(encoding="utf-8").count(old) == 1, (
+            f"line {block.line}: not once in {block.file}"
+        )
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
     def _run(self, command: str, expected: str, line: int) -> None:
         done = subprocess.run(
@@ -179,7 +181,7 @@ def tables(text: str) -> Iterator[list[list[str]]]:
 
 def sections(document: str) -> dict[str, str]:
     """A document's text by its third-rank headings."""
-    parts = re.split(r"^(#+) (.*)\n", (DOCS / document).read_text(), flags=re.M)
+    parts = re.split(r"^(#+) (.*)\n", (DOCS / document).read_text(encoding="utf-8"), flags=re.M)
     triples = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
     return {name: text for rank, name, text in triples if rank == "###"}
 
@@ -192,7 +194,7 @@ def models() -> dict[str, type[BaseModel]]:
 
 
 def test_the_kinds_of_check_are_those_that_there_are() -> None:
-    text = (DOCS / "claims.md").read_text()
+    text = (DOCS / "claims.md").read_text(encoding="utf-8")
     linked = re.findall(r"^\| \[(\w+)\]", text, re.M)
     assert sorted(["claim", *linked]) == sorted(models()) == sorted(sections("claims.md"))
 
@@ -215,7 +217,7 @@ def read_check(block: Block, folder: Path) -> Claim:
     """The claim that an example is, or is the check of; on the sarcasm experiment."""
     header = 'id = "D"\nmade_by = "d"\nsource = "d"\nstatement = "d"\n'
     whole = block.text if "[[claim]]" in block.text else f"[[claim]]\n{header}{block.text}"
-    (folder / "claims.toml").write_text(whole)
+    (folder / "claims.toml").write_text(whole, encoding="utf-8")
     spec = read_experiment(SARCASM).spec
     (claim,) = read_claim_file(folder / "claims.toml", Known(spec.model.shape, [*spec.results]))
     return claim
@@ -275,7 +277,9 @@ def test_the_keys_of_a_spec_are_those_that_there_are() -> None:
 
 
 def test_the_thresholds_and_words_are_the_projects_own() -> None:
-    words, thresholds = tables((DOCS / "controls.md").read_text().split("## The word")[1])
+    words, thresholds = tables(
+        (DOCS / "controls.md").read_text(encoding="utf-8").split("## The word")[1]
+    )
     assert {
         name.strip("`"): (float(value), reason) for name, value, reason in thresholds
     } == THRESHOLDS
@@ -286,14 +290,14 @@ def test_the_thresholds_and_words_are_the_projects_own() -> None:
 
 def anchors(document: Path) -> set[str]:
     """The names by which a document's headings can be linked to, as GitHub makes them."""
-    prose = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.M | re.S)
+    prose = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
     headings = re.findall(r"^#+ (.*)$", prose, re.M)
     return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_every_link_leads_somewhere(document: Path) -> None:
-    links = re.findall(r"\]\(([^)]+)\)", document.read_text())
+    links = re.findall(r"\]\(([^)]+)\)", document.read_text(encoding="utf-8"))
     assert links
     for link in links:
         path, _, anchor = link.partition("#")
@@ -304,7 +308,9 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 def test_the_index_leads_to_every_document() -> None:
-    linked = re.findall(r"^- \[\w+\]\((\w+\.md)\)", (DOCS / "README.md").read_text(), re.M)
+    linked = re.findall(
+        r"^- \[\w+\]\((\w+\.md)\)", (DOCS / "README.md").read_text(encoding="utf-8"), re.M
+    )
     assert sorted(["README.md", *linked]) == [path.name for path in DOCUMENTS]
 
 
@@ -312,7 +318,7 @@ def test_the_action_that_is_shown_takes_these_inputs() -> None:
     (block,) = (block for block in blocks(DOCS / "tutorial.md") if block.language == "yaml")
     (job,) = yaml.safe_load(block.text)["jobs"].values()
     given = job["steps"][-1]["with"]
-    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
     assert set(given) <= set(inputs)
     assert {"experiments", "live"} <= set(given)
 
@@ -323,7 +329,7 @@ def numbers(text: str) -> set[str]:
 
 def prose(document: Path) -> str:
     """A document's text without its blocks and pieces of code."""
-    text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.M | re.S)
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
     return re.sub(r"`[^`]*`", "", text)
 
 
@@ -338,7 +344,9 @@ def figures(texts: Iterable[str]) -> Iterator[Fraction]:
 def test_a_decimal_in_the_prose_is_one_that_is_computed_or_published(document: Path) -> None:
     """One that stands in a fixture, or one of the document's blocks, there with more digits."""
     files = (ROOT / "fixtures").rglob("*.*")
-    published = [path.read_text() for path in files if path.suffix in (".toml", ".json")]
+    published = [
+        path.read_text(encoding="utf-8") for path in files if path.suffix in (".toml", ".json")
+    ]
     shown = [block.text for block in blocks(document)]
     exact = set(figures([*published, *shown]))
     exact |= {Fraction(str(threshold.value)) for threshold in THRESHOLDS.values()}

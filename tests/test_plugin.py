@@ -46,9 +46,9 @@ def run(pytester: pytest.Pytester, experiments: Path) -> Run:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert text.count(old) >= 1, f"{old!r} is not in {path.name}"
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def test_one_test_per_claim_and_evidence_with_an_id_to_select_by(run: Run) -> None:
@@ -103,7 +103,7 @@ def test_the_reports_say_what_the_scores_mean(
     assert run(*workers, in_process=False).ret == 0
     reports = pytester.path / "reports"
     gpt2, minilm = (
-        json.loads((reports / name / "verification.json").read_text())
+        json.loads((reports / name / "verification.json").read_text(encoding="utf-8"))
         for name in ("sarcasm-gpt2", "sarcasm-minilm")
     )
     assert gpt2["format"] == "replication.verification.1"
@@ -115,7 +115,7 @@ def test_the_reports_say_what_the_scores_mean(
     assert (found["evidence"], found["pairs"], found["resamples"]) == ("recorded", 5, 10_000)
     assert found["null"] == {"exchanges": 16, "exhaustive": True, "smallest_p": 0.0625}
 
-    page = (reports / "claims.md").read_text()
+    page = (reports / "claims.md").read_text(encoding="utf-8")
     section = page.split("### What the scores of minilm mean (recorded evidence)")[1]
     assert (
         "prompts of the same side, which do not differ in the property, score 1.10 times" in section
@@ -275,7 +275,7 @@ def test_the_reports_hold_every_claim_with_its_evidence(
 ) -> None:
     run()
     reports = pytester.path / "reports"
-    content = json.loads((reports / "claims.json").read_text())
+    content = json.loads((reports / "claims.json").read_text(encoding="utf-8"))
     gpt2, minilm = content["experiments"]
     assert [claim["id"] for claim in gpt2["claims"]][:3] == ["R1", "R2", "R3"]
     assert gpt2["counts"]["published"] == {
@@ -293,12 +293,12 @@ def test_the_reports_hold_every_claim_with_its_evidence(
     assert minilm["provenance"]["recorded"]["weights_sha256"].startswith("53aa5117")
     assert minilm["provenance"]["recorded"]["device"] == "cpu"
 
-    circuit = json.loads((reports / "sarcasm-minilm" / "circuit.json").read_text())
+    circuit = json.loads((reports / "sarcasm-minilm" / "circuit.json").read_text(encoding="utf-8"))
     assert circuit["metadata"]["write_budget_used"] == 2880
-    scores = json.loads((reports / "sarcasm-minilm" / "scores.json").read_text())
+    scores = json.loads((reports / "sarcasm-minilm" / "scores.json").read_text(encoding="utf-8"))
     assert len(scores["components"]) == 78
 
-    page = (reports / "claims.md").read_text()
+    page = (reports / "claims.md").read_text(encoding="utf-8")
     assert "| O5 | The excluded MLPs, m3 and m4, score below 6.5. | published | m3 scores" in page
     cases = ET.parse(reports / "junit.xml").getroot().iter("testcase")
     assert "test_claim[sarcasm-gpt2-R7-ratio-published]" in {case.get("name") for case in cases}
@@ -308,10 +308,10 @@ def test_the_table_goes_to_the_step_summary(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     summary = tmp_path / "summary.md"
-    summary.write_text("before\n")
+    summary.write_text("before\n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     run("-q")
-    assert summary.read_text().startswith("before\n# Claims and verdicts")
+    assert summary.read_text(encoding="utf-8").startswith("before\n# Claims and verdicts")
 
 
 def test_what_a_report_holds_from_a_file_shows_as_text(
@@ -323,14 +323,14 @@ def test_what_a_report_holds_from_a_file_shows_as_text(
         'statement = "<b>a|b</b> `c`"',
     )
     run("-q")
-    page = (pytester.path / "reports" / "claims.md").read_text()
+    page = (pytester.path / "reports" / "claims.md").read_text(encoding="utf-8")
     assert r"\<b\>a\|b\</b\> \`c\`" in page
 
 
 def test_worker_processes_report_as_one(run: Run, pytester: pytest.Pytester) -> None:
     result = run("-n", "2")
     assert result.ret == 0
-    content = json.loads((pytester.path / "reports" / "claims.json").read_text())
+    content = json.loads((pytester.path / "reports" / "claims.json").read_text(encoding="utf-8"))
     assert content["experiments"][0]["counts"]["published"]["holds"] == 21
     assert content["experiments"][1]["counts"]["recorded"]["holds"] == 14
     assert (pytester.path / "reports" / "sarcasm-minilm" / "scores.json").exists()
@@ -376,7 +376,7 @@ def test_a_run_without_live_imports_no_model_library_and_asks_no_network(
     result = subprocess.run(
         [*command, *places, "-p", "no:cacheprovider"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         cwd=tmp_path,
         check=False,
     )
@@ -394,11 +394,11 @@ def test_a_live_run_judges_the_model_in_a_local_folder(
         ["* replicates: yes (live: 2 hold); *", "  no recorded evidence: *"]
     )
     reports = pytester.path / "reports"
-    (experiment,) = json.loads((reports / "claims.json").read_text())["experiments"]
+    (experiment,) = json.loads((reports / "claims.json").read_text(encoding="utf-8"))["experiments"]
     provenance = experiment["provenance"]["live"]
     assert provenance["model"] == "gpt2"
     assert provenance["token_lengths"][1][1] > provenance["token_lengths"][1][0]
-    scores = json.loads((reports / "random-gpt2" / "scores.json").read_text())
+    scores = json.loads((reports / "random-gpt2" / "scores.json").read_text(encoding="utf-8"))
     assert scores["metadata"]["provenance"]["evidence"] == "live"
 
 

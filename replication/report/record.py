@@ -148,7 +148,9 @@ class LengthRecord(_Record):
     @model_serializer(mode="wrap")
     def _as_set(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Of a published result nothing is known but the lengths, so nothing else is written."""
-        return {key: value for key, value in serialize(self).items() if key in self.model_fields_set}
+        return {
+            key: value for key, value in serialize(self).items() if key in self.model_fields_set
+        }
 
 
 class AgreementRecord(_Record):

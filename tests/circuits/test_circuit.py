@@ -40,7 +40,7 @@ METADATA = {
 
 def write(tmp_path: Path, content: object) -> Path:
     path = tmp_path / "circuit.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return path
 
 
@@ -76,7 +76,7 @@ def test_the_published_circuits_are_read_as_published(name: str, mlps: str) -> N
     assert found.of_kind("head")[:2] == [head(11, 8), head(11, 0)]
     assert found.sizes() == (768, 64)
     check_convention(found, WriteCosts(768, 64, input_counts=True))
-    assert circuit_file(found) == json.loads(path.read_text())
+    assert circuit_file(found) == json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_a_small_circuit_is_read(tmp_path: Path) -> None:

@@ -49,8 +49,10 @@ def names(components: list[Component]) -> list[str]:
 
 
 def test_the_published_scores_give_the_published_nodes_in_their_order() -> None:
-    figures = json.loads((PUBLISHED / "original.scores.json").read_text())["components"]
-    nodes = json.loads((PUBLISHED / "original.circuit.json").read_text())["nodes"]
+    figures = json.loads((PUBLISHED / "original.scores.json").read_text(encoding="utf-8"))[
+        "components"
+    ]
+    nodes = json.loads((PUBLISHED / "original.circuit.json").read_text(encoding="utf-8"))["nodes"]
     table = read_scores(PUBLISHED / "original.scores.json")
     middles = table.middles()
     found = names(select(middles, Rule(GPT2, 11200, 7.0)))

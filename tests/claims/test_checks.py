@@ -526,7 +526,7 @@ def test_a_measured_score_at_the_bound_is_not_below_it(score: float, expected: s
 
 def test_a_published_number_at_the_bound_is_not_below_it(tmp_path: Path) -> None:
     path = tmp_path / "scores.json"
-    path.write_text('{"components": {"a0.h0": 0.83}}')
+    path.write_text('{"components": {"a0.h0": 0.83}}', encoding="utf-8")
     claim = check(kind="bound", result="paper", components=["a0.h0"], below="0.83")
     assert verdict(claim, published(read_scores(path))) == "refuted"
 
@@ -1205,13 +1205,13 @@ CHECK = '{ kind = "scores", result = "original", scores = { m2 = "31.51" } }'
 def experiment(tmp_path: Path) -> Experiment:
     folder = tmp_path / "sarcasm"
     shutil.copytree(FIXTURES / "sarcasm-gpt2", folder)
-    (folder / "claims.toml").write_text(GOOD)
+    (folder / "claims.toml").write_text(GOOD, encoding="utf-8")
     return read_experiment(folder)
 
 
 def refusal(experiment: Experiment, text: str) -> str:
     path = experiment.folder / "claims.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
         read_claims(experiment)
     message = str(caught.value)

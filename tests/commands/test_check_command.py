@@ -78,7 +78,7 @@ def test_every_problem_of_every_file_stands_on_a_line_of_its_own(mine: Path) -> 
         "a9": edit(circuit, '"a3.h2"', '"a9.h2"'),
         "9,30": edit(scores, '"9.30"', '"9,30"'),
     }
-    with pairs.open("a") as file:
+    with pairs.open("a", encoding="utf-8") as file:
         file.write('{"hedged": "Maybe.", "plain": ""}\n\n{"hedged": 1\n')
     has = "it has layers 0 to 5 and heads 0 to 11"
     of_the_circuit, of_the_scores = "published/paper.circuit.json", "published/paper.scores.json"
@@ -204,8 +204,11 @@ def test_a_run_of_pytest_names_the_line_too(mine: Path, pytester: pytest.Pyteste
 def test_the_published_lengths_are_read_too(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2"))
     path = folder / "published" / "original.lengths.json"
-    path.write_text(path.read_text().replace('"m3"', '"m13"').replace('"27.4358"', '"x"'))
-    line = 1 + path.read_text().split('"m13"')[0].count("\n")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"m3"', '"m13"').replace('"27.4358"', '"x"'),
+        encoding="utf-8",
+    )
+    line = 1 + path.read_text(encoding="utf-8").split('"m13"')[0].count("\n")
     assert check_experiment(folder).problems == [
         f"{path}:{line}: mean_norms: 1: m13: the model has no component m13: it has layers 0 to 11"
         " and heads 0 to 11",

@@ -24,7 +24,8 @@ from tests.paths import ROOT
 
 def replication(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "replication.cli", *map(str, arguments)],
+        # As UTF-8, which a locale may not be able to write.
+        [sys.executable, "-m", "replication.cli", *(str(one).encode() for one in arguments)],
         capture_output=True,
         encoding="utf-8",
         env=os.environ | {"COLUMNS": "100"},
@@ -42,8 +43,8 @@ def examples(text: str) -> list[str]:
 def use_every_claim(folder: Path) -> None:
     """Uncomment every example of a claim."""
     path = folder / "claims.toml"
-    text = path.read_text()
-    path.write_text(text + "\n" + "\n".join(examples(text)))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "\n" + "\n".join(examples(text)), encoding="utf-8")
 
 
 def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
@@ -63,7 +64,9 @@ def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
         check=False,
     )
     assert result.returncode == 0, result.stdout
-    counts = json.loads((tmp_path / "reports" / "claims.json").read_text())["counts"]
+    counts = json.loads((tmp_path / "reports" / "claims.json").read_text(encoding="utf-8"))[
+        "counts"
+    ]
     assert counts["published"] == {"holds": 2, "refuted": 1, "undecided": 4, "missing": 0}
     assert counts["live"] == {"holds": 4, "refuted": 0, "undecided": 0, "missing": 0}
     (hint,) = (line for line in result.stdout.splitlines() if "no recorded evidence" in line)
@@ -105,7 +108,7 @@ def test_every_example_of_a_claim_comes_out_as_expected(
         "--pyargs", "replication.test_claims", "-p", "no:cacheprovider", "--live", *where
     )
     assert result.ret == 0
-    claims = json.loads((tmp_path / "reports" / "claims.json").read_text())
+    claims = json.loads((tmp_path / "reports" / "claims.json").read_text(encoding="utf-8"))
     verdicts = {
         claim["id"]: {one["verdict"] for one in claim["judgements"] if one["checks"]}
         for claim in claims["experiments"][0]["claims"]
@@ -115,7 +118,7 @@ def test_every_example_of_a_claim_comes_out_as_expected(
 
 
 def test_every_example_of_a_table_is_a_valid_one() -> None:
-    text = (TEMPLATE / "experiment.toml").read_text()
+    text = (TEMPLATE / "experiment.toml").read_text(encoding="utf-8")
     content = tomllib.loads(text)
     blocks = examples(text)
     assert len(blocks) >= 5
@@ -142,13 +145,13 @@ def test_a_name_that_cannot_be_an_experiments_is_refused(tmp_path: Path, name: s
 
 
 def test_what_is_there_already_is_left_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     (tmp_path / "folder").mkdir()
     for name in ("file", "folder"):
         done = replication("new", name, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == f"replication: {name}: is there already\n"
-    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
     assert list((tmp_path / "folder").iterdir()) == []
     done = replication("new", "file/mine", cwd=tmp_path)
     assert done.returncode == 2

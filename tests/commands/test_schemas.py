@@ -27,7 +27,7 @@ def faults(of: Schema, content: Any) -> list[str]:
 
 
 def content(name: str, folder: Path = TEMPLATE) -> dict[str, Any]:
-    return tomllib.loads((folder / f"{name}.toml").read_text())
+    return tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(("of", "name"), FILES.items())
@@ -36,14 +36,14 @@ def test_the_committed_schema_is_the_codes(of: Schema, name: str) -> None:
     assert printed.exit_code == 0
     committed = TEMPLATE / "schemas" / f"{name}.json"
     again = f"replication schema {of} > {committed.relative_to(ROOT)}"
-    assert committed.read_text() == printed.stdout, f"write it anew with: {again}"
+    assert committed.read_text(encoding="utf-8") == printed.stdout, f"write it anew with: {again}"
     Draft202012Validator.check_schema(json.loads(printed.stdout))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 @pytest.mark.parametrize(("of", "name"), FILES.items())
 def test_every_file_names_its_schema_and_follows_it(of: Schema, name: str, folder: Path) -> None:
-    first = (folder / f"{name}.toml").read_text().splitlines()[0]
+    first = (folder / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
     named = (folder / first.removeprefix("#:schema ")).resolve()
     assert named == (TEMPLATE / "schemas" / f"{name}.json").resolve()
     assert faults(of, content(name, folder)) == []
@@ -51,7 +51,7 @@ def test_every_file_names_its_schema_and_follows_it(of: Schema, name: str, folde
 
 def test_every_example_of_the_template_follows_the_schema() -> None:
     for of, name in FILES.items():
-        text = (TEMPLATE / f"{name}.toml").read_text()
+        text = (TEMPLATE / f"{name}.toml").read_text(encoding="utf-8")
         blocks = re.findall(r"(?m)(?:^#[^ :\n].*\n)+", text)
         assert blocks
         for block in blocks:

@@ -30,6 +30,7 @@ def test_the_probabilities_are_those_of_a_library(sizes: tuple[int, int, int]) -
     found = hypergeometric(candidates, left, right)
     assert sum(found) == 1
     expected = hypergeom(candidates, left, right).pmf(range(len(found)))
+    # Of a total of 1, in doubles.
     assert [float(p) for p in found] == pytest.approx(expected, abs=1e-12)
 
 
@@ -61,6 +62,7 @@ def test_the_p_value_is_how_often_random_circuits_share_as_much() -> None:
         drawn = [{*source.sample(mlps, m), *source.sample(heads, h)} for m, h in ((1, 3), (2, 3))]
         as_many += len(drawn[0] & drawn[1]) >= 3
     assert both.shared == 3
+    # Four standard errors of a share of 20,000 draws.
     assert both.p_value == pytest.approx(as_many / draws, abs=0.015)
 
 
@@ -111,6 +113,7 @@ def test_the_interval_of_tau_contains_the_truth_about_as_often_as_it_says() -> N
         (found,) = rank_agreements(left, right)
         assert found.interval is not None
         hits += found.interval[0] <= truth <= found.interval[1]
+    # Within three standard errors of 0.95.
     assert 0.92 <= hits / 400 <= 0.99
 
 

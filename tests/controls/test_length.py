@@ -23,6 +23,7 @@ from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import pair_scores
 from replication.evidence.lengths import Lengths, read_lengths
 from replication.inputs.files import InputError
+from tests.closeness import assert_close
 from tests.paths import PUBLISHED
 
 GPT2 = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
@@ -64,8 +65,9 @@ def test_where_only_the_first_position_differs_length_gives_the_whole_score(n_sp
     steps = np.abs(inverse_differences(means.token_lengths))
     norms = length_norms(means, "raw")
     step = n_special * (100 * np.eye(4)[0] - np.eye(4)[1])
-    assert norms == pytest.approx([np.linalg.norm(step)] * 2, rel=1e-5)
-    assert np.outer(steps, norms) == pytest.approx(pair_scores(means, "raw"), rel=1e-4, abs=1e-4)
+    assert_close(norms, [np.linalg.norm(step)] * 2)
+    # The difference of two means keeps their last digits.
+    assert_close(np.outer(steps, norms), pair_scores(means, "raw"), size=np.abs(means.z).max())
 
 
 def test_what_the_property_moves_is_not_lengths() -> None:
@@ -135,7 +137,8 @@ def test_the_share_that_lengths_predict_is_that_of_left_out_pairs(
     tokens = np.random.default_rng(2).integers(6, 20, (12, 2))
     means = sink(tokens.tolist(), noise=noise, shift=shift)
     found = length_fits(means, tokens, "raw")
-    assert found[1] == pytest.approx(by_left_out_pairs(means, tokens), abs=1e-5)
+    # A share of the whole, which is 1.
+    assert_close(found[1], by_left_out_pairs(means, tokens), size=1)
 
 
 def test_lengths_predict_what_grows_with_every_position_and_nothing_of_noise() -> None:
@@ -162,7 +165,7 @@ def published() -> Lengths:
 
 def test_the_published_norms_of_mlp_2_give_its_first_position() -> None:
     position = first_position(published(), mlp(2))
-    # 10 * 243.6318 = F + 9 O and 12 * 204.4037 = F + 11 O
+    # 10 * 243.6318 = F + 9 O and 12 * 204.4037 = F + 11 O, in fractions; to the digits given here.
     o = (Fraction("2452.8444") - Fraction("2436.318")) / 2
     assert position.others.low < o < position.others.high
     assert position.first.low < Fraction("2436.318") - 9 * o < position.first.high
@@ -245,7 +248,7 @@ def test_a_faulty_file_of_lengths_is_refused_in_one_line(
     tmp_path: Path, content: Any, reason: str
 ) -> None:
     path = tmp_path / "lengths.json"
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(InputError) as raised:
         read_lengths(path, GPT2, SIDES)
     assert str(raised.value).startswith(f"{path}: {reason}")

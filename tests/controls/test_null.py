@@ -14,6 +14,7 @@ from replication.controls.exchanges import exchanges, false_discovery_rates, sha
 from replication.controls.null import null
 from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import pair_scores
+from tests.closeness import assert_close
 
 
 def activations(n_pairs: int, seed: int = 0, shift: float = 0.0, size: int = 5) -> MeanActivations:
@@ -49,7 +50,8 @@ def by_hand(means: np.ndarray) -> tuple[float, float, float]:
 
     within, across = scores((0,) * n_pairs)
     found = [scores((0, *sides)) for sides in product((0, 1), repeat=n_pairs - 1)]
-    as_large = [b - a >= across - within - 1e-9 for a, b in found]
+    margin = 1e-9 * across  # exchanges that tie, but for the last digits of a double
+    as_large = [b - a >= across - within - margin for a, b in found]
     return within, across, float(np.mean(as_large))
 
 
@@ -93,7 +95,7 @@ def test_the_components_stand_in_the_order_of_the_scores_and_are_centred_as_they
             np.linalg.norm(component[:, 0] - component[:, 1], axis=1)
             for component in means.by_component(mlp_out)
         ]
-        assert np.stack(norms, 1) == pytest.approx(pair_scores(means, mlp_out), abs=1e-5)
+        assert_close(np.stack(norms, 1), pair_scores(means, mlp_out))
 
 
 def test_without_an_effect_p_values_are_as_small_as_their_level_and_no_more() -> None:
@@ -101,6 +103,7 @@ def test_without_an_effect_p_values_are_as_small_as_their_level_and_no_more() ->
         [null(activations(8, seed=seed), "raw", 0).p_value for seed in range(400)]
     )
     for level in (0.01, 0.05, 0.2):
+        # 1200 p-values: two standard errors at the level of 0.2, the widest.
         assert (found <= level).mean() == pytest.approx(level, abs=0.02)
 
 
@@ -112,6 +115,7 @@ def test_drawn_exchanges_give_nearly_what_all_of_them_give(monkeypatch: pytest.M
     assert (every.is_exhaustive, drawn.is_exhaustive) == (True, False)
     assert drawn.exchanges == 1000
     assert drawn.smallest_p == 1 / 1001
+    # Three standard errors of a share of 1000 draws.
     assert drawn.p_value == pytest.approx(every.p_value, abs=0.05)
     assert np.array_equal(drawn.p_value, null(means, "raw", 0).p_value)
 
@@ -140,6 +144,7 @@ def test_massive_activations_that_all_prompts_share_cost_no_digit() -> None:
     exact = null(
         MeanActivations(massive.mlp_out - np.float32(1000), means.z, means.token_lengths), "raw", 0
     )
+    # Doubles: a step of 1000 is 1e-13.
     assert null(massive, "raw", 0).same_side == pytest.approx(exact.same_side, rel=1e-9)
 
 

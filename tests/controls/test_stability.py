@@ -62,6 +62,7 @@ def test_the_resampled_means_are_those_of_pairs_drawn_again() -> None:
     }
     assert {round(float(mean), 9) for mean in means[:, 0]} == possible
     assert np.allclose(means[:, 1], 5)
+    # Four standard errors of 5000 means of three draws.
     assert means[:, 0].mean() == pytest.approx(by_pair[:, 0].mean(), abs=0.15)
     assert np.array_equal(means, resampled_means(by_pair, 5000, seed=1))
     assert not np.array_equal(means, resampled_means(by_pair, 5000, seed=2))
@@ -71,6 +72,7 @@ def test_with_many_pairs_the_interval_is_the_percentile_interval_of_a_library() 
     by_pair = np.random.default_rng(0).gamma(4, size=(400, 1))
     low, high = interval(resampled_means(by_pair, 10_000, 0), 400)[:, 0]
     expected = bootstrap((by_pair[:, 0],), np.mean, method="percentile", n_resamples=10_000, rng=1)
+    # Some three standard errors of the difference of two such quantiles of 10,000 means.
     assert (low, high) == pytest.approx(expected.confidence_interval, abs=0.01)
 
 
@@ -78,6 +80,7 @@ def test_with_few_pairs_the_interval_is_as_wide_as_students() -> None:
     by_pair = np.random.default_rng(3).normal(10, 1, size=(12, 1))
     low, high = interval(resampled_means(by_pair, 100_000, 0), 12)[:, 0]
     student = t.interval(0.95, 11, by_pair.mean(), by_pair.std(ddof=1) / 12**0.5)
+    # A tenth of the pairs' standard deviation: the draws are the twelve pairs', not a normal's.
     assert (low, high) == pytest.approx(student, abs=0.1)
     percentile = np.quantile(resampled_means(by_pair, 100_000, 0), [0.025, 0.975])
     assert high - low > 1.1 * (percentile[1] - percentile[0])
@@ -123,6 +126,7 @@ def test_leaving_out_a_pair_shows_what_rests_on_it() -> None:
 def test_resamples_on_which_nothing_can_be_selected_are_counted() -> None:
     scores = np.array([[0.0] * 9, [4.0] * 9])
     found = stability_of(scores, rule(threshold=2.0, budget=100))
+    # Four standard errors of a share of 10,000 draws.
     assert found.without_selection == pytest.approx(0.25, abs=0.02)
 
 
@@ -130,7 +134,10 @@ def test_resamples_on_which_nothing_can_be_selected_are_counted() -> None:
 def test_a_number_of_resamples_that_is_not_positive_is_refused(tmp_path: Path, count: int) -> None:
     folder = Path(shutil.copytree(MINILM, tmp_path / "minilm"))
     path = folder / "experiment.toml"
-    path.write_text(path.read_text() + f"\n[verification]\nresamples = {count}\n")
+    path.write_text(
+        path.read_text(encoding="utf-8") + f"\n[verification]\nresamples = {count}\n",
+        encoding="utf-8",
+    )
     with pytest.raises(InputError) as raised:
         read_experiment(folder)
     assert str(raised.value).startswith(

@@ -237,6 +237,7 @@ def test_published_figures_alone_refute_that_mlp_2_reflects_sarcasm() -> None:
         for result, found in on_published(evidence).items()
         for one in found.components
     }
+    # Fractions of the published figures, to three digits.
     assert shares["original", "m2"] == pytest.approx([0.979, 0.986], abs=0.001)
     assert shares["replication", "m2"] == pytest.approx([0.955, 0.962], abs=0.001)
     high = shares["original", "m11"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import replication.engine.packed
 from replication.circuits.scores import ScoreTable, table_of
+from replication.claims.claim import read_claims
 from replication.engine.activations import MeanActivations
 from replication.engine.capture import capture
 from replication.engine.locate import locate
@@ -15,6 +17,8 @@ from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.engine.taps import hook_points
 from replication.evidence.evidence import published_evidence, recorded_evidence
 from replication.experiment.spec import Experiment, read_experiment
+from tests.closeness import SAME, apart, assert_close, assert_same_means, means_apart
+from tests.faults import FAULTS, Fault
 from tests.paths import MINILM
 
 
@@ -49,7 +53,19 @@ def test_all_78_scores_of_a_run_are_those_recorded(
     assert recorded.scores is not None
     expected = by_name(recorded.scores)
     assert len(expected) == 78
-    assert scores == pytest.approx(expected, abs=1e-4)
+    assert_close(scores, expected)
+
+
+def test_the_tolerance_of_recorded_scores_is_relative_to_the_largest_of_their_check(
+    experiment: Experiment,
+) -> None:
+    checks = [one for claim in read_claims(experiment) for one in claim.check]
+    checks = [one for one in checks if one.kind == "scores"]
+    assert len(checks) == 7
+    for check in checks:
+        assert {len(figure.partition(".")[2]) for figure in check.scores.values()} == {5}
+        least = 5e-6 + SAME * max(map(float, check.scores.values()))
+        assert check.tolerance == f"{math.ceil(least * 1e5) / 1e5:.5f}"
 
 
 def test_scores_are_those_of_a_notebook_without_compatibility_mode(
@@ -61,7 +77,7 @@ def test_scores_are_those_of_a_notebook_without_compatibility_mode(
     expected = notebook_scores(bridge, experiment.pairs)
     assert len(expected) == 78
     assert min(expected.values()) > 0.05
-    assert scores == pytest.approx(expected, abs=1e-4)
+    assert_close(scores, expected)
 
 
 def test_two_runs_are_the_same_to_the_bit(
@@ -80,8 +96,23 @@ def test_no_position_attends_to_padding(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replication.engine.packed, "PACK_TOKENS", 1)
         alone = capture(model, experiment.pairs)
-    assert activations.mlp_out == pytest.approx(alone.mlp_out, abs=1e-5)
-    assert activations.z == pytest.approx(alone.z, abs=1e-5)
+    assert_same_means(alone, activations)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_bound_on_means_catches_a_fault(
+    experiment: Experiment,
+    model: LoadedModel,
+    activations: MeanActivations,
+    scores: dict[str, float],
+    fault: Fault,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fault(monkeypatch, model)
+    found = capture(model, experiment.pairs)
+    assert means_apart(found, activations) > 1000 * SAME
+    moved = by_name(table_of(mean_scores([pair_scores(found, "raw")]), model.shape))
+    assert max(apart(moved[name], score) for name, score in scores.items()) > 1000 * SAME
 
 
 def test_token_lengths_count_an_encoders_first_and_separator_tokens(
@@ -108,5 +139,5 @@ def test_the_inner_means_leave_out_the_first_position_and_the_separator(
         _, cache = bridge.run_with_cache(prompt)
         for layer in range(experiment.spec.model.shape.n_layers):
             mlp_out, z = (cache[name][0, 1:-1].mean(0).numpy() for name in hook_points(layer))
-            assert inner.mlp_out[1, side, layer] == pytest.approx(mlp_out, abs=1e-4)
-            assert inner.z[1, side, layer] == pytest.approx(z, abs=1e-4)
+            assert_close(inner.mlp_out[1, side, layer], mlp_out)
+            assert_close(inner.z[1, side, layer], z)

@@ -125,7 +125,7 @@ def test_a_missing_file_is_named(path: Path) -> None:
 
 
 def test_a_source_is_read_as_often_as_wanted(path: Path) -> None:
-    path.write_text("hedged,plain\na,b\n" * 1 + "c,d\n" * 999)
+    path.write_text("hedged,plain\na,b\n" * 1 + "c,d\n" * 999, encoding="utf-8")
     source = file_source(path, SIDES)
     assert source.count() == source.count() == 1000
     assert next(source.stream()) == Pair("a", "b")
@@ -156,12 +156,12 @@ def with_pairs(folder: Path, table: str) -> Path:
     """Let an experiment's spec name its pairs by a table, or a line, of its own."""
     spec = folder / "experiment.toml"
     old = 'pairs = "pairs.jsonl"\n'
-    text = spec.read_text()
+    text = spec.read_text(encoding="utf-8")
     assert old in text
     if table.startswith("["):
-        spec.write_text(text.replace(old, "") + "\n" + table)
+        spec.write_text(text.replace(old, "") + "\n" + table, encoding="utf-8")
     else:
-        spec.write_text(text.replace(old, table))
+        spec.write_text(text.replace(old, table), encoding="utf-8")
     return folder
 
 
@@ -169,16 +169,19 @@ def test_a_run_reads_a_csv_file_and_says_so_in_the_provenance(
     tmp_path: Path, gpt2_folder: Path
 ) -> None:
     folder = make_experiment(tmp_path / "mine")
-    objects = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    objects = [
+        json.loads(line)
+        for line in (folder / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     rows = "".join('"{first}","{second}",x\n'.format(**one) for one in objects)
-    (folder / "pairs.csv").write_text("first,second,id\n" + rows)
+    (folder / "pairs.csv").write_text("first,second,id\n" + rows, encoding="utf-8")
     scores = []
     named = '[pairs]\nfile = "pairs.csv"\ncolumns = ["first", "second"]\n'
     arguments = ["run", str(folder), "--model", str(gpt2_folder), "--out", str(tmp_path / "out")]
     for table in ('pairs = "pairs.jsonl"\n', named):
         with_pairs(folder, table)
         assert CliRunner().invoke(cli.app, arguments).exit_code == 0
-        scores.append(json.loads((tmp_path / "out" / "scores.json").read_text()))
+        scores.append(json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8")))
     assert scores[0]["components"] == scores[1]["components"]
     origins = [found["metadata"]["provenance"]["pairs_from"] for found in scores]
     assert origins == [{"file": "pairs.jsonl"}, {"file": "pairs.csv"}]
@@ -188,7 +191,7 @@ def test_a_bad_row_of_another_csv_file_stops_a_run_before_the_model_is_loaded(
     tmp_path: Path,
 ) -> None:
     folder, other = make_experiment(tmp_path / "mine"), tmp_path / "other.csv"
-    other.write_text("first,second\n" + "a,b\n" * 3000 + "c\n")
+    other.write_text("first,second\n" + "a,b\n" * 3000 + "c\n", encoding="utf-8")
     done = replication("run", folder, "--pairs", other, "--model", "/no", "--out", tmp_path / "no")
     assert done.returncode == 2
     assert done.stderr == f"replication: {other}: line 3002: expected 2 values, found 1\n"
@@ -213,7 +216,7 @@ def make_dataset(folder: Path, rows: Sequence[tuple[str, Any]] = ROWS) -> Path:
     """A dataset's files: one split of JSON lines, with a column that no pair needs."""
     folder.mkdir()
     lines = [json.dumps({"id": n, "soft": a, "hard": b}) for n, (a, b) in enumerate(rows)]
-    (folder / "train.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 
 
@@ -346,7 +349,7 @@ def test_without_the_library_a_dataset_is_refused_in_one_line(
 
 def test_a_bad_row_of_a_csv_file_is_a_problem_on_its_line(tmp_path: Path) -> None:
     folder = with_pairs(make_experiment(tmp_path / "mine"), 'pairs = "pairs.csv"\n')
-    (folder / "pairs.csv").write_text("first,second\na,b\nc,\nd\ne,f\n")
+    (folder / "pairs.csv").write_text("first,second\na,b\nc,\nd\ne,f\n", encoding="utf-8")
     assert check_experiment(folder).problems == [
         f"{folder}/pairs.csv:3: second: the prompt is empty",
         f"{folder}/pairs.csv:4: expected 2 values, found 1",

@@ -96,7 +96,7 @@ def test_pairs_may_be_named_by_a_table(tmp_path: Path) -> None:
     spec = SPEC.replace('pairs = "pairs.jsonl"\n', "")
     table = '[pairs]\nfile = "pairs.csv"\ncolumns = ["ironic", "plain"]\n'
     folder = make(tmp_path / "mine", spec + table, pairs=None)
-    (folder / "pairs.csv").write_text("plain,ironic\nb,a\n")
+    (folder / "pairs.csv").write_text("plain,ironic\nb,a\n", encoding="utf-8")
     assert read_experiment(folder).pairs == [Pair("a", "b")]
 
 
@@ -236,7 +236,7 @@ def test_a_prompt_is_kept_to_the_letter(tmp_path: Path) -> None:
 
 def test_the_spec_gives_the_order_of_the_sides(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
-    path.write_text(PAIR)
+    path.write_text(PAIR, encoding="utf-8")
     assert read_pairs(path, SIDES) == [Pair("Oh great.", "I like it.")]
     assert read_pairs(path, SIDES[::-1]) == [Pair("I like it.", "Oh great.")]
 

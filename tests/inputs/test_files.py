@@ -95,7 +95,7 @@ def test_the_same_key_in_two_objects_is_no_repetition() -> None:
 @pytest.mark.parametrize("text", ["1e999", "[-1e999]"])
 def test_a_number_too_large_for_a_float_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     refusal(path, read_json, path)
 
 
@@ -104,13 +104,13 @@ def test_a_number_with_too_many_digits_is_refused(
     tmp_path: Path, read: object, before: str
 ) -> None:
     path = tmp_path / "a"
-    path.write_text(before + "1" * 4301)
+    path.write_text(before + "1" * 4301, encoding="utf-8")
     refusal(path, read, path)
 
 
 def test_toml_nested_too_deeply_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
-    path.write_text("x = " + "[" * 5000 + "]" * 5000)
+    path.write_text("x = " + "[" * 5000 + "]" * 5000, encoding="utf-8")
     refusal(path, read_toml, path)
 
 
@@ -122,7 +122,7 @@ def test_a_path_that_no_file_can_have_is_refused() -> None:
 @pytest.mark.parametrize("text", ["a = 1\na = 2", "a = ", "[table", "a = 1 b = 2"])
 def test_what_is_not_toml_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     message = refusal(path, read_toml, path)
     assert message.startswith("not TOML: ")
     assert re.search(r"at line \d|at end of document", message)
@@ -207,7 +207,7 @@ def test_a_failure_before_the_last_step_leaves_the_old_file_and_nothing_else(
     monkeypatch.setattr(writing.os, "replace", fail)
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, "new")
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -66,7 +66,7 @@ def leaves(data: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
 
 def test_every_value_of_a_toml_file_is_found_on_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
-    path.write_text(TOML)
+    path.write_text(TOML, encoding="utf-8")
     line = lines_of(path)
     numbers = {place: value for place, value in leaves(tomllib.loads(TOML)) if place != ("text",)}
     numbers[("list", 1)] = 11
@@ -76,7 +76,7 @@ def test_every_value_of_a_toml_file_is_found_on_its_line(tmp_path: Path) -> None
 
 def test_a_place_that_is_not_there_is_that_of_what_would_hold_it(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
-    path.write_text(TOML)
+    path.write_text(TOML, encoding="utf-8")
     line = lines_of(path)
     assert line(("claim", 0, "check", 1, "of")) == 26
     assert line(("claim", 1, "statement")) == 28

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from replication.report.page import page as page_module
@@ -22,6 +22,11 @@ from replication.report.page.page import page
 from replication.report.pictures import theme
 from tests.paths import ROOT
 from tests.report.test_answers import report_of
+
+with pytest.MonkeyPatch.context() as patch:
+    # Axe reads its own script in the locale's encoding as it is imported.
+    patch.setattr(io, "text_encoding", lambda encoding, *_: encoding or "utf-8")
+    from axe_playwright_python.sync_playwright import Axe
 
 DRAWN = "document.documentElement.dataset.pictures === 'drawn'"
 MUTED = {scheme: colours["muted"] for scheme, colours in theme.PALETTES.items()}
@@ -63,7 +68,7 @@ def judge(reports: Path, experiments: Path, *arguments: str) -> None:
     command = [sys.executable, "-m", "pytest", "--pyargs", "replication.test_claims", "-q"]
     places = ["--experiments", str(experiments), "--reports", str(reports)]
     result = subprocess.run(
-        [*command, *places, *arguments], cwd=reports.parent, capture_output=True, text=True
+        [*command, *places, *arguments], cwd=reports.parent, capture_output=True, encoding="utf-8"
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -78,7 +83,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("benchmarks/ratios.json", RATIOS),
         ("benchmarks/history.json", HISTORY),
     ):
-        (folder / name).write_text(json.dumps(content))
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
     judge(folder, ROOT / "fixtures")
     return folder
 
@@ -90,7 +95,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     experiment = folder / "experiments" / "sarcasm-gpt2"
     shutil.copytree(ROOT / "fixtures" / "sarcasm-gpt2", experiment)
     pairs = [{"sarcastic": prompt, "literal": prompt[::-1]} for prompt in PROMPTS]
-    (experiment / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    (experiment / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
     for file, old in (
         ("claims.toml", "The ratio of m2 to m11 is 1.41."),
         ("claims.toml", "Report of the replication, 2025-11-13"),
@@ -98,14 +103,16 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("experiment.toml", "Sarcasm circuit in GPT-2 small, and its published replication"),
         ("experiment.toml", "The published sarcasm circuit in GPT-2 small, run of 2025-11-10"),
     ):
-        text = (experiment / file).read_text()
+        text = (experiment / file).read_text(encoding="utf-8")
         assert old in text
         new = old.replace('"replication"', f"'''{PROMPTS[1]}'''")
         if new == old:
             new = PROMPTS[0]
-        (experiment / file).write_text(text.replace(old, new))
+        (experiment / file).write_text(text.replace(old, new), encoding="utf-8")
     (folder / "reports").mkdir()
-    (folder / "reports" / "calibration.json").write_text('{"models": "<img src=x onerror=pwn()>"}')
+    (folder / "reports" / "calibration.json").write_text(
+        '{"models": "<img src=x onerror=pwn()>"}', encoding="utf-8"
+    )
     judge(folder / "reports", experiment.parent)
     return folder / "reports"
 

@@ -101,7 +101,7 @@ def test_no_picture_names_a_colour_so_both_looks_hold_everywhere() -> None:
 @pytest.mark.parametrize("look", PALETTES)
 def test_the_committed_sample_is_what_the_experiments_give(look: str) -> None:
     for name, spec in sample_pictures().items():
-        kept = (SAMPLE / f"{name}-{look}.svg").read_text()
+        kept = (SAMPLE / f"{name}-{look}.svg").read_text(encoding="utf-8")
         said = re.findall(r'aria-label="([^"]+)"', kept)
         assert said == re.findall(r'aria-label="([^"]+)"', pictures.svg(spec, look=look)), name
         assert Path(SAMPLE / f"page-{look}.png").read_bytes().startswith(b"\x89PNG")

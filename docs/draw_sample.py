@@ -11,11 +11,16 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from replication.controls.verify import THRESHOLDS, verification_json, verify
+from replication.controls.thresholds import THRESHOLDS
+from replication.controls.verify import verify
 from replication.evidence.evidence import published_evidence, recorded_evidence
 from replication.experiment.spec import read_experiment
-from replication.report.figures import figures
-from replication.report.pictures import pictures
+from replication.report.handover import controls_records, figures
+from replication.report.pictures.controls import length_shares
+from replication.report.pictures.grids import circuit, comparison
+from replication.report.pictures.marks import Spec
+from replication.report.pictures.scores import head_scores
+from replication.report.pictures.svg import svg
 from replication.report.pictures.theme import PALETTES
 from replication.report.rows import compared, components
 
@@ -23,28 +28,28 @@ ROOT = Path(__file__).parent.parent
 SAMPLE = Path(__file__).parent / "sample"
 
 
-def sample_pictures() -> dict[str, pictures.Spec]:
+def sample_pictures() -> dict[str, Spec]:
     """The pictures of the sample, by name."""
     gpt2 = read_experiment(ROOT / "fixtures" / "sarcasm-gpt2")
     printed = published_evidence(gpt2)
-    results = figures(gpt2, printed)["results"]
+    results = figures(gpt2, printed).results
     original, replication = (components(results[name]) for name in ("original", "replication"))
-    shape = results["original"]["shape"]
-    words, rows = compared(("original", original), ("replication", replication))
-    shares = next(v for v in verification_json(verify(printed)) if v["result"] == "replication")
+    shape = results["original"].shape
+    of_printed = controls_records(verify(printed), printed)
+    explained = next(one for one in of_printed if one.result == "replication")
 
     minilm = read_experiment(ROOT / "fixtures" / "sarcasm-minilm")
     recorded = recorded_evidence(minilm, published_evidence(minilm))
-    verified = verification_json(verify(recorded))[0]
-    measured = components(figures(minilm, recorded)["results"]["minilm"], verified["components"])
+    (controls,) = controls_records(verify(recorded), recorded)
+    measured = components(figures(minilm, recorded).results["minilm"], controls.components)
     return {
-        "circuit": pictures.circuit(original, shape),
-        "comparison": pictures.comparison(words, rows, shape, "original", "replication"),
-        "length": pictures.length_shares(
-            [one for one in shares["components"] if one["length_share"] and one["selected"]],
-            THRESHOLDS["artefact_share"].value,
+        "circuit": circuit(original, shape),
+        "comparison": comparison(compared("original", original, "replication", replication), shape),
+        "length": length_shares(
+            [one for one in explained.components if one.selected],
+            THRESHOLDS.artefact_share.value,
         ),
-        "heads": pictures.head_scores(measured, verified["stability"]["near_cut"]),
+        "heads": head_scores(measured, controls.stability.near_cut if controls.stability else []),
     }
 
 
@@ -52,9 +57,7 @@ def main(page: Path) -> None:
     """Write the sample; `page` is the report page of a run."""
     for name, spec in sample_pictures().items():
         for look in PALETTES:
-            (SAMPLE / f"{name}-{look}.svg").write_text(
-                pictures.svg(spec, look=look), encoding="utf-8"
-            )
+            (SAMPLE / f"{name}-{look}.svg").write_text(svg(spec, look=look))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         for look in ("light", "dark"):

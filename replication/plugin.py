@@ -18,6 +18,7 @@ import pytest
 from replication.inputs.files import InputError
 
 if TYPE_CHECKING:
+    from replication.report.record import Handover
     from replication.session import Session
 
 PACKAGE = Path(__file__).parent

@@ -27,7 +27,7 @@ from replication.experiment.pairs import PairSource
 from replication.experiment.spec import MlpOut, Spec
 from replication.inputs.writing import writing_atomically
 from replication.report.handover import result_figures
-from replication.report.pictures.pictures import write_circuit_picture
+from replication.report.pictures.svg import write_circuit_picture
 
 if TYPE_CHECKING:
     from _csv import Writer

@@ -1,71 +1,116 @@
-"""Rows: what is known of every component of a model, as plain data and in words.
+"""Rows: what is known of every component of a model, as figures and in words.
 
 A figure that is not known is None, and its words say so.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from replication.circuits.components import INPUT, ModelShape, parse
-from replication.report.figures import Figures
+from replication.circuits.components import INPUT, Component, Kind, parse
+from replication.report.record import ComponentRecord, Ends, ResultFigures
 
-Row = dict[str, Any]
-
-
-Data = Mapping[str, Any]
+KINDS: Mapping[Kind, str] = {"input": "input", "mlp": "MLP", "head": "head"}
 
 
-WORDS = {"input": "input", "mlp": "MLP", "head": "head"}
+class Words(NamedTuple):
+    """What is known of a component, as a reader sees it."""
+
+    score: str
+    rank: str
+    interval: str
+    distance: str
+    circuit: str
 
 
-COMPARED = ("score", "rank", "distance")
+@dataclass(frozen=True)
+class Row:
+    """What is known of one component.
+
+    `layer` and `column` are its place on the grid. `listed` is how many of its kind have a score,
+    and `limit` the score that selects one of its kind.
+    """
+
+    component: str
+    kind: str
+    layer: str
+    column: str
+    score: float | None
+    low: float | None
+    high: float | None
+    selected: bool | None
+    rank: int | None
+    listed: int
+    limit: float | None
+    probability: float | None
+
+    @property
+    def distance(self) -> float | None:
+        """How far the score lies above the limit."""
+        return None if self.score is None or self.limit is None else self.score - self.limit
+
+    @property
+    def words(self) -> Words:
+        """What hovering shows."""
+        circuit = {True: "in the circuit", False: "left out", None: "not known"}[self.selected]
+        if self.kind == KINDS["input"]:
+            return Words("none", "none", "none", "none", circuit)
+        return Words(
+            score=number(self.score, "not published"),
+            rank=f"{self.rank} of {self.listed} listed {self.kind}s" if self.rank else "not known",
+            interval=interval(self.low, self.high),
+            distance="not known" if self.distance is None else f"{self.distance:+.3g}",
+            circuit=circuit,
+        )
+
+    @property
+    def in_words(self) -> str:
+        """What a screen reader says of the mark."""
+        known = (f"{key} {text}" for key, text in self.words._asdict().items())
+        return f"{self.component}: {', '.join(known)}"
 
 
-def components(figures: Figures, verified: Sequence[Data] = ()) -> list[Row]:
+def components(figures: ResultFigures, controlled: Sequence[ComponentRecord] = ()) -> list[Row]:
     """One row for the input and every component of the model, with what is known of it.
 
-    `verified` are the components of a verification; they bring intervals and probabilities.
+    `controlled` are the components of a result's controls; they bring intervals and probabilities.
     """
-    known = {data["component"]: data for data in verified}
-    scores, nodes = figures["scores"] or {}, figures["nodes"]
-    shape = ModelShape(**figures["shape"])
-    listed = {kind: [n for n in scores if parse(n).kind == kind] for kind in WORDS}
-    ranks = {
-        name: rank
-        for kind in listed.values()
-        for rank, name in enumerate(sorted(kind, key=lambda n: (-_middle(scores[n]), parse(n))), 1)
-    }
-    cut = (figures["cut"] or {}).get("score")
-    limits = {"mlp": figures["mlp_threshold"], "head": cut}
-    rows = []
-    for part in [INPUT, *shape.components()]:
-        name, data = str(part), known.get(str(part), {})
-        score = _middle(scores[name]) if name in scores else None
-        low, high = data.get("interval") or (None, None)
-        limit = limits.get(part.kind)
-        row = {
-            "component": name,
-            "kind": WORDS[part.kind],
-            "layer": "input" if part == INPUT else str(part.layer),
-            "column": "MLP" if part.kind == "mlp" else str(part.head),
-            "score": score,
-            "low": low,
-            "high": high,
-            "selected": None if nodes is None else name in nodes,
-            "rank": ranks.get(name),
-            "listed": len(listed[part.kind]),
-            "limit": limit,
-            "distance": None if score is None or limit is None else score - limit,
-            "probability": data.get("selection_probability"),
-        }
-        rows.append({**row, **_in_words(row)})
-    return rows
+    known = {one.component: one for one in controlled}
+    listed = Counter(parse(name).kind for name in figures.scores or ())
+    return [
+        _row(component, figures, listed[component.kind], known.get(str(component)))
+        for component in [INPUT, *figures.shape.components()]
+    ]
 
 
-def _middle(score: Any) -> float:
-    return (score[0] + score[1]) / 2 if isinstance(score, list) else float(score)
+def _row(
+    component: Component, figures: ResultFigures, listed: int, known: ComponentRecord | None
+) -> Row:
+    name, scores = str(component), figures.scores or {}
+    cut = figures.cut.score if figures.cut else None
+    limits = {"mlp": figures.mlp_threshold, "head": cut}
+    low, high = (known and known.interval) or (None, None)
+    return Row(
+        component=name,
+        kind=KINDS[component.kind],
+        layer="input" if component == INPUT else str(component.layer),
+        column="MLP" if component.kind == "mlp" else str(component.head),
+        score=_middle(scores[name]) if name in scores else None,
+        low=low,
+        high=high,
+        selected=None if figures.nodes is None else name in figures.nodes,
+        rank=figures.ranks.get(name),
+        listed=listed,
+        limit=limits.get(component.kind),
+        probability=known.selection_probability if known else None,
+    )
+
+
+def _middle(score: float | Ends) -> float:
+    return (score[0] + score[1]) / 2 if isinstance(score, tuple) else score
 
 
 def number(value: float | None, lack: str = "not known") -> str:
@@ -78,53 +123,42 @@ def interval(low: float | None, high: float | None) -> str:
     return "not computed" if low is None else f"{number(low)} to {number(high)}"
 
 
-def _in_words(row: Row) -> Row:
-    """What hovering shows, and what a screen reader says of the mark."""
-    if row["kind"] == "input":
-        words = dict.fromkeys(("score", "rank", "interval", "distance"), "none")
-    else:
-        rank = f"{row['rank']} of {row['listed']} listed {row['kind']}s"
-        distance = "not known" if row["distance"] is None else f"{row['distance']:+.3g}"
-        words = {
-            "score": number(row["score"], "not published"),
-            "rank": rank if row["rank"] else "not known",
-            "interval": interval(row["low"], row["high"]),
-            "distance": distance,
-        }
-    words["circuit"] = {True: "in the circuit", False: "left out", None: "not known"}[
-        row["selected"]
-    ]
-    sentence = ", ".join(f"{key} {text}" for key, text in words.items())
-    return {
-        **{f"{key} in words": text for key, text in words.items()},
-        "in words": f"{row['component']}: {sentence}",
-    }
+@dataclass(frozen=True)
+class ComparedRow:
+    """One component where two circuits are laid on one grid; `state` says which of them has it."""
+
+    left: Row
+    right: Row
+    state: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether only one of the two circuits has it."""
+        return bool(self.left.selected) is not bool(self.right.selected)
 
 
-def states(left: str, right: str) -> list[str]:
-    """Where a component may stand when two circuits are laid on one grid."""
-    return ["in both", f"only in {left}", f"only in {right}", "in neither"]
+@dataclass(frozen=True)
+class Comparison:
+    """Two circuits of one model, by name: the states there are, and a row for each component."""
+
+    left: str
+    right: str
+    states: Sequence[str]
+    rows: Sequence[ComparedRow]
 
 
 def compared(
-    left: tuple[str, Sequence[Row]], right: tuple[str, Sequence[Row]]
-) -> tuple[list[str], list[Row]]:
-    """The states, and one row for each component with its state and both scores."""
-    (left_name, left_rows), (right_name, right_rows) = left, right
-    words = states(left_name, right_name)
-    rows = []
-    for here, there in zip(left_rows, right_rows, strict=True):
-        state = {(True, True): 0, (True, False): 1, (False, True): 2, (False, False): 3}[
-            bool(here["selected"]), bool(there["selected"])
-        ]
-        rows.append(
-            {
-                **{key: here[key] for key in ("component", "kind", "layer", "column")},
-                "state": words[state],
-                **{f"left {what}": here[f"{what} in words"] for what in COMPARED},
-                **{f"right {what}": there[f"{what} in words"] for what in COMPARED},
-                "in words": f"{here['component']}: {words[state]};"
-                f" {left_name}: {here['score in words']}, {right_name}: {there['score in words']}",
-            }
-        )
-    return words, rows
+    left: str, left_rows: Sequence[Row], right: str, right_rows: Sequence[Row]
+) -> Comparison:
+    """Two circuits, component by component."""
+    states = {
+        (True, True): "in both",
+        (True, False): f"only in {left}",
+        (False, True): f"only in {right}",
+        (False, False): "in neither",
+    }
+    rows = [
+        ComparedRow(here, there, states[bool(here.selected), bool(there.selected)])
+        for here, there in zip(left_rows, right_rows, strict=True)
+    ]
+    return Comparison(left, right, list(states.values()), rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -15,18 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from replication.evidence.evidence import Kind as EvidenceKind
 from replication.report.page import page as page_module
+from replication.report.page.gallery import views
+from replication.report.page.own_measurements import benchmarks, calibration
 from replication.report.page.page import page
 from replication.report.pictures import theme
+from replication.report.record import Figures, ResultFigures
 from tests.paths import ROOT
 from tests.report.test_answers import report_of
-
-with pytest.MonkeyPatch.context() as patch:
-    # Axe reads its own script in the locale's encoding as it is imported.
-    patch.setattr(io, "text_encoding", lambda encoding, *_: encoding or "utf-8")
-    from axe_playwright_python.sync_playwright import Axe
+from tests.report.test_pictures import figures
 
 DRAWN = "document.documentElement.dataset.pictures === 'drawn'"
 MUTED = {scheme: colours["muted"] for scheme, colours in theme.PALETTES.items()}
@@ -68,7 +68,7 @@ def judge(reports: Path, experiments: Path, *arguments: str) -> None:
     command = [sys.executable, "-m", "pytest", "--pyargs", "replication.test_claims", "-q"]
     places = ["--experiments", str(experiments), "--reports", str(reports)]
     result = subprocess.run(
-        [*command, *places, *arguments], cwd=reports.parent, capture_output=True, encoding="utf-8"
+        [*command, *places, *arguments], cwd=reports.parent, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -83,7 +83,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("benchmarks/ratios.json", RATIOS),
         ("benchmarks/history.json", HISTORY),
     ):
-        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+        (folder / name).write_text(json.dumps(content))
     judge(folder, ROOT / "fixtures")
     return folder
 
@@ -95,7 +95,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     experiment = folder / "experiments" / "sarcasm-gpt2"
     shutil.copytree(ROOT / "fixtures" / "sarcasm-gpt2", experiment)
     pairs = [{"sarcastic": prompt, "literal": prompt[::-1]} for prompt in PROMPTS]
-    (experiment / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
+    (experiment / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
     for file, old in (
         ("claims.toml", "The ratio of m2 to m11 is 1.41."),
         ("claims.toml", "Report of the replication, 2025-11-13"),
@@ -103,16 +103,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("experiment.toml", "Sarcasm circuit in GPT-2 small, and its published replication"),
         ("experiment.toml", "The published sarcasm circuit in GPT-2 small, run of 2025-11-10"),
     ):
-        text = (experiment / file).read_text(encoding="utf-8")
+        text = (experiment / file).read_text()
         assert old in text
         new = old.replace('"replication"', f"'''{PROMPTS[1]}'''")
         if new == old:
             new = PROMPTS[0]
-        (experiment / file).write_text(text.replace(old, new), encoding="utf-8")
+        (experiment / file).write_text(text.replace(old, new))
     (folder / "reports").mkdir()
-    (folder / "reports" / "calibration.json").write_text(
-        '{"models": "<img src=x onerror=pwn()>"}', encoding="utf-8"
-    )
+    (folder / "reports" / "calibration.json").write_text('{"models": "<img src=x onerror=pwn()>"}')
     judge(folder / "reports", experiment.parent)
     return folder / "reports"
 
@@ -428,10 +426,79 @@ def test_the_drawing_library_is_made_once(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_verdict_that_was_not_expected_stands_at_the_top(tmp_path: Path) -> None:
     report = report_of("live", ("holds", "refuted"))
-    report.records[1]["as_expected"] = False
-    report.records = [{"checks": [], **record} for record in report.records]
+    report.records[1] = report.records[1].model_copy(update={"as_expected": False})
     assert "1 not as expected: R2 (live)." in page([report], "pytest", tmp_path, "")
 
 
 def test_a_page_without_any_record_says_so(tmp_path: Path) -> None:
     assert "Not run here" in page([], "pytest", tmp_path, "")
+
+
+def test_published_circuits_are_compared_before_measured_ones_and_only_on_one_grid() -> None:
+    report = report_of()
+    larger = figures(shape={"n_layers": 3, "n_heads": 3, "d_model": 8, "d_head": 2})
+    known: dict[EvidenceKind, dict[str, ResultFigures]] = {
+        "published": {"first": figures(), "second": figures(), "larger": larger},
+        "recorded": {"measured": figures()},
+    }
+    for kind, results in known.items():
+        report.figures[kind] = Figures(evidence=kind, sides=("a", "b"), pairs=[], results=results)
+    assert [view.title for view in views(report)] == [
+        "measured, recorded",
+        "first, published",
+        "second, published",
+        "larger, published",
+        "first against second",
+        "first against measured (recorded)",
+        "second against measured (recorded)",
+    ]
+
+
+def test_the_table_of_a_result_has_a_column_for_each_control_that_was_computed() -> None:
+    report = report_of(words=("specific",))
+    (controls,) = report.controls
+    (one, *others) = controls.components
+    known = {
+        "components": [one.model_copy(update={"length_share": (0.1, 0.25)}), *others],
+        "not_computed": dict.fromkeys(("stability", "null", "length"), "it is a test"),
+    }
+    report.controls = [controls.model_copy(update=known)]
+    results = {"replication": figures()}
+    report.figures["live"] = Figures(evidence="live", sides=("a", "b"), pairs=[], results=results)
+    (view,) = views(report)
+    assert view.rows.head[6:] == ["length explains", "word", "reason"]
+    cells = {line[0]: line[6:] for line in view.rows.body}
+    assert cells["m0"][:2] == ["0.1 to 0.25", "specific"]
+    assert cells["a0.h0"] == ["–", "–", "–"]
+
+
+def test_a_calibration_is_shown_or_why_not(tmp_path: Path) -> None:
+    absent = calibration(tmp_path)
+    assert (absent.is_there, absent.fault) == (False, None)
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps(CALIBRATION))
+    (picture,) = calibration(tmp_path).pictures
+    assert [spec["title"] for spec in picture.specs] == ["property", "<b>length</b>"]
+    path.write_text('{"models": "many", "rows": []}')
+    faulty = calibration(tmp_path)
+    assert not faulty.is_there
+    assert faulty.fault
+    assert faulty.fault.startswith(f"{path}: models: ")
+
+
+def test_benchmarks_are_shown_as_far_as_their_files_can_be_read(tmp_path: Path) -> None:
+    absent = benchmarks(tmp_path)
+    assert (absent.faults, absent.pictures, absent.ratios, absent.has_history) == (
+        [],
+        [],
+        None,
+        False,
+    )
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "ratios.json").write_text('{"a / b": -1}')
+    (tmp_path / "benchmarks" / "history.json").write_text(json.dumps(HISTORY))
+    found = benchmarks(tmp_path)
+    assert [picture.title for picture in found.pictures] == ["Their history"]
+    assert [spec["title"] for spec in found.pictures[0].specs] == [*RATIOS, "new"]
+    assert len(found.faults) == 1
+    assert "a / b" in found.faults[0]

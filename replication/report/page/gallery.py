@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel, Field, PositiveFloat, TypeAdapter, ValidationError
 
 from replication.circuits.components import parse
 from replication.controls.thresholds import THRESHOLDS
-from replication.inputs.files import InputError, read_json
+from replication.evidence.evidence import Kind as EvidenceKind
 from replication.report.controls_text import sentences
-from replication.report.pictures import pictures
-from replication.report.rows import compared, components, interval, number
-from replication.report.text import ExperimentReport
-
-DIFFERENCES = ("score", "distance")
-
+from replication.report.pictures.controls import length, length_shares, null
+from replication.report.pictures.grids import circuit, comparison
+from replication.report.pictures.marks import Spec, is_scored
+from replication.report.pictures.scores import head_scores, mlp_scores, probabilities
+from replication.report.record import (
+    ComponentRecord,
+    ControlsRecord,
+    Ends,
+    ExperimentReport,
+    LeftOutRecord,
+    ResultFigures,
+)
+from replication.report.rows import Comparison, Row, compared, components, interval, number
 
 SHOWN = 30  # components in a picture with a line for each
 
@@ -26,342 +30,290 @@ SHOWN = 30  # components in a picture with a line for each
 LENGTHS = 8  # components in the pictures of what length explains
 
 
-Data = dict[str, Any]
+@dataclass(frozen=True)
+class Picture:
+    """A picture, or several small ones, with a caption."""
+
+    title: str
+    caption: str
+    specs: Sequence[Spec]
 
 
-Ratios = dict[str, PositiveFloat]
+@dataclass(frozen=True)
+class Table:
+    """A table; the first cell of a line is its heading."""
+
+    head: Sequence[str]
+    body: Sequence[Sequence[str]]
+    caption: str
 
 
-def _picture(title: str, caption: str, *specs: pictures.Spec) -> Data:
-    return {"title": title, "caption": caption, "specs": list(specs)}
+@dataclass(frozen=True)
+class View:
+    """One result, or two circuits on one grid: pictures, what the controls say, and a table."""
+
+    title: str
+    pictures: Sequence[Picture]
+    rows: Table
+    sentences: Sequence[tuple[str, str]] = ()
+    left_out: Sequence[LeftOutRecord] = ()
+    is_comparison: bool = False
 
 
-def _shown_results(report: ExperimentReport) -> Iterator[tuple[str, str, Data]]:
-    """Evidence, name and figures of what is pictured: the best measured result, the published."""
-    measured = [kind for kind in ("live", "recorded") if kind in report.figures][:1]
-    for kind in [*measured, "published"]:
-        for name, figures in report.figures.get(kind, {}).get("results", {}).items():
-            yield kind, name, figures
+@dataclass(frozen=True)
+class _Shown:
+    """A result that is pictured."""
+
+    evidence: EvidenceKind
+    name: str
+    figures: ResultFigures
 
 
-def views(report: ExperimentReport) -> Iterator[Data]:
+def views(report: ExperimentReport) -> Iterator[View]:
     """One view for each result pictured, and one for every two circuits on one grid."""
-    yield from _results(report)
-    yield from _comparisons(report)
+    shown = list(_shown_results(report))
+    for one in shown:
+        yield _result(report, one)
+    yield from _comparisons(shown)
 
 
-def _results(report: ExperimentReport) -> Iterator[Data]:
-    """One view for each result: its circuit, its scores, what became of them."""
-    for kind, name, figures in _shown_results(report):
-        verified: Data = next(
-            (v for v in report.verifications if (v["evidence"], v["result"]) == (kind, name)), {}
-        )
-        by_rank = sorted(
-            verified.get("components", []), key=lambda one: (one["kind"] != "mlp", one["rank"])
-        )
-        rows = components(figures, by_rank)
-        yield {
-            "title": f"{name}, {kind}",
-            "pictures": [
-                *_score_pictures(rows, figures, verified),
-                *_verification_pictures(rows, by_rank, verified),
-            ],
-            "sentences": list(sentences(verified)) if verified else [],
-            "left_out": (verified.get("stability") or {}).get("leave_one_out"),
-            "rows": _table(rows, by_rank),
-        }
+def _shown_results(report: ExperimentReport) -> Iterator[_Shown]:
+    """What is pictured: the best measured result, and the published ones."""
+    best_first: tuple[EvidenceKind, ...] = ("live", "recorded")
+    measured = [kind for kind in best_first if kind in report.figures][:1]
+    for kind in [*measured, *(("published",) if "published" in report.figures else ())]:
+        for name, figures in report.figures[kind].results.items():
+            yield _Shown(kind, name, figures)
 
 
-def _score_pictures(rows: list[Data], figures: Data, verified: Data) -> Iterator[Data]:
-    if figures["nodes"] is not None:
-        cost = f"It costs {figures['cost']} of {figures['budget']} dimensions."
-        listed = sum(row["score"] is not None for row in rows)
-        unknown = len(rows) - 1 - listed
-        yield _picture(
-            "The circuit",
-            f"Outlined: selected. Colour: the score. {cost}"
-            + (f" Empty squares: {unknown} scores that were not published." if unknown else ""),
-            pictures.circuit(rows, figures["shape"]),
-        )
-    if figures["scores"] is None:
-        return
-    intervals = (
-        f" Whiskers: {THRESHOLDS['confidence'].value:.0%} intervals from"
-        f" {verified['resamples']:,} draws of the pairs."
-        if any(row["low"] is not None for row in rows)
-        else " No intervals: they need each pair's own scores."
+def _result(report: ExperimentReport, shown: _Shown) -> View:
+    """A result: its circuit, its scores, what became of them."""
+    wanted = (shown.evidence, shown.name)
+    controls = next((one for one in report.controls if (one.evidence, one.result) == wanted), None)
+    by_rank = sorted(
+        controls.components if controls else [], key=lambda one: (one.kind != "mlp", one.rank)
     )
-    if any(row["kind"] == "MLP" and row["score"] is not None for row in rows):
-        yield _picture(
+    rows = components(shown.figures, by_rank)
+    stability = controls and controls.stability
+    title = f"{shown.name}, {shown.evidence}"
+    return View(
+        title=title,
+        pictures=[
+            *_score_pictures(rows, shown.figures, controls),
+            *(_control_pictures(rows, by_rank, controls) if controls else ()),
+        ],
+        rows=_table(rows, by_rank, f"{title}: every component"),
+        sentences=list(sentences(controls)) if controls else [],
+        left_out=stability.leave_one_out if stability else [],
+    )
+
+
+def _score_pictures(
+    rows: Sequence[Row], figures: ResultFigures, controls: ControlsRecord | None
+) -> Iterator[Picture]:
+    if figures.nodes is not None:
+        yield _circuit_picture(rows, figures)
+    intervals = _intervals(rows, controls)
+    if any(is_scored(row, "MLP") for row in rows):
+        yield Picture(
             "Scores of the MLPs",
             "Filled: selected, for the score reaches the threshold. Hollow: left out." + intervals,
-            pictures.mlp_scores(rows),
+            [mlp_scores(rows)],
         )
-    if any(row["kind"] == "head" and row["score"] is not None for row in rows):
-        cut = figures["cut"]
-        unsure = (verified.get("stability") or {}).get("near_cut", [])
-        near = [name for name in unsure if parse(name).kind == "head"]
-        ends = [cut["last_in"], cut["first_out"]] if cut else []
-        marked = (
-            f" Triangles: the {len(near)} that other prompts of this kind put in or out."
-            if near
-            else f" Triangles: {ends[0]}, the last one in, and {ends[1]}, the first one out."
-            if ends
-            else " The table lists none that was left out, so it shows no cut-off."
-        )
-        yield _picture(
-            "Scores of the heads",
-            "Filled: selected, while the budget lasted. Hollow: left out." + marked + intervals,
-            pictures.head_scores(rows, near or ends),
-        )
+    if any(is_scored(row, "head") for row in rows):
+        yield _heads_picture(rows, figures, controls, intervals)
 
 
-def _verification_pictures(rows: list[Data], by_rank: list[Data], verified: Data) -> Iterator[Data]:
-    if any(row["probability"] is not None for row in rows):
-        yield _picture(
+def _circuit_picture(rows: Sequence[Row], figures: ResultFigures) -> Picture:
+    unknown = sum(row.score is None for row in rows) - 1  # the input has no score
+    caption = (
+        "Outlined: selected. Colour: the score."
+        f" It costs {figures.cost} of {figures.budget} dimensions."
+    )
+    if unknown:
+        caption += f" Empty squares: {unknown} scores that were not published."
+    return Picture("The circuit", caption, [circuit(rows, figures.shape)])
+
+
+def _intervals(rows: Sequence[Row], controls: ControlsRecord | None) -> str:
+    """What the whiskers of the bars are."""
+    if controls is None or all(row.low is None for row in rows):
+        return " No intervals: they need each pair's own scores."
+    return (
+        f" Whiskers: {THRESHOLDS.confidence.value:.0%} intervals from"
+        f" {controls.resamples:,} draws of the pairs."
+    )
+
+
+def _heads_picture(
+    rows: Sequence[Row], figures: ResultFigures, controls: ControlsRecord | None, intervals: str
+) -> Picture:
+    cut, stability = figures.cut, controls and controls.stability
+    unsure = stability.near_cut if stability else []
+    near = [name for name in unsure if parse(name).kind == "head"]
+    if near:
+        marked = f" Triangles: the {len(near)} that other prompts of this kind put in or out."
+    elif cut:
+        near = [cut.last_in, cut.first_out]
+        marked = f" Triangles: {near[0]}, the last one in, and {near[1]}, the first one out."
+    else:
+        marked = " The table lists none that was left out, so it shows no cut-off."
+    return Picture(
+        "Scores of the heads",
+        "Filled: selected, while the budget lasted. Hollow: left out." + marked + intervals,
+        [head_scores(rows, near)],
+    )
+
+
+def _control_pictures(
+    rows: Sequence[Row], by_rank: Sequence[ComponentRecord], controls: ControlsRecord
+) -> Iterator[Picture]:
+    if any(row.probability is not None for row in rows):
+        yield Picture(
             "How sure the selection is",
-            f"How often each component is selected in {verified['resamples']:,} draws of"
-            f" {verified['pairs']} pairs. Filled: in the circuit. Hollow: left out.",
-            pictures.probabilities(rows),
+            f"How often each component is selected in {controls.resamples:,} draws of"
+            f" {controls.pairs} pairs. Filled: in the circuit. Hollow: left out.",
+            [probabilities(rows)],
         )
-    selected = [one for one in by_rank if one["selected"] and one["score"]]
-    chosen = [one for one in selected if one["same_side_quantiles"]][:SHOWN]
+    selected = [one for one in by_rank if one.selected and one.score]
+    chosen = [one for one in selected if one.same_side_quantiles][:SHOWN]
     if chosen:
-        yield _picture(
+        yield Picture(
             "Would unrelated prompts score as high?",
             "The same score between prompts of one side: its range (line), its middle half (box)"
             " and its median (tick), with the pairs' score as 1."
             + (f" The first {SHOWN} of the circuit." if len(chosen) == SHOWN else ""),
-            pictures.null(chosen),
+            [null(chosen)],
         )
-    shares = [one for one in selected if one["length_share"]][:SHOWN]
+    shares = [one for one in selected if one.length_share][:SHOWN]
     if shares:
-        yield _picture(
+        yield Picture(
             "How much length alone explains",
             "The part of each score that the first position gives, which every prompt has and"
             " which weighs more in a shorter one. A bar where published digits leave a range.",
-            pictures.length_shares(shares, THRESHOLDS.artefact_share.value),
+            [length_shares(shares, THRESHOLDS.artefact_share.value)],
         )
-    scored = [one for one in selected if one["by_pair"] and one["length_norm"] is not None]
-    if scored:
-        yield _picture(
+    lengths = controls.length
+    scored = [one for one in selected if one.by_pair and one.length_norm is not None]
+    if scored and lengths:
+        yield Picture(
             "What length explains, pair by pair",
             "Each point is a pair: its score over how far its two prompts, T and T′ tokens long,"
             " differ in 1 / length. The dashed line is what the first position alone predicts."
             " Diamonds: pairs of equal length. The first components of the circuit:",
-            *(pictures.length(one, verified["length"]) for one in _first_of_each(scored)),
+            [length(one, lengths) for one in _first_of_each(scored)],
         )
 
 
-def _first_of_each(scored: list[Data]) -> list[Data]:
+def _first_of_each(scored: Sequence[ComponentRecord]) -> list[ComponentRecord]:
     """The best MLPs and the best heads."""
-    kinds = ([one for one in scored if one["kind"] == kind] for kind in ("mlp", "head"))
+    kinds = ([one for one in scored if one.kind == kind] for kind in ("mlp", "head"))
     return [one for among in kinds for one in among[: LENGTHS // 2]]
 
 
-COLUMNS = {
-    "component": "component",
-    "score in words": "score",
-    "interval in words": "interval",
-    "rank in words": "rank",
-    "circuit in words": "circuit",
-    "distance in words": "distance",
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "component": lambda row: row.component,
+    "score": lambda row: row.words.score,
+    "interval": lambda row: row.words.interval,
+    "rank": lambda row: row.words.rank,
+    "circuit": lambda row: row.words.circuit,
+    "distance": lambda row: row.words.distance,
 }
 
 
-VERIFIED_COLUMNS = {
-    "selection_probability": "selected in",
-    "same_side_score": "same-side score",
-    "shuffled_score": "shuffled score",
-    "p_value": "p",
-    "q_value": "q",
-    "controlled_q_value": "controlled q",
-    "length_share": "length explains",
-    "matched_score": "equal lengths",
-    "score_without_first": "without first position",
-    "word": "word",
-    "reason": "reason",
+CONTROL_COLUMNS: dict[str, Callable[[ComponentRecord], float | Ends | str | None]] = {
+    "selected in": lambda one: one.selection_probability,
+    "same-side score": lambda one: one.same_side_score,
+    "shuffled score": lambda one: one.shuffled_score,
+    "p": lambda one: one.p_value,
+    "q": lambda one: one.q_value,
+    "controlled q": lambda one: one.controlled_q_value,
+    "length explains": lambda one: one.length_share,
+    "equal lengths": lambda one: one.matched_score,
+    "without first position": lambda one: one.score_without_first,
+    "word": lambda one: one.word,
+    "reason": lambda one: one.reason,
 }
 
 
-def _table(rows: Sequence[Data], by_rank: Sequence[Data]) -> Data:
-    """Every component with its figures, those of the verification where there are any."""
-    known = {one["component"]: one for one in by_rank}
+def _table(rows: Sequence[Row], by_rank: Sequence[ComponentRecord], caption: str) -> Table:
+    """Every component with its figures, those of the controls where there are any."""
+    known = {one.component: one for one in by_rank}
     more = {
-        key: title
-        for key, title in VERIFIED_COLUMNS.items()
-        if any(one[key] is not None for one in by_rank)
+        title: column
+        for title, column in CONTROL_COLUMNS.items()
+        if any(column(one) is not None for one in by_rank)
     }
-    ordered = sorted(rows, key=lambda row: (row["kind"] == "head", row["rank"] or 0))
-    return {
-        "head": [*COLUMNS.values(), *more.values()],
-        "body": [
-            [row[key] for key in COLUMNS]
-            + [_cell(known.get(row["component"], {}).get(key)) for key in more]
+    ordered = sorted(rows, key=lambda row: (row.kind == "head", row.rank or 0))
+    return Table(
+        head=[*COLUMNS, *more],
+        body=[
+            [column(row) for column in COLUMNS.values()]
+            + [
+                _cell(column(known[row.component]) if row.component in known else None)
+                for column in more.values()
+            ]
             for row in ordered
         ],
-    }
+        caption=caption,
+    )
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, list):
-        return interval(*value)
-    return number(value, "–") if not isinstance(value, str) else value
+def _cell(value: float | Ends | str | None) -> str:
+    match value:
+        case str():
+            return value
+        case (low, high):
+            return interval(low, high)
+        case _:
+            return number(value, "–")
 
 
-def _comparisons(report: ExperimentReport) -> Iterator[Data]:
+def _comparisons(shown: Sequence[_Shown]) -> Iterator[View]:
     """Every two pictured circuits on one grid, the published one first."""
-    circuits = [
-        (name if kind == "published" else f"{name} ({kind})", figures)
-        for kind, name, figures in _shown_results(report)
-        if figures["nodes"] is not None
-    ]
-    circuits.sort(key=lambda circuit: circuit[0].endswith(")"))
-    for (left, here), (right, there) in combinations(circuits, 2):
-        if here["shape"] != there["shape"]:
-            continue
-        words, rows = compared((left, components(here)), (right, components(there)))
-        differing = [row for row in rows if row["state"] in words[1:3]]
-        yield {
-            "title": f"{left} against {right}",
-            "pictures": [
-                _picture(
-                    "Both circuits on one grid",
-                    "A disc: in both. Half a disc: only in one. A small dot: in neither.",
-                    pictures.comparison(words, rows, here["shape"], left, right),
-                )
-            ],
-            "rows": {
-                "head": [
-                    "component",
-                    "stands",
-                    *(f"{what}, {name}" for name in (left, right) for what in DIFFERENCES),
-                ],
-                "body": [
-                    [row["component"], row["state"]]
-                    + [row[f"{side} {what}"] for side in ("left", "right") for what in DIFFERENCES]
-                    for row in differing
-                ],
-                "caption": "The components that only one of the two has",
-            },
-            "is_comparison": True,
-        }
-
-
-class _Rate(BaseModel):
-    pairs: int
-    scenario: str
-    word: str
-    rate: float
-    low: float
-    high: float
-    n: int
-
-
-class _Target(BaseModel):
-    name: str
-    target: str | float | int
-    met_from_pairs: int | None = None
-
-
-class Calibration(BaseModel):
-    """The content of `calibration.json`: how often the verifier is right on planted circuits."""
-
-    models: int
-    rows: list[_Rate]
-    targets: list[_Target] = Field(default_factory=list)
-
-
-class _Run(BaseModel):
-    date: str
-    commit: str
-    ratios: Ratios
-
-
-def _read(path: Path, model: Any) -> tuple[Any, str | None]:
-    """What an optional file holds, or why it cannot be shown; None and None where it is absent."""
-    if not path.exists():
-        return None, None
-    try:
-        return TypeAdapter(model).validate_python(read_json(path)), None
-    except InputError as error:
-        return None, str(error)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ": ".join(map(str, fault["loc"]))
-        return None, f"{path}: {place}: {fault['msg']}"
-
-
-def calibration(folder: Path) -> Data:
-    """What `calibration.json` in this folder holds, in pictures, or why it is not shown."""
-    found, fault = _read(folder / "calibration.json", Calibration)
-    scenarios = dict.fromkeys(row.scenario for row in found.rows) if found else {}
-    return {
-        "found": found,
-        "fault": fault,
-        "rates": [
-            [
-                row.scenario,
-                row.word,
-                row.pairs,
-                f"{row.rate:.1%}",
-                f"{row.low:.1%} to {row.high:.1%}",
-            ]
-            for row in (found.rows if found else [])
-        ],
-        "targets": [
-            [one.name, one.target, f"{one.met_from_pairs} pairs" if one.met_from_pairs else "–"]
-            for one in found.targets
-        ]
-        if found
-        else [],
-        "pictures": [
-            _picture(
-                "What the verifier says of planted components",
-                f"How often, on {found.models} models, by number of pairs, with intervals. What it"
-                " never says is left out of a picture:",
-                *(
-                    pictures.calibration(
-                        scenario,
-                        [row.model_dump() for row in found.rows if row.scenario == scenario],
+    published = [one for one in shown if one.evidence == "published"]
+    measured = [one for one in shown if one.evidence != "published"]
+    circuits = [one for one in [*published, *measured] if one.figures.nodes is not None]
+    for left, right in combinations(circuits, 2):
+        if left.figures.shape == right.figures.shape:
+            found = compared(
+                _label(left), components(left.figures), _label(right), components(right.figures)
+            )
+            yield View(
+                title=f"{found.left} against {found.right}",
+                pictures=[
+                    Picture(
+                        "Both circuits on one grid",
+                        "A disc: in both. Half a disc: only in one. A small dot: in neither.",
+                        [comparison(found, left.figures.shape)],
                     )
-                    for scenario in scenarios
-                ),
+                ],
+                rows=_differing(found),
+                is_comparison=True,
             )
-        ]
-        if scenarios
-        else [],
-    }
 
 
-def benchmarks(folder: Path) -> Data:
-    """What the benchmarks under this folder gave, in pictures, or why they are not shown."""
-    ratios, fault = _read(folder / "benchmarks" / "ratios.json", Ratios)
-    history, history_fault = _read(folder / "benchmarks" / "history.json", list[_Run])
-    found = []
-    if ratios:
-        found.append(
-            _picture(
-                "Ratios of the last run",
-                "Time over time within one run, on a logarithmic axis; the name says what is"
-                " divided by what. The dashed line: as costly as the other.",
-                pictures.ratios(ratios),
-            )
-        )
-    runs = [run.model_dump() for run in history or []]
-    names = dict.fromkeys(name for run in runs for name in run["ratios"])
-    if names:
-        found.append(
-            _picture(
-                "Their history",
-                f"{len(runs)} runs, the oldest first:",
-                *(pictures.history(name, runs) for name in names),
-            )
-        )
-    return {
-        "ratios": ratios or {},
-        "rows": [[name, number(ratio)] for name, ratio in (ratios or {}).items()],
-        "runs": runs,
-        "faults": [text for text in (fault, history_fault) if text],
-        "pictures": found,
-    }
+def _label(shown: _Shown) -> str:
+    return shown.name if shown.evidence == "published" else f"{shown.name} ({shown.evidence})"
+
+
+def _differing(found: Comparison) -> Table:
+    sides = (found.left, found.right)
+    return Table(
+        head=[
+            "component",
+            "stands",
+            *(title for name in sides for title in (f"score, {name}", f"distance, {name}")),
+        ],
+        body=[
+            [
+                row.left.component,
+                row.state,
+                *(row.left.words.score, row.left.words.distance),
+                *(row.right.words.score, row.right.words.distance),
+            ]
+            for row in found.rows
+            if row.differs
+        ],
+        caption="The components that only one of the two has",
+    )

@@ -1,0 +1,148 @@
+"""Sections: what the page shows of one experiment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from replication.claims.claim import Claim
+from replication.evidence.evidence import Kind as EvidenceKind
+from replication.evidence.evidence import RunProvenance
+from replication.report.answers import Answer, answers, lacks
+from replication.report.page.gallery import View, views
+from replication.report.record import (
+    EVIDENCE,
+    VERDICTS,
+    WORDS,
+    ExperimentReport,
+    JudgementRecord,
+)
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """A claim, and what came out on each kind of evidence, with where the figures come from."""
+
+    claim: Claim
+    judgements: Sequence[tuple[JudgementRecord, str]]
+
+
+@dataclass(frozen=True)
+class Facet:
+    """Something that claims can be filtered by: its values, and what they are called."""
+
+    name: str
+    choices: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where evidence of a kind comes from, or why there is none.
+
+    `pairs` holds, for each side of a pair, the prompt and its length in tokens.
+    """
+
+    evidence: EvidenceKind
+    facts: Mapping[str, str]
+    sides: Sequence[str]
+    pairs: Sequence[Sequence[tuple[str, int | None]]]
+    lacks: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """An experiment on the page; `id` is what links lead to."""
+
+    name: str
+    id: str
+    title: str
+    answers: Sequence[Answer]
+    unexpected: Sequence[str]
+    claims: Sequence[JudgedClaim]
+    facets: Sequence[Facet]
+    views: Sequence[View]
+    differences: Mapping[str, Sequence[str]]
+    origins: Sequence[Origin]
+
+
+def section(report: ExperimentReport) -> Section:
+    """What the page shows of an experiment."""
+    return Section(
+        name=report.name,
+        id=re.sub(r"[^\w.-]", "-", report.name),
+        title=report.title,
+        answers=answers(report),
+        unexpected=[f"{one.claim} ({one.evidence})" for one in report.unexpected()],
+        claims=[_judged(report, claim) for claim in report.claims],
+        facets=_facets(report),
+        views=list(views(report)),
+        differences=report.shown_differences(),
+        origins=[_origin(report, kind) for kind in EVIDENCE if kind in report.provenance],
+    )
+
+
+def shown(value: JsonValue) -> str:
+    """A value of a record, in one line."""
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.6g}"
+        case dict():
+            return ", ".join(f"{key} {shown(part)}" for key, part in value.items()) or "none"
+        case list():
+            return ", ".join(map(shown, value)) or "none"
+        case _:
+            return str(value)
+
+
+def _judged(report: ExperimentReport, claim: Claim) -> JudgedClaim:
+    found = [one for kind in EVIDENCE if (one := report.record(claim.id, kind))]
+    return JudgedClaim(claim, [(one, _figures_from(report, one.evidence)) for one in found])
+
+
+def _figures_from(report: ExperimentReport, kind: EvidenceKind) -> str:
+    """Where the measured figures come from."""
+    found = report.provenance.get(kind)
+    if isinstance(found, RunProvenance):
+        source = "mean activations stored from a run of" if kind == "recorded" else "a run now of"
+        return f"{source} {found.model} on {found.device}, {found.precision}"
+    return "; ".join(f"{name}: {about}" for name, about in (found or {}).items())
+
+
+def _facets(report: ExperimentReport) -> list[Facet]:
+    verdicts = {record.verdict for record in report.records}
+    kinds = {record.evidence for record in report.records}
+    return [
+        Facet(
+            "verdict", [(verdict, WORDS[verdict]) for verdict in VERDICTS if verdict in verdicts]
+        ),
+        Facet("evidence", [(kind, kind) for kind in EVIDENCE if kind in kinds]),
+        Facet("made by", [(maker, maker) for maker in report.makers()]),
+    ]
+
+
+def _origin(report: ExperimentReport, kind: EvidenceKind) -> Origin:
+    found, figures = report.provenance[kind], report.figures.get(kind)
+    pairs = figures.pairs if figures else []
+    lengths: Sequence[tuple[int, int] | tuple[None, None]] = [(None, None)] * len(pairs)
+    if isinstance(found, RunProvenance):
+        lengths = found.token_lengths
+        facts = found.model_dump(mode="json", exclude={"token_lengths"})
+    else:
+        facts = found or {}
+    return Origin(
+        evidence=kind,
+        facts={key: shown(value) for key, value in facts.items()},
+        sides=figures.sides if figures else (),
+        pairs=[
+            list(zip(pair, tokens, strict=True))
+            for pair, tokens in zip(pairs, lengths, strict=False)
+        ],
+        lacks="" if facts else " ".join(lacks(report, kind)),
+    )

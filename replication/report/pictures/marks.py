@@ -1,0 +1,90 @@
+"""Marks: what the pictures have in common, and how a row becomes what they are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from replication.report.rows import Row
+
+Spec = dict[str, Any]
+
+
+NAMES: Spec = {
+    "field": "component",
+    "type": "nominal",
+    "sort": None,
+    "axis": {"title": None, "domain": False, "ticks": False},
+}
+
+
+TOOLTIP = [
+    {"field": "component"},
+    *(
+        {"field": f"{key} in words", "title": title}
+        for key, title in (
+            ("score", "score"),
+            ("rank", "rank"),
+            ("interval", "interval"),
+            ("distance", "distance to the cut-off"),
+            ("circuit", "circuit"),
+        )
+    ),
+]
+
+
+HOVER: Spec = {"tooltip": TOOLTIP, "description": {"field": "in words"}}
+
+
+def picture(description: str, height: int, layers: Sequence[Spec], **more: Any) -> Spec:
+    """A picture as wide as its place, of layers, with what it says to a screen reader."""
+    return {
+        "description": description,
+        "width": "container",
+        "height": height,
+        "layer": list(layers),
+        **more,
+    }
+
+
+def row_values(row: Row, *columns: str) -> Spec:
+    """A row as data, with the columns that the picture uses and those that hovering does."""
+    used = {"component", *columns}
+    return {
+        **{key: value for key, value in asdict(row).items() if key in used},
+        **{f"{key} in words": text for key, text in row.words._asdict().items()},
+        "in words": row.in_words,
+    }
+
+
+def is_scored(row: Row, kind: str) -> bool:
+    """Whether the row is of this kind and has a score."""
+    return row.kind == kind and row.score is not None
+
+
+def limit_across(value: float | None, name: str) -> list[Spec]:
+    """A dashed line up at a limit, named above the picture."""
+    if value is None:
+        return []
+    place: Spec = {"x": {"field": "limit", "type": "quantitative"}}
+    data = {"values": [{"limit": value, "name": name}]}
+    text = {"type": "text", "style": "limit name", "align": "left", "dx": 4, "dy": -6}
+    words = {"y": {"value": 0}, "text": {"field": "name"}}
+    return [
+        {
+            "data": data,
+            "mark": {"type": "rule", "style": "limit", "aria": False},
+            "encoding": place,
+        },
+        {"data": data, "mark": {**text, "aria": False}, "encoding": {**place, **words}},
+    ]
+
+
+def bars(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """How the bars of what is selected, and of what is left out, are told apart, if there are any.
+
+    A negation before `datum.selected`, and a style.
+    """
+    looks = {True: ("", "selected"), False: ("!", "left out")}
+    return [looks[is_in] for is_in in looks if any(bool(row.selected) is is_in for row in rows)]

@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 replicate: $(READY)
-	$(BIN)/pytest replication/ --live
+	$(BIN)/pytest replication/ --replication-live
 
 test: $(READY)
 	$(BIN)/ruff check .

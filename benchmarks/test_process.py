@@ -48,15 +48,15 @@ def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.benchmark(group="start-up")
 def test_gate(benchmark: Any, tmp_path: Path) -> None:
-    """`pytest replication/` without --live, its benchmarks aside."""
-    arguments = ["-m", "pytest", "replication/", "--reports", str(tmp_path), "--benchmark-skip"]
-    benchmark.pedantic(in_a_process, arguments, rounds=5, warmup_rounds=1)
+    """`pytest replication/` without --replication-live, its benchmarks aside."""
+    arguments = ["-m", "pytest", "replication/", "--replication-reports", str(tmp_path)]
+    benchmark.pedantic(in_a_process, [*arguments, "--benchmark-skip"], rounds=5, warmup_rounds=1)
 
 
 @pytest.mark.benchmark(group="start-up")
 def test_gate_with_benchmarks(benchmark: Any, tmp_path: Path) -> None:
-    """`pytest replication/` without --live, as it is."""
-    arguments = ["-m", "pytest", "replication/", "--reports", str(tmp_path)]
+    """`pytest replication/` without --replication-live, as it is."""
+    arguments = ["-m", "pytest", "replication/", "--replication-reports", str(tmp_path)]
     benchmark.pedantic(in_a_process, arguments, rounds=5, warmup_rounds=1)
 
 

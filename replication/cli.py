@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import sys
@@ -45,9 +46,10 @@ def new(
     from replication.commands.new import new_experiment
 
     new_experiment(name)
-    where = shlex.join(["--experiments", str(name.parent), "--experiment", name.name])
+    given = {"--replication-experiments": str(name.parent), "--replication-experiment": name.name}
+    where = shlex.join(itertools.chain.from_iterable(given.items()))
     print(f"{name}: written; it runs as it stands, with")
-    print(f"  pytest --pyargs replication {where} --live")
+    print(f"  pytest --pyargs replication {where} --replication-live")
 
 
 @app.command()

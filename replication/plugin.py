@@ -27,36 +27,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the `replication` group."""
     group = parser.getgroup("replication", "replication of circuit-discovery results")
     group.addoption(
-        "--experiments",
+        "--replication-experiments",
         metavar="DIR",
         help="the folder of experiments (default: fixtures/ in the root folder)",
     )
     group.addoption(
-        "--experiment",
+        "--replication-experiment",
         metavar="NAME",
         action="append",
         help="only this experiment; may be given several times",
     )
+    # Options of their own: one with an optional value would take the path that follows for it.
     group.addoption(
-        "--live",
-        nargs="?",
+        "--replication-live",
+        "--replication-live=on",
+        action="store_const",
         const="on",
-        choices=["on", "require"],
-        help="also run the models that are at hand; with `require`, missing evidence fails",
+        dest="replication_live",
+        help="also run the models that are at hand",
     )
     group.addoption(
-        "--model",
+        "--replication-live=require",
+        action="store_const",
+        const="require",
+        dest="replication_live",
+        help="the same, and where one is not, missing evidence fails",
+    )
+    group.addoption(
+        "--replication-model",
         metavar="NAME_OR_FOLDER",
-        help="the model to run instead: of the one --experiment, or of those on the hub",
+        help="the model to run instead: that of the one --replication-experiment, or of those on"
+        " the hub",
     )
     group.addoption(
-        "--device",
+        "--replication-device",
         choices=["auto", "cpu", "cuda", "mps"],
-        default="auto",
         help="where to run models (default: auto, the best there is)",
     )
     group.addoption(
-        "--reports",
+        "--replication-reports",
         metavar="DIR",
         help="where to write reports (default: reports/ in the root folder)",
     )
@@ -94,15 +103,15 @@ class Hooks:
 
         option = config.option
         self.config = config
-        self.reports = _folder(config, option.reports, "reports")
+        self.reports = _folder(config, option.replication_reports, "reports")
         self.session = Session(
             Options(
-                _folder(config, option.experiments, "fixtures"),
+                _folder(config, option.replication_experiments, "fixtures"),
                 config.invocation_params.dir,
-                option.experiment or (),
-                option.live,
-                option.model,
-                option.device,
+                option.replication_experiment or (),
+                option.replication_live,
+                option.replication_model,
+                option.replication_device or "auto",
             ),
             self._terminal,
         )

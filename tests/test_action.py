@@ -188,9 +188,8 @@ def test_no_text_of_a_claim_becomes_a_command_of_its_own(
     )
     text = spec.read_text().replace('title = "An', f'title = "{HOSTILE} An', 1)
     spec.write_text(text.replace('about = "An', f'about = "{HOSTILE} An', 1))
-    result = pytester.runpytest_subprocess(
-        "--pyargs", "replication.test_claims", "--experiments", str(folder.parent), "-rA"
-    )
+    where = ["--replication-experiments", str(folder.parent)]
+    result = pytester.runpytest_subprocess("--pyargs", "replication.test_claims", *where, "-rA")
     assert result.ret == 1
     (command,) = commands(result.stdout.str() + result.stderr.str())
     assert command.startswith("::error file=experiments/a%2C b%25%3A c/claims.toml,line=")

@@ -201,7 +201,7 @@ sys.exit(sorted(heavy & set(sys.modules)) or 0)
 def test_a_run_of_pytest_names_the_line_too(mine: Path, pytester: pytest.Pytester) -> None:
     line = edit(mine / "claims.toml", 'of = "m0", to', 'of = "m9", to')
     result = pytester.runpytest_subprocess(
-        "--pyargs", "replication.test_claims", "--experiments", str(mine.parent)
+        "--pyargs", "replication.test_claims", "--replication-experiments", str(mine.parent)
     )
     assert result.ret == 2
     (error,) = result.errlines

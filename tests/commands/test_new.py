@@ -53,10 +53,12 @@ def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
     assert (done.returncode, done.stderr) == (0, "")
     command = done.stdout.splitlines()[-1].strip()
     assert command == (
-        "pytest --pyargs replication --experiments some --experiment my-result --live"
+        "pytest --pyargs replication --replication-experiments some"
+        " --replication-experiment my-result --replication-live"
     )
+    elsewhere = ["--replication-reports", "reports"]
     result = subprocess.run(
-        [sys.executable, "-m", *shlex.split(command), "--benchmark-skip", "--reports", "reports"],
+        [sys.executable, "-m", *shlex.split(command), "--benchmark-skip", *elsewhere],
         capture_output=True,
         encoding="utf-8",
         cwd=tmp_path,
@@ -100,9 +102,10 @@ def test_every_example_of_a_claim_comes_out_as_expected(
 ) -> None:
     new_experiment(tmp_path / "mine")
     use_every_claim(tmp_path / "mine")
-    where = ["--experiments", str(tmp_path), "--reports", str(tmp_path / "reports")]
+    reports = ["--replication-reports", str(tmp_path / "reports")]
+    where = ["--replication-experiments", str(tmp_path), "--replication-live", *reports]
     result = pytester.runpytest_subprocess(
-        "--pyargs", "replication.test_claims", "-p", "no:cacheprovider", "--live", *where
+        "--pyargs", "replication.test_claims", "-p", "no:cacheprovider", *where
     )
     assert result.ret == 0
     claims = json.loads((tmp_path / "reports" / "claims.json").read_text())

@@ -115,8 +115,9 @@ def test_the_package_is_installed_from_the_actions_own_folder(
     source = tmp_path / "source"
     leave = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "replication", source / "replication", ignore=leave)
-    for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    for path in (*ROOT.glob("*.*"), ROOT / "LICENSE"):
+        if path.is_file():
+            shutil.copy(path, source)
     offline = {"PIP_DRY_RUN": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
     forced = {"PIP_NO_INDEX": "1", "PIP_IGNORE_INSTALLED": "1"}
     done = run_step("Install", workspace, source, **offline, **forced)

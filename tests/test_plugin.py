@@ -391,6 +391,21 @@ def test_the_plugin_rests_in_other_runs(pytester: pytest.Pytester) -> None:
     assert not (pytester.path / "reports").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["-p", "replication.plugin"], ["-p", "no:replication", "-p", "replication.plugin"]],
+    ids=["beside the entry point", "in its place"],
+)
+def test_the_plugin_can_be_named_by_its_module(run: Run, arguments: list[str]) -> None:
+    assert run(*arguments, "-k", "R7 and published", in_process=False).ret == 0
+
+
+def test_the_plugin_can_be_disabled(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("-p", "no:replication", "--replication-live")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*error: unrecognized arguments: --replication-live"])
+
+
 OFFLINE_RUN = """
 import socket, sys
 import pytest

@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--replication-experiments",
         metavar="DIR",
-        help="the folder of experiments (default: fixtures/ in the root folder)",
+        help="the folder of experiments, or of one (default: the ini-file's, or fixtures/)",
     )
     group.addoption(
         "--replication-experiment",
@@ -58,8 +58,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--replication-reports",
         metavar="DIR",
-        help="where to write reports (default: reports/ in the root folder)",
+        help="where to write reports (default: the ini-file's, or reports/)",
     )
+    parser.addini("replication_experiments", "the folder of experiments, from the ini-file's own")
+    parser.addini("replication_reports", "where to write reports, from the ini-file's own folder")
 
 
 @pytest.hookimpl(tryfirst=True)

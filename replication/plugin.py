@@ -51,10 +51,10 @@ class Hooks:
 
         option = config.option
         self.config = config
-        self.reports = _folder(config, option.replication_reports, "reports")
+        self.reports = _folder(config, "replication_reports", "reports")
         self.session = Session(
             Options(
-                _folder(config, option.replication_experiments, "fixtures"),
+                _folder(config, "replication_experiments", "fixtures"),
                 config.invocation_params.dir,
                 option.replication_experiment or (),
                 option.replication_live,
@@ -146,7 +146,13 @@ class Hooks:
                     terminalreporter.write_line(line)
 
 
-def _folder(config: pytest.Config, option: str | None, default: str) -> Path:
-    if option is None:
-        return config.rootpath / default
-    return (config.invocation_params.dir / option).resolve()
+def _folder(config: pytest.Config, name: str, default: str) -> Path:
+    """A folder: as the option says, or the ini-file, or by default where the command was started.
+
+    Not in pytest's root folder, which depends on whether an option's value is a word of its own.
+    """
+    started_in = config.invocation_params.dir
+    option: str | None = getattr(config.option, name)
+    if option is None and (setting := str(config.getini(name))):
+        return ((config.inipath.parent if config.inipath else started_in) / setting).resolve()
+    return (started_in / (default if option is None else option)).resolve()

@@ -307,6 +307,71 @@ def test_other_spellings_of_an_option_are_not_known(run: Run, option: str) -> No
     result.stderr.fnmatch_lines([f"*error: unrecognized arguments: {option}"])
 
 
+@pytest.fixture
+def quick(pytester: pytest.Pytester) -> list[str]:
+    """A repository with experiments, and one quick test of theirs."""
+    shutil.copytree(FIXTURES, pytester.path / "fixtures")
+    pytester.makepyfile("")
+    pytester.mkdir("sub")
+    return ["--pyargs", "replication.test_claims", "-q", "-k", "R7 and published"]
+
+
+def reports_in(folder: Path) -> list[str]:
+    """Where a run wrote its reports."""
+    return [str(path.parent.relative_to(folder)) for path in folder.rglob("claims.json")]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"experiments": "../fixtures"}, "sub/reports"),
+        ({"experiments": "../fixtures", "reports": "sub"}, "sub/sub"),
+        ({"experiments": "../fixtures", "reports": ".."}, "."),
+    ],
+)
+@pytest.mark.parametrize("spelling", ["--{}={}", "--{} {}"], ids=["one word", "two words"])
+def test_a_folder_is_told_from_where_the_command_was_started(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    quick: list[str],
+    spelling: str,
+    given: dict[str, str],
+    place: str,
+) -> None:
+    monkeypatch.chdir(pytester.path / "sub")
+    options = [spelling.format(f"replication-{name}", value) for name, value in given.items()]
+    result = pytester.runpytest_inprocess(*quick, *" ".join(options).split(" "))
+    assert result.ret == 0
+    assert reports_in(pytester.path) == [place]
+
+
+@pytest.mark.parametrize("start", [".", "sub"])
+def test_a_repository_writes_its_folders_down_once(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, quick: list[str], start: str
+) -> None:
+    pytester.makeini(
+        "[pytest]\nreplication_experiments = my claims\nreplication_reports = build/out\n"
+    )
+    (pytester.path / "fixtures").rename(pytester.path / "my claims")
+    monkeypatch.chdir(pytester.path / start)
+    assert pytester.runpytest_inprocess(*quick).ret == 0
+    assert reports_in(pytester.path) == ["build/out"]
+    shutil.rmtree(pytester.path / "build")
+    assert pytester.runpytest_inprocess(*quick, "--replication-reports=here").ret == 0
+    assert reports_in(pytester.path) == [str(Path(start, "here"))]
+
+
+def test_the_folder_of_one_experiment_is_that_experiment(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, quick: list[str]
+) -> None:
+    monkeypatch.chdir(pytester.path / "fixtures" / "sarcasm-gpt2")
+    for place in (".", "../sarcasm-gpt2"):
+        only = ["--replication-experiments", place, "--replication-reports", str(pytester.path)]
+        assert pytester.runpytest_inprocess(*quick, *only).ret == 0
+        content = json.loads((pytester.path / "claims.json").read_text())
+        assert [one["name"] for one in content["experiments"]] == ["sarcasm-gpt2"]
+
+
 def test_the_reports_hold_every_claim_with_its_evidence(
     run: Run, pytester: pytest.Pytester
 ) -> None:

@@ -485,10 +485,25 @@ sys.exit(status)
 """
 
 
+def test_the_benchmarks_run_where_they_are_named_by_a_folder(run: Run) -> None:
+    """As in `pytest replication/`, and not by the package's name."""
+    named = run("--pyargs", "replication", "--collect-only", "-q")
+    assert "test_benchmarks" not in named.stdout.str()
+    folder = subprocess.run(
+        [sys.executable, "-m", "pytest", "replication/", "--collect-only", "-q"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "replication/benchmarks/test_benchmarks.py::test_scoring\n" in folder.stdout
+    assert "replication/test_claims.py::test_claim[sarcasm-gpt2-R1-" in folder.stdout
+
+
 def test_a_run_without_live_imports_no_model_library_and_asks_no_network(
     tmp_path: Path,
 ) -> None:
-    command = [sys.executable, "-c", OFFLINE_RUN, "--pyargs", "replication", "--benchmark-skip"]
+    command = [sys.executable, "-c", OFFLINE_RUN, "--pyargs", "replication"]
     reports = ["--replication-reports", str(tmp_path / "reports")]
     places = ["--replication-experiments", str(FIXTURES), *reports]
     result = subprocess.run(

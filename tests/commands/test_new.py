@@ -58,7 +58,7 @@ def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
     )
     elsewhere = ["--replication-reports", "reports"]
     result = subprocess.run(
-        [sys.executable, "-m", *shlex.split(command), "--benchmark-skip", *elsewhere],
+        [sys.executable, "-m", *shlex.split(command), *elsewhere],
         capture_output=True,
         encoding="utf-8",
         cwd=tmp_path,

@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 replicate: $(READY)
-	$(BIN)/pytest replication/ --live
+	$(BIN)/pytest replication/ --replication-live
 
 test: $(READY)
 	$(BIN)/ruff check .
@@ -38,7 +38,7 @@ calibrate: $(READY)
 # BENCH='-k "not 1000"' leaves the largest out.
 bench: $(PEERS)
 	mkdir -p reports/benchmarks
-	$(BIN)/pytest benchmarks replication/test_benchmarks.py --benchmark-only $(BENCH) \
+	$(BIN)/pytest benchmarks replication/benchmarks --benchmark-only $(BENCH) \
 		--benchmark-json=reports/benchmarks/benchmark.json
 	$(BIN)/python -m benchmarks.page reports/benchmarks/benchmark.json reports/benchmarks
 

@@ -135,6 +135,20 @@ RATIOS: dict[Device, list[Ratio]] = {
         ),
         Ratio("the same without its benchmarks", "test_gate", "test_importing_torch_and_pytest"),
         Ratio(
+            "added to an ordinary run of pytest / 50 ms",
+            "test_ordinary_run: added, seconds",
+            "test_ordinary_run: allowed, seconds",
+            "at most 1",
+            "it imports one small module and adds its options; a run of one test takes {:.2f} times"
+            " as long as without it",
+            ("ordinary run with / without the plugin",),
+        ),
+        Ratio(
+            "ordinary run with / without the plugin",
+            "test_ordinary_run",
+            "test_ordinary_run: without the plugin, seconds",
+        ),
+        Ratio(
             "model ready / bridge boot",
             "test_model_ready",
             "test_model_ready: bridge boot, seconds",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.conftest import mixed_pairs
+from benchmarks.timing import timed_beside
 from tests.gpt2 import make_experiment, make_gpt2
 from tests.paths import ROOT
 
@@ -18,7 +19,8 @@ from tests.paths import ROOT
 MEASURED = """
 import ctypes, gc, sys
 from pathlib import Path
-from replication import cli, models
+from replication import cli
+from replication.engine import models
 
 def kib(key):
     return int(Path("/proc/self/status").read_text().split(f"{key}:")[1].split()[0])
@@ -48,15 +50,15 @@ def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.benchmark(group="start-up")
 def test_gate(benchmark: Any, tmp_path: Path) -> None:
-    """`pytest replication/` without --live, its benchmarks aside."""
-    arguments = ["-m", "pytest", "replication/", "--reports", str(tmp_path), "--benchmark-skip"]
-    benchmark.pedantic(in_a_process, arguments, rounds=5, warmup_rounds=1)
+    """`pytest replication/` without --replication-live, its benchmarks aside."""
+    arguments = ["-m", "pytest", "replication/", "--replication-reports", str(tmp_path)]
+    benchmark.pedantic(in_a_process, [*arguments, "--benchmark-skip"], rounds=5, warmup_rounds=1)
 
 
 @pytest.mark.benchmark(group="start-up")
 def test_gate_with_benchmarks(benchmark: Any, tmp_path: Path) -> None:
-    """`pytest replication/` without --live, as it is."""
-    arguments = ["-m", "pytest", "replication/", "--reports", str(tmp_path)]
+    """`pytest replication/` without --replication-live, as it is."""
+    arguments = ["-m", "pytest", "replication/", "--replication-reports", str(tmp_path)]
     benchmark.pedantic(in_a_process, arguments, rounds=5, warmup_rounds=1)
 
 
@@ -66,6 +68,23 @@ def test_importing_torch_and_pytest(benchmark: Any, tmp_path: Path) -> None:
     (tmp_path / "test_nothing.py").touch()
     code = f"import torch, pytest; pytest.main(['-q', {str(tmp_path)!r}])"
     benchmark.pedantic(in_a_process, ["-c", code], rounds=5, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="start-up")
+def test_ordinary_run(benchmark: Any, tmp_path: Path) -> None:
+    """An ordinary run of one test of somebody else's, where the plugin rests."""
+    (tmp_path / "test_one.py").write_text("def test_one():\n    pass\n")
+    arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    timed_beside(
+        benchmark,
+        lambda: in_a_process(*arguments),
+        "without the plugin",
+        lambda: in_a_process(*arguments, "-p", "no:replication"),
+        rounds=20,
+    )
+    found = benchmark.extra_info
+    found["added, seconds"] = benchmark.stats.stats.min - found["without the plugin, seconds"]
+    found["allowed, seconds"] = 0.05
 
 
 @pytest.mark.benchmark(group="memory")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import itertools
 import json
 import shlex
 import sys
@@ -20,7 +22,6 @@ app = typer.Typer(
     help="Replicate circuit-discovery results: write an experiment, check it, run it, record it,"
     " select, compare.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -37,6 +38,24 @@ DeviceOption = Annotated[
 ]
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(importlib.metadata.version("pytest-circuit-replication"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that need no command."""
+
+
 @app.command()
 def new(
     name: Annotated[Path, typer.Argument(metavar="NAME", help="the new folder, or its path")],
@@ -45,19 +64,27 @@ def new(
     from replication.commands.new import new_experiment
 
     new_experiment(name)
-    where = shlex.join(["--experiments", str(name.parent), "--experiment", name.name])
+    given = {"--replication-experiments": str(name.parent), "--replication-experiment": name.name}
+    where = shlex.join(itertools.chain.from_iterable(given.items()))
     print(f"{name}: written; it runs as it stands, with")
-    print(f"  pytest --pyargs replication {where} --live")
+    print(f"  pytest --pyargs replication {where} --replication-live")
 
 
 @app.command()
-def check(experiment: ExperimentFolder) -> None:
+def check(
+    experiments: Annotated[
+        list[Path], typer.Argument(metavar="EXPERIMENT", help="the experiments' folders")
+    ],
+) -> None:
     """Read all of an experiment's files, run nothing, and name every problem by file and line."""
     from replication.commands.check import check_experiment
 
-    findings = check_experiment(experiment)
-    print("\n".join(findings.problems) or findings.summary)
-    if findings.problems:
+    has_problems = False
+    for experiment in experiments:
+        findings = check_experiment(experiment)
+        print("\n".join(findings.problems) or findings.summary)
+        has_problems |= bool(findings.problems)
+    if has_problems:
         raise typer.Exit(2)
 
 
@@ -199,7 +226,7 @@ INTERRUPTED = 130  # what typer makes of Ctrl-C, and what shells expect
 def main() -> None:
     """Run the command; unusable input ends it with status 2 and one line on standard error."""
     try:
-        app()
+        app(prog_name="replication")  # what completion is installed for, however it was started
     except InputError as error:
         _end(f"replication: {' '.join(str(error).split())}", 2)
     except OSError as error:

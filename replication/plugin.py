@@ -1,6 +1,7 @@
-"""The pytest plugin: options, one test per claim and evidence, and what is written at the end.
+"""What a run that judges claims does: one test per claim and evidence, and reports at the end.
 
-It is at rest unless the run's arguments reach the claim tests of this package.
+The entry point, `pytest_circuit_replication`, has the options, and starts this where a run's
+arguments reach the claim tests of this package.
 """
 
 from __future__ import annotations
@@ -15,76 +16,32 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from replication.inputs.files import InputError
+import pytest_circuit_replication as entry_point
 
 if TYPE_CHECKING:
     from replication.report.record import Handover
     from replication.session import Session
 
-PACKAGE = Path(__file__).parent
+HANDOVER: pytest.StashKey[Handover] = pytest.StashKey()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the `replication` group."""
-    group = parser.getgroup("replication", "replication of circuit-discovery results")
-    group.addoption(
-        "--experiments",
-        metavar="DIR",
-        help="the folder of experiments (default: fixtures/ in the root folder)",
-    )
-    group.addoption(
-        "--experiment",
-        metavar="NAME",
-        action="append",
-        help="only this experiment; may be given several times",
-    )
-    group.addoption(
-        "--live",
-        nargs="?",
-        const="on",
-        choices=["on", "require"],
-        help="also run the models that are at hand; with `require`, missing evidence fails",
-    )
-    group.addoption(
-        "--model",
-        metavar="NAME_OR_FOLDER",
-        help="the model to run instead: of the one --experiment, or of those on the hub",
-    )
-    group.addoption(
-        "--device",
-        choices=["auto", "cpu", "cuda", "mps"],
-        default="auto",
-        help="where to run models (default: auto, the best there is)",
-    )
-    group.addoption(
-        "--reports",
-        metavar="DIR",
-        help="where to write reports (default: reports/ in the root folder)",
-    )
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Stand for the entry point, where this module is named instead: `-p replication.plugin`."""
+    if not pluginmanager.is_registered(entry_point):
+        name = "replication"
+        is_taken = pluginmanager.has_plugin(name) or pluginmanager.is_blocked(name)
+        pluginmanager.register(entry_point, None if is_taken else name)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
+def start(config: pytest.Config) -> None:
     """Read every experiment and claim, before anything is collected or any model is loaded."""
-    if not _reaches_claims(config):
-        return
+    from replication.inputs.files import InputError
+
     try:
         hooks = Hooks(config)
     except InputError as error:
         pytest.exit(f"replication: {error}", returncode=2)
     config.pluginmanager.register(hooks, "replication-hooks")
-
-
-def _reaches_claims(config: pytest.Config) -> bool:
-    """Whether the command line's arguments lead to this package's tests."""
-    for argument in config.args:
-        place = argument.split("::")[0]
-        if config.option.pyargs and place.split(".")[0] == PACKAGE.name:
-            return True
-        path = (config.invocation_params.dir / place).resolve()
-        if PACKAGE.is_relative_to(path) or path.is_relative_to(PACKAGE):
-            return True
-    return False
 
 
 class Hooks:
@@ -95,20 +52,25 @@ class Hooks:
 
         option = config.option
         self.config = config
-        self.reports = _folder(config, option.reports, "reports")
+        self.reports = _folder(config, "replication_reports", "reports")
         self.session = Session(
             Options(
-                _folder(config, option.experiments, "fixtures"),
+                _folder(config, "replication_experiments", "fixtures"),
                 config.invocation_params.dir,
-                option.experiment or (),
-                option.live,
-                option.model,
-                option.device,
+                option.replication_experiment or (),
+                option.replication_live,
+                option.replication_model,
+                option.replication_device or "auto",
             ),
             self._terminal,
         )
         if not option.xmlpath:
             option.xmlpath = str(self.reports / "junit.xml")
+
+    @pytest.fixture
+    def replication_session(self) -> Session:
+        """The state of this run."""
+        return self.session
 
     @contextmanager
     def _terminal(self) -> Iterator[None]:
@@ -187,18 +149,13 @@ class Hooks:
                     terminalreporter.write_line(line)
 
 
-def _folder(config: pytest.Config, option: str | None, default: str) -> Path:
-    if option is None:
-        return config.rootpath / default
-    return (config.invocation_params.dir / option).resolve()
+def _folder(config: pytest.Config, name: str, default: str) -> Path:
+    """A folder: as the option says, or the ini-file, or by default where the command was started.
 
-
-HANDOVER = pytest.StashKey["Handover"]()
-
-
-@pytest.fixture
-def replication_session(pytestconfig: pytest.Config) -> Session:
-    """The state of this run."""
-    hooks = pytestconfig.pluginmanager.getplugin("replication-hooks")
-    assert isinstance(hooks, Hooks)
-    return hooks.session
+    Not in pytest's root folder, which depends on whether an option's value is a word of its own.
+    """
+    started_in = config.invocation_params.dir
+    option: str | None = getattr(config.option, name)
+    if option is None and (setting := str(config.getini(name))):
+        return ((config.inipath.parent if config.inipath else started_in) / setting).resolve()
+    return (started_in / (default if option is None else option)).resolve()

@@ -121,7 +121,7 @@ class Session:
         """Refuse a model or a device that is not there, once, before anything runs."""
         if self.options.live is None:
             if self.options.model:
-                raise InputError("--model: models run only with --live")
+                raise InputError("--replication-model: models run only with --replication-live")
             return
         from replication.engine.locate import locate
         from replication.engine.models import choose_device
@@ -132,8 +132,8 @@ class Session:
             replaced = [one for one in self.experiments if self._model_for(one)]
             if not replaced:
                 raise InputError(
-                    "--model: no selected experiment takes its model from the hub;"
-                    " --experiment names the one whose model to replace"
+                    "--replication-model: no selected experiment takes its model from the hub;"
+                    " --replication-experiment names the one whose model to replace"
                 )
             locate(replaced[0].spec.model, self._model_for(replaced[0]))
 

@@ -121,8 +121,9 @@ def test_the_package_is_installed_from_the_actions_own_folder(
     source = tmp_path / "source"
     leave = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "replication", source / "replication", ignore=leave)
-    for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    for path in (*ROOT.glob("*.*"), ROOT / "LICENSE"):
+        if path.is_file():
+            shutil.copy(path, source)
     offline = {"PIP_DRY_RUN": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
     forced = {"PIP_NO_INDEX": "1", "PIP_IGNORE_INSTALLED": "1"}
     done = run_step("Install", workspace, source, **offline, **forced)
@@ -205,9 +206,8 @@ def test_no_text_of_a_claim_becomes_a_command_of_its_own(
     )
     text = spec.read_text(encoding="utf-8").replace('title = "An', f'title = "{HOSTILE} An', 1)
     spec.write_text(text.replace('about = "An', f'about = "{HOSTILE} An', 1), encoding="utf-8")
-    result = pytester.runpytest_subprocess(
-        "--pyargs", "replication.test_claims", "--experiments", str(folder.parent), "-rA"
-    )
+    where = ["--replication-experiments", str(folder.parent)]
+    result = pytester.runpytest_subprocess("--pyargs", "replication.test_claims", *where, "-rA")
     assert result.ret == 1
     (command,) = commands(result.stdout.str() + result.stderr.str())
     assert command.startswith("::error file=experiments/a%2C b%25%3A c/claims.toml,line=")

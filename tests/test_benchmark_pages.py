@@ -170,7 +170,7 @@ def test_every_ratio_is_between_benchmarks_that_exist() -> None:
         "--collect-only",
         "-q",
         "benchmarks",
-        "replication/test_benchmarks.py",
+        "replication/benchmarks",
     ]
     collected = subprocess.run(
         [sys.executable, *collect], cwd=ROOT, capture_output=True, encoding="utf-8", check=True

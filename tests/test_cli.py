@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -105,6 +106,59 @@ def test_help_names_every_command() -> None:
     words = done.stdout.split()
     assert {"run", "record", "select", "compare"} <= set(words)
     assert done.stderr == ""
+
+
+def test_the_package_is_the_command_too() -> None:
+    script, module = (
+        subprocess.run([*command, "--help"], capture_output=True, encoding="utf-8", check=True)
+        for command in (
+            [str(Path(sys.executable).parent / "replication")],
+            [sys.executable, "-m", "replication"],
+        )
+    )
+    assert module.stdout == script.stdout
+    assert module.stdout.startswith("Usage: replication [OPTIONS] COMMAND")
+
+
+def test_it_tells_its_version() -> None:
+    printed, error = in_process("--version")
+    assert error is None
+    assert printed == f"{importlib.metadata.version('pytest-circuit-replication')}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands(shell: str) -> None:
+    def ask(*arguments: str, **env: str) -> str:
+        command = [sys.executable, "-m", "replication", *arguments]
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", env=OFFLINE | env, check=True
+        ).stdout
+
+    assert "_REPLICATION_COMPLETE" in ask(_REPLICATION_COMPLETE=f"source_{shell}")
+    typed = {"COMP_WORDS": "replication com", "COMP_CWORD": "1"}
+    asked = {"_TYPER_COMPLETE_ARGS": "replication com", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    completed = ask(_REPLICATION_COMPLETE=f"complete_{shell}", **typed, **asked)
+    assert "compare" in completed
+    assert "select" not in completed
+
+
+def test_completion_is_installed_for_the_command(tmp_path: Path) -> None:
+    program = """
+import shellingham
+from replication import cli
+
+shellingham.detect_shell = lambda: ("bash", "/bin/bash")
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--install-completion"],
+        capture_output=True,
+        encoding="utf-8",
+        env=OFFLINE | {"HOME": str(tmp_path)},
+        check=True,
+    )
+    assert "bash completion installed" in done.stdout
+    assert (tmp_path / ".bash_completions" / "replication.sh").is_file()
 
 
 def test_select_and_compare_leave_the_model_libraries_alone() -> None:

@@ -150,7 +150,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 def runs_a_model(block: Block) -> bool:
     return block.language == "console" and any(
-        "--live" in command or command.startswith(("replication record", "replication run"))
+        "-live" in command or command.startswith(("replication record", "replication run"))
         for command, _ in commands(block)
     )
 

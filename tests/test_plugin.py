@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths import FIXTURES
+from tests.paths import FIXTURES, ROOT
 
 Run = Callable[..., pytest.RunResult]
 
@@ -33,9 +33,9 @@ def run(pytester: pytest.Pytester, experiments: Path) -> Run:
         return start(
             "--pyargs",
             "replication.test_claims",
-            "--experiments",
+            "--replication-experiments",
             str(experiments),
-            "--reports",
+            "--replication-reports",
             str(pytester.path / "reports"),
             "-p",
             "no:cacheprovider",
@@ -75,7 +75,7 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
             " replicates: not run;"
             " means what it says: no (claims on meaning, published: 1 refuted)",
             "  no recorded evidence: *with: replication record *sarcasm-gpt2",
-            "  no live evidence: not run; --live runs the model",
+            "  no live evidence: not run; --replication-live runs the model",
             "  artefacts of prompt length, of 53 selected (original, published): m2, m1",
             "sarcasm-minilm: adds up: nothing to add up;"
             " replicates: as far as it was judged, yes (recorded: 14 hold, 1 undecided);"
@@ -255,10 +255,19 @@ def test_bad_input_ends_with_status_2_and_one_line(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--experiment", "sarcasm"], "there is no experiment 'sarcasm'; it has sarcasm-gpt2, "),
-        (["--model", "/nowhere"], "--model: models run only with --live"),
-        (["--live", "--device", "mps"], "the device mps is not there"),
-        (["--live", "--model", "/nowhere"], "'/nowhere' is neither a folder here nor a possible"),
+        (
+            ["--replication-experiment", "sarcasm"],
+            "there is no experiment 'sarcasm'; it has sarcasm-gpt2, ",
+        ),
+        (
+            ["--replication-model", "/nowhere"],
+            "--replication-model: models run only with --replication-live",
+        ),
+        (["--replication-live", "--replication-device", "mps"], "the device mps is not there"),
+        (
+            ["--replication-live", "--replication-model", "/nowhere"],
+            "'/nowhere' is neither a folder here nor a possible",
+        ),
     ],
 )
 def test_an_option_that_cannot_be_met_ends_with_status_2(
@@ -268,6 +277,99 @@ def test_an_option_that_cannot_be_met_ends_with_status_2(
     assert result.ret == 2
     (line,) = result.errlines
     assert reason in line
+
+
+def test_an_option_whose_name_begins_as_anothers_does_is_not_taken_for_it(
+    pytester: pytest.Pytester, experiments: Path
+) -> None:
+    only = ["--replication-experiment", "sarcasm-minilm", "--collect-only", "-q"]
+    where = ["--replication-experiments", str(experiments)]
+    for arguments in ([*only, *where], [*where, *only]):
+        result = pytester.runpytest_inprocess("--pyargs", "replication.test_claims", *arguments)
+        listed = re.findall(r"test_claim\[(sarcasm-\w+)-", result.stdout.str())
+        assert set(listed) == {"sarcasm-minilm"}
+
+
+def test_a_path_may_follow_the_option_to_run_models(run: Run) -> None:
+    path = str(ROOT / "replication" / "test_claims.py")
+    for option in ("--replication-live", "--replication-live=on", "--replication-live=require"):
+        result = run("--collect-only", "-q", "-k", "R3", option, path)
+        assert result.ret == 0
+        result.stdout.fnmatch_lines(["*test_claim[[]sarcasm-gpt2-R3-scores-live[]]"])
+
+
+@pytest.mark.parametrize(
+    "option", ["--live", "--experiments=.", "--model=x", "--replication-exp=x"]
+)
+def test_other_spellings_of_an_option_are_not_known(run: Run, option: str) -> None:
+    result = run(option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*error: unrecognized arguments: {option}"])
+
+
+@pytest.fixture
+def quick(pytester: pytest.Pytester) -> list[str]:
+    """A repository with experiments, and one quick test of theirs."""
+    shutil.copytree(FIXTURES, pytester.path / "fixtures")
+    pytester.makepyfile("")
+    pytester.mkdir("sub")
+    return ["--pyargs", "replication.test_claims", "-q", "-k", "R7 and published"]
+
+
+def reports_in(folder: Path) -> list[str]:
+    """Where a run wrote its reports."""
+    return [str(path.parent.relative_to(folder)) for path in folder.rglob("claims.json")]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"experiments": "../fixtures"}, "sub/reports"),
+        ({"experiments": "../fixtures", "reports": "sub"}, "sub/sub"),
+        ({"experiments": "../fixtures", "reports": ".."}, "."),
+    ],
+)
+@pytest.mark.parametrize("spelling", ["--{}={}", "--{} {}"], ids=["one word", "two words"])
+def test_a_folder_is_told_from_where_the_command_was_started(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    quick: list[str],
+    spelling: str,
+    given: dict[str, str],
+    place: str,
+) -> None:
+    monkeypatch.chdir(pytester.path / "sub")
+    options = [spelling.format(f"replication-{name}", value) for name, value in given.items()]
+    result = pytester.runpytest_inprocess(*quick, *" ".join(options).split(" "))
+    assert result.ret == 0
+    assert reports_in(pytester.path) == [place]
+
+
+@pytest.mark.parametrize("start", [".", "sub"])
+def test_a_repository_writes_its_folders_down_once(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, quick: list[str], start: str
+) -> None:
+    pytester.makeini(
+        "[pytest]\nreplication_experiments = my claims\nreplication_reports = build/out\n"
+    )
+    (pytester.path / "fixtures").rename(pytester.path / "my claims")
+    monkeypatch.chdir(pytester.path / start)
+    assert pytester.runpytest_inprocess(*quick).ret == 0
+    assert reports_in(pytester.path) == ["build/out"]
+    shutil.rmtree(pytester.path / "build")
+    assert pytester.runpytest_inprocess(*quick, "--replication-reports=here").ret == 0
+    assert reports_in(pytester.path) == [str(Path(start, "here"))]
+
+
+def test_the_folder_of_one_experiment_is_that_experiment(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, quick: list[str]
+) -> None:
+    monkeypatch.chdir(pytester.path / "fixtures" / "sarcasm-gpt2")
+    for place in (".", "../sarcasm-gpt2"):
+        only = ["--replication-experiments", place, "--replication-reports", str(pytester.path)]
+        assert pytester.runpytest_inprocess(*quick, *only).ret == 0
+        content = json.loads((pytester.path / "claims.json").read_text())
+        assert [one["name"] for one in content["experiments"]] == ["sarcasm-gpt2"]
 
 
 def test_the_reports_hold_every_claim_with_its_evidence(
@@ -354,6 +456,21 @@ def test_the_plugin_rests_in_other_runs(pytester: pytest.Pytester) -> None:
     assert not (pytester.path / "reports").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["-p", "replication.plugin"], ["-p", "no:replication", "-p", "replication.plugin"]],
+    ids=["beside the entry point", "in its place"],
+)
+def test_the_plugin_can_be_named_by_its_module(run: Run, arguments: list[str]) -> None:
+    assert run(*arguments, "-k", "R7 and published", in_process=False).ret == 0
+
+
+def test_the_plugin_can_be_disabled(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("-p", "no:replication", "--replication-live")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*error: unrecognized arguments: --replication-live"])
+
+
 OFFLINE_RUN = """
 import socket, sys
 import pytest
@@ -368,11 +485,27 @@ sys.exit(status)
 """
 
 
+def test_the_benchmarks_run_where_they_are_named_by_a_folder(run: Run) -> None:
+    """As in `pytest replication/`, and not by the package's name."""
+    named = run("--pyargs", "replication", "--collect-only", "-q")
+    assert "test_benchmarks" not in named.stdout.str()
+    folder = subprocess.run(
+        [sys.executable, "-m", "pytest", "replication/", "--collect-only", "-q"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "replication/benchmarks/test_benchmarks.py::test_scoring\n" in folder.stdout
+    assert "replication/test_claims.py::test_claim[sarcasm-gpt2-R1-" in folder.stdout
+
+
 def test_a_run_without_live_imports_no_model_library_and_asks_no_network(
     tmp_path: Path,
 ) -> None:
-    command = [sys.executable, "-c", OFFLINE_RUN, "--pyargs", "replication", "--benchmark-skip"]
-    places = ["--experiments", str(FIXTURES), "--reports", str(tmp_path / "reports")]
+    command = [sys.executable, "-c", OFFLINE_RUN, "--pyargs", "replication"]
+    reports = ["--replication-reports", str(tmp_path / "reports")]
+    places = ["--replication-experiments", str(FIXTURES), *reports]
     result = subprocess.run(
         [*command, *places, "-p", "no:cacheprovider"],
         capture_output=True,
@@ -387,8 +520,9 @@ def test_a_run_without_live_imports_no_model_library_and_asks_no_network(
 def test_a_live_run_judges_the_model_in_a_local_folder(
     run: Run, pytester: pytest.Pytester, gpt2_experiment: Path, gpt2_folder: Path
 ) -> None:
-    where = ["--experiments", str(gpt2_experiment.parent), "--model", str(gpt2_folder)]
-    result = run("--live", *where, "--device", "cpu", in_process=False)
+    where = ["--replication-experiments", str(gpt2_experiment.parent)]
+    live = ["--replication-live", "--replication-model", str(gpt2_folder)]
+    result = run(*where, *live, "--replication-device", "cpu", in_process=False)
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         ["* replicates: yes (live: 2 hold); *", "  no recorded evidence: *"]
@@ -403,12 +537,12 @@ def test_a_live_run_judges_the_model_in_a_local_folder(
 
 
 def test_missing_live_evidence_is_named_and_fails_where_it_is_required(run: Run) -> None:
-    only = ["--experiment", "sarcasm-gpt2", "-q"]
+    only = ["--replication-experiment", "sarcasm-gpt2", "-q"]
     missing = "no live evidence: gpt2 is not in the hub's cache, and HF_HUB_OFFLINE forbids*"
-    at_hand = run("--live", *only)
+    at_hand = run("--replication-live", *only)
     assert at_hand.ret == 0
     at_hand.stdout.fnmatch_lines(["* replicates: not run; *", f"  {missing}"])
-    required = run("--live=require", *only)
+    required = run("--replication-live=require", *only)
     assert required.ret == 1
     required.stdout.fnmatch_lines(
         ["R3: gpt2 is not in the hub's cache*", "FAILED *R3-scores-live*"]
@@ -418,7 +552,8 @@ def test_missing_live_evidence_is_named_and_fails_where_it_is_required(run: Run)
 def test_the_weights_of_another_model_fail_the_live_tests(run: Run, experiments: Path) -> None:
     edit(experiments / "sarcasm-minilm" / "experiment.toml", 'sha256 = "53aa', 'sha256 = "63aa')
     (experiments / "sarcasm-minilm" / "recorded.safetensors").unlink()
-    result = run("--live", "--experiment", "sarcasm-minilm", "-q", "-k", "M15", in_process=False)
+    only = ["--replication-experiment", "sarcasm-minilm", "-q", "-k", "M15"]
+    result = run("--replication-live", *only, in_process=False)
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         ["M15: *the weights' SHA-256 is 53aa*, and the experiment pins 63aa*"]

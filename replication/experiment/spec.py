@@ -217,13 +217,15 @@ def experiment_of(folder: Path, spec: Spec) -> Experiment:
 
 
 def find_experiments(folder: Path) -> list[Path]:
-    """The folders in `folder` that hold an `experiment.toml`, by name.
+    """The folders in `folder` that hold an `experiment.toml`, by name; or itself, if it does.
 
     Raises:
         InputError: there is no such folder, or no experiment in it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder of experiments")
+    if (folder / "experiment.toml").is_file():
+        return [folder]
     found = sorted(path.parent for path in folder.glob("*/experiment.toml"))
     if not found:
         raise InputError(f"{folder}: no folder in it holds an experiment.toml")

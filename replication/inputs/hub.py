@@ -20,6 +20,10 @@ WEIGHT_FILES = ["*.safetensors", "pytorch_model*.bin"]
 _MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
+# Seen from the command, whose option it is, and from pytest.
+MODEL_HINT = "--model, or pytest's --replication-model, takes a local folder"
+
+
 class NotAtHand(InputError):
     """What comes from elsewhere cannot be had here; the message says where it was looked for."""
 
@@ -54,7 +58,7 @@ def _from_hub(kind: Kind, name: str, revision: str | None) -> Path | str:
     except LocalEntryNotFoundError:
         pass
     if refusal := _hub_refusal(kind, name, revision):
-        hint = "; --model takes a local folder" if kind == "model" else ""
+        hint = f"; {MODEL_HINT}" if kind == "model" else ""
         return f"{shown} is not in the hub's cache, and {refusal}{hint}"
     try:
         fetched = Path(wanted(allow_patterns=patterns))

@@ -72,7 +72,7 @@ def lacks(report: ExperimentReport, kind: Kind) -> list[str]:
     """Why there is no evidence of a kind."""
     found = [r for r in report.records if r.evidence == kind]
     if not found and kind == "live":
-        return ["Live evidence: not run; --live runs the model."]
+        return ["Live evidence: not run; --replication-live runs the model."]
     if not found and kind == "published" and not report.is_published:
         return ["The experiment has no published result."]
     if not found:

@@ -54,7 +54,7 @@ def _missing(report: ExperimentReport, live: str | None) -> Iterator[Line]:
         for reason in sorted(reasons):
             yield f"  no {kind} evidence: {reason}", {"yellow": True}
     if live is None:
-        yield "  no live evidence: not run; --live runs the model", {}
+        yield "  no live evidence: not run; --replication-live runs the model", {}
 
 
 def _doubtful(found: ControlsRecord) -> Iterator[Line]:

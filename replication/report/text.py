@@ -84,7 +84,10 @@ def _missing(report: ExperimentReport, shown: Sequence[EvidenceKind]) -> list[st
             r.arithmetic for r in report.records if r.evidence == kind and r.verdict == "missing"
         ]
         lines += [f"- No {kind} evidence: {escaped(reason)}" for reason in dict.fromkeys(reasons)]
-    absent = {"published": "the experiment has none", "live": "not run (`--live` runs the model)"}
+    absent = {
+        "published": "the experiment has none",
+        "live": "not run (`--replication-live` runs the model)",
+    }
     lines += [
         f"- {kind.capitalize()} evidence: {absent.get(kind, 'not judged')}."
         for kind in EVIDENCE

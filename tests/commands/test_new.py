@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 import tomllib
-import zipfile
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +18,6 @@ from replication.claims.claim import AnyCheck, read_claims
 from replication.commands.new import TEMPLATE, new_experiment
 from replication.evidence.evidence import published_evidence
 from replication.experiment.spec import Spec, read_experiment
-from tests.paths import ROOT
 
 
 def replication(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -54,10 +52,12 @@ def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
     assert (done.returncode, done.stderr) == (0, "")
     command = done.stdout.splitlines()[-1].strip()
     assert command == (
-        "pytest --pyargs replication --experiments some --experiment my-result --live"
+        "pytest --pyargs replication --replication-experiments some"
+        " --replication-experiment my-result --replication-live"
     )
+    elsewhere = ["--replication-reports", "reports"]
     result = subprocess.run(
-        [sys.executable, "-m", *shlex.split(command), "--benchmark-skip", "--reports", "reports"],
+        [sys.executable, "-m", *shlex.split(command), *elsewhere],
         capture_output=True,
         encoding="utf-8",
         cwd=tmp_path,
@@ -71,22 +71,6 @@ def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
     assert counts["live"] == {"holds": 4, "refuted": 0, "undecided": 0, "missing": 0}
     (hint,) = (line for line in result.stdout.splitlines() if "no recorded evidence" in line)
     assert hint.endswith(" with: replication record some/my-result")
-
-
-def test_every_file_of_the_template_is_in_the_package(tmp_path: Path) -> None:
-    command = ["pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, "-q"]
-    source = tmp_path / "source"
-    for path in [*(ROOT / "replication").rglob("*"), *ROOT.glob("*.*"), ROOT / "LICENSE"]:
-        if path.is_file() and "__pycache__" not in path.parts:
-            copy = source / path.relative_to(ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
-    subprocess.run([sys.executable, "-m", *map(str, command), str(source)], check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    packed = set(zipfile.ZipFile(wheel).namelist())
-    files = {path for path in TEMPLATE.rglob("*") if path.is_file()}
-    assert len(files) >= 6
-    assert {str(path.relative_to(ROOT)) for path in files} <= packed
 
 
 def test_the_template_shows_every_kind_of_check(tmp_path: Path) -> None:
@@ -103,9 +87,10 @@ def test_every_example_of_a_claim_comes_out_as_expected(
 ) -> None:
     new_experiment(tmp_path / "mine")
     use_every_claim(tmp_path / "mine")
-    where = ["--experiments", str(tmp_path), "--reports", str(tmp_path / "reports")]
+    reports = ["--replication-reports", str(tmp_path / "reports")]
+    where = ["--replication-experiments", str(tmp_path), "--replication-live", *reports]
     result = pytester.runpytest_subprocess(
-        "--pyargs", "replication.test_claims", "-p", "no:cacheprovider", "--live", *where
+        "--pyargs", "replication.test_claims", "-p", "no:cacheprovider", *where
     )
     assert result.ret == 0
     claims = json.loads((tmp_path / "reports" / "claims.json").read_text(encoding="utf-8"))

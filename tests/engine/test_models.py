@@ -452,7 +452,7 @@ def test_the_hubs_cache_serves_offline_and_nothing_else_does(
     for name, answer in (("test/absent", absent), ("test/half-fetched", half_fetched)):
         assert answer["not_found"] == (
             f"{name} is not in the hub's cache, and HF_HUB_OFFLINE forbids asking the hub;"
-            " --model takes a local folder"
+            " --model, or pytest's --replication-model, takes a local folder"
         )
         assert answer["seconds"] < QUICK
 
@@ -489,7 +489,7 @@ def test_the_hub_gives_a_model_once_and_is_asked_once_for_one_it_lacks(
     for answer in (absent, absent_again):
         assert answer["not_found"] == (
             "test/absent is not in the hub's cache, and the hub answered with status 404;"
-            " --model takes a local folder"
+            " --model, or pytest's --replication-model, takes a local folder"
         )
     assert "test/broken" in broken["not_found"]
     assert "the hub answered with status 500" in broken["not_found"]
@@ -512,7 +512,7 @@ def test_a_hub_that_is_not_there_or_does_not_answer_costs_seconds_and_once(tmp_p
     for answer, error in ((first, "ReadTimeout"), (again, "ReadTimeout"), (nobody, "ConnectError")):
         assert answer["not_found"] == (
             f"gpt2 is not in the hub's cache, and the hub did not answer ({error});"
-            " --model takes a local folder"
+            " --model, or pytest's --replication-model, takes a local folder"
         )
     assert first["seconds"] < QUICK
     assert nobody["seconds"] < QUICK

@@ -312,7 +312,8 @@ def test_a_dataset_that_is_not_at_hand_leaves_its_evidence_missing(
     summary = check_experiment(folder).summary
     assert summary is not None
     assert summary.startswith(f"mine: pairs: missing: {where}; 2 claims (")
-    options = ["--experiments", str(folder.parent), "--live", "--model", str(gpt2_folder)]
+    model = ["--replication-live", "--replication-model", str(gpt2_folder)]
+    options = ["--replication-experiments", str(folder.parent), *model]
     result = pytester.runpytest_subprocess("--pyargs", "replication.test_claims", *options)
     assert result.ret == 0
     lines = result.stdout.str().splitlines()

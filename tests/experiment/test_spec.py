@@ -249,6 +249,12 @@ def test_experiments_are_the_folders_with_a_spec_by_name(tmp_path: Path) -> None
     assert find_experiments(tmp_path) == [tmp_path / "a", tmp_path / "b"]
 
 
+def test_an_experiments_own_folder_is_that_experiment(tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    make(tmp_path / "a" / "older")
+    assert find_experiments(tmp_path / "a") == [tmp_path / "a"]
+
+
 def test_a_folder_without_experiments_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no folder in it holds an experiment\.toml"):
         find_experiments(tmp_path)

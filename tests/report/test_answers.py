@@ -137,4 +137,4 @@ def test_what_was_not_run_is_said_with_its_reason() -> None:
     ]
     assert found[2].lacks == ["Null, not computed for replication (live): one pair has no other."]
     assert answers(report_of())[2].lacks == ["No verification was run."]
-    assert "--live" in answers(report_of("recorded"))[1].lacks[0]
+    assert "--replication-live" in answers(report_of("recorded"))[1].lacks[0]

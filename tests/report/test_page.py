@@ -66,7 +66,7 @@ HISTORY = [
 def judge(reports: Path, experiments: Path, *arguments: str) -> None:
     """Write the reports on these experiments, as `pytest replication/` does."""
     command = [sys.executable, "-m", "pytest", "--pyargs", "replication.test_claims", "-q"]
-    places = ["--experiments", str(experiments), "--reports", str(reports)]
+    places = ["--replication-experiments", str(experiments), "--replication-reports", str(reports)]
     result = subprocess.run(
         [*command, *places, *arguments], cwd=reports.parent, capture_output=True, text=True
     )
@@ -203,7 +203,7 @@ def test_it_opens_with_the_answer_and_the_counts_behind_it(shown: Page) -> None:
     assert lines.locator(".said").all_inner_texts() == ["Not entirely.", "Not run.", "No."]
     assert "21 hold" in lines.nth(0).inner_text()
     assert "4 refuted" in lines.nth(0).inner_text()
-    assert "Live evidence: not run; --live runs the model." in lines.nth(1).inner_text()
+    assert "Live evidence: not run; --replication-live runs the model." in lines.nth(1).inner_text()
     assert "recorded.safetensors is missing" in lines.nth(1).inner_text()
     assert "2 artefacts" in lines.nth(2).inner_text()
     minilm = answers.nth(1).locator(".line")

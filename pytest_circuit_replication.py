@@ -1,0 +1,111 @@
+"""The pytest plugin's entry point: its options, and where they lead to.
+
+Every run of pytest where the harness is installed loads this module. So it stands outside the
+package, whose name a repository's own folder may have, and imports nothing of it until a run asks.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().with_name("replication")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the `replication` group; each is None where it is not given."""
+    group = parser.getgroup("replication", "replication of circuit-discovery results")
+    group.addoption(
+        "--replication-experiments",
+        metavar="DIR",
+        help="the folder of experiments, or of one (default: the ini-file's, or fixtures/)",
+    )
+    group.addoption(
+        "--replication-experiment",
+        metavar="NAME",
+        action="append",
+        help="only this experiment; may be given several times",
+    )
+    # Options of their own: one with an optional value would take the path that follows for it.
+    group.addoption(
+        "--replication-live",
+        "--replication-live=on",
+        action="store_const",
+        const="on",
+        dest="replication_live",
+        help="also run the models that are at hand",
+    )
+    group.addoption(
+        "--replication-live=require",
+        action="store_const",
+        const="require",
+        dest="replication_live",
+        help="the same, and where one is not, missing evidence fails",
+    )
+    group.addoption(
+        "--replication-model",
+        metavar="NAME_OR_FOLDER",
+        help="the model to run instead: that of the one --replication-experiment, or of those on"
+        " the hub",
+    )
+    group.addoption(
+        "--replication-device",
+        choices=["auto", "cpu", "cuda", "mps"],
+        help="where to run models (default: auto, the best there is)",
+    )
+    group.addoption(
+        "--replication-reports",
+        metavar="DIR",
+        help="where to write reports (default: the ini-file's, or reports/)",
+    )
+    parser.addini("replication_experiments", "the folder of experiments, from the ini-file's own")
+    parser.addini("replication_reports", "where to write reports, from the ini-file's own folder")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Start what judges claims, in a run whose arguments reach them; else rest."""
+    is_asked = _reaches_claims(config)
+    if (is_asked or _has_options(config)) and (other := _what_hides_the_package()):
+        pytest.exit(
+            f"replication: {other} hides the package of pytest-circuit-replication, as Python finds"
+            " it first; start from another folder",
+            returncode=2,
+        )
+    if is_asked:
+        from replication.plugin import start
+
+        start(config)
+
+
+def _reaches_claims(config: pytest.Config) -> bool:
+    """Whether the command line's arguments lead to the package's tests.
+
+    A folder around the package leads there only in the harness' own repository: elsewhere it is
+    one that an environment happens to lie in.
+    """
+    is_own_repository = config.rootpath.resolve() == PACKAGE.parent
+    for argument in config.args:
+        place = argument.split("::")[0]
+        if config.option.pyargs and place.split(".")[0] == PACKAGE.name:
+            return True
+        path = (config.invocation_params.dir / place).resolve()
+        if path.is_relative_to(PACKAGE) or (is_own_repository and PACKAGE.is_relative_to(path)):
+            return True
+    return False
+
+
+def _has_options(config: pytest.Config) -> bool:
+    names = ("experiments", "experiment", "live", "model", "device", "reports")
+    return any(getattr(config.option, f"replication_{name}") is not None for name in names)
+
+
+def _what_hides_the_package() -> Path | None:
+    """The folder or file that Python takes for the package, if it is another."""
+    spec = importlib.util.find_spec(PACKAGE.name)
+    if spec is None:
+        return None
+    found = Path([*(spec.submodule_search_locations or ()), str(spec.origin)][0])
+    return None if found.resolve() == PACKAGE else found

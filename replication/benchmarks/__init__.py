@@ -1,0 +1,1 @@
+"""The benchmarks that this repository's own run includes; no wheel carries them."""

@@ -73,7 +73,7 @@ def test_importing_torch_and_pytest(benchmark: Any, tmp_path: Path) -> None:
 @pytest.mark.benchmark(group="start-up")
 def test_ordinary_run(benchmark: Any, tmp_path: Path) -> None:
     """An ordinary run of one test of somebody else's, where the plugin rests."""
-    (tmp_path / "test_one.py").write_text("def test_one():\n    pass\n")
+    (tmp_path / "test_one.py").write_text("def test_one():\n    pass\n", encoding="utf-8")
     arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     timed_beside(
         benchmark,

@@ -57,7 +57,7 @@ def main(page: Path) -> None:
     """Write the sample; `page` is the report page of a run."""
     for name, spec in sample_pictures().items():
         for look in PALETTES:
-            (SAMPLE / f"{name}-{look}.svg").write_text(svg(spec, look=look))
+            (SAMPLE / f"{name}-{look}.svg").write_text(svg(spec, look=look), encoding="utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         for look in ("light", "dark"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.closeness import SAME, apart, assert_close, assert_same_means, by_component
-from tests.test_null import activations
+from tests.controls.test_null import activations
 
 LARGE = np.array([[17.0, 0.01], [-3.0, 0.0]])
 

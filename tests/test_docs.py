@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -22,7 +22,9 @@ from pydantic import BaseModel
 from replication.circuits.intervals import printed
 from replication.claims.claim import AnyCheck, Claim, judge_claim, read_claim_file
 from replication.claims.keys import Known
-from replication.controls.verify import THRESHOLDS, VERDICTS, findings, verify
+from replication.controls.thresholds import THRESHOLDS
+from replication.controls.verify import verify
+from replication.controls.words import VERDICTS
 from replication.evidence.evidence import Evidence, published_evidence
 from replication.experiment.spec import Spec, read_experiment
 from tests.paths import ROOT
@@ -209,8 +211,7 @@ def test_a_kinds_keys_are_those_that_it_takes(kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def published() -> Evidence:
-    evidence = published_evidence(read_experiment(SARCASM))
-    return replace(evidence, controls=findings(verify(evidence)))
+    return published_evidence(read_experiment(SARCASM))
 
 
 def read_check(block: Block, folder: Path) -> Claim:
@@ -244,7 +245,7 @@ def test_every_kind_of_check_has_an_example(tmp_path: Path) -> None:
 def test_an_example_of_a_check_gives_what_is_shown(
     check: Block, outcome: Block, published: Evidence, tmp_path: Path
 ) -> None:
-    judgement = judge_claim(read_check(check, tmp_path), published)
+    judgement = judge_claim(read_check(check, tmp_path), published, verify(published))
     assert outcome.text == f"{judgement.verdict}: {judgement.arithmetic}\n"
 
 
@@ -282,10 +283,10 @@ def test_the_thresholds_and_words_are_the_projects_own() -> None:
     )
     assert {
         name.strip("`"): (float(value), reason) for name, value, reason in thresholds
-    } == THRESHOLDS
+    } == THRESHOLDS._asdict()
     assert {word: verdict for word, _, verdict in words} == VERDICTS
     named = [name for _, when, _ in words for name in re.findall(r"`(\w+)`", when)]
-    assert set(named) <= set(THRESHOLDS)
+    assert set(named) <= set(THRESHOLDS._fields)
 
 
 def anchors(document: Path) -> set[str]:
@@ -349,7 +350,7 @@ def test_a_decimal_in_the_prose_is_one_that_is_computed_or_published(document: P
     ]
     shown = [block.text for block in blocks(document)]
     exact = set(figures([*published, *shown]))
-    exact |= {Fraction(str(threshold.value)) for threshold in THRESHOLDS.values()}
+    exact |= {Fraction(str(threshold.value)) for threshold in THRESHOLDS}
     for quoted in numbers(prose(document)):
         digits = len(quoted.partition(".")[2])
         rounded = {f"{float(one):.{digits}f}" for one in numbers(" ".join(shown))}

@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-ROOTS = ("replication", "tests", "benchmarks", "docs")
+ROOTS = ("replication", "calibration", "tests", "benchmarks", "docs")
 
 
 def takes_the_locales_encoding(call: ast.Call) -> bool:

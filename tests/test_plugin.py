@@ -368,7 +368,7 @@ def test_the_folder_of_one_experiment_is_that_experiment(
     for place in (".", "../sarcasm-gpt2"):
         only = ["--replication-experiments", place, "--replication-reports", str(pytester.path)]
         assert pytester.runpytest_inprocess(*quick, *only).ret == 0
-        content = json.loads((pytester.path / "claims.json").read_text())
+        content = json.loads((pytester.path / "claims.json").read_text(encoding="utf-8"))
         assert [one["name"] for one in content["experiments"]] == ["sarcasm-gpt2"]
 
 
@@ -493,7 +493,7 @@ def test_the_benchmarks_run_where_they_are_named_by_a_folder(run: Run) -> None:
         [sys.executable, "-m", "pytest", "replication/", "--collect-only", "-q"],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert "replication/benchmarks/test_benchmarks.py::test_scoring\n" in folder.stdout

@@ -57,7 +57,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python, program = (folder / "bin" / name for name in ("python", "pytest"))
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "-q"]
     subprocess.run([*install, "--no-index", wheel], env=bare(), check=True)
-    program.write_text(f"#!{python}{PYTEST}")
+    program.write_text(f"#!{python}{PYTEST}", encoding="utf-8")
     program.chmod(0o755)
     return folder
 
@@ -98,10 +98,12 @@ def repository(environment: Path) -> Path:
     (folder / "conftest.py").write_text(
         "def pytest_addoption(parser):\n"
         "    for name in ('live', 'experiments', 'experiment', 'model', 'device', 'reports'):\n"
-        "        parser.addoption(f'--{name}')\n"
+        "        parser.addoption(f'--{name}')\n",
+        encoding="utf-8",
     )
     (folder / "test_own.py").write_text(
-        "def test_own(pytestconfig):\n    assert pytestconfig.option.device == 'tpu'\n"
+        "def test_own(pytestconfig):\n    assert pytestconfig.option.device == 'tpu'\n",
+        encoding="utf-8",
     )
     return folder
 
@@ -156,11 +158,12 @@ def make_own(repository: Path, kind: str) -> Path:
     for name in OWN[kind]:
         path = repository / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text("FIGURE = 3\n")
+        path.write_text("FIGURE = 3\n", encoding="utf-8")
     source = "replication" if kind == "module" else "replication.own"
     if kind != "folder":  # the installed package comes before such a folder, wherever that stands
         (repository / "test_import.py").write_text(
-            f"from {source} import FIGURE\n\ndef test_figure():\n    assert FIGURE == 3\n"
+            f"from {source} import FIGURE\n\ndef test_figure():\n    assert FIGURE == 3\n",
+            encoding="utf-8",
         )
     return repository / OWN[kind][0].split("/")[0]
 
@@ -216,7 +219,7 @@ def pytest_unconfigure():
 def test_an_ordinary_run_imports_one_module_more_and_says_and_writes_nothing(
     repository: Path, tmp_path: Path
 ) -> None:
-    with (repository / "conftest.py").open("a") as file:
+    with (repository / "conftest.py").open("a", encoding="utf-8") as file:
         file.write(RECORD)
     before = files(repository)
     found = {}
@@ -227,7 +230,7 @@ def test_an_ordinary_run_imports_one_module_more_and_says_and_writes_nothing(
         assert (done.returncode, done.stderr) == (0, "")
         dots, total = done.stdout.splitlines()
         assert (dots.split(), total.split(" in ")[0]) == ([".", "[100%]"], "1 passed")
-        found[name] = set(json.loads((tmp_path / name).read_text()))
+        found[name] = set(json.loads((tmp_path / name).read_text(encoding="utf-8")))
     assert found["with"] - found["without"] == {"pytest_circuit_replication"}
     # The plugin of jaxtyping, which is required, imports numpy.
     assert found["with"].isdisjoint({"torch", "transformers", "pydantic", "replication"})
@@ -243,6 +246,6 @@ def test_the_wheel_judges_an_experiment_of_a_repository(repository: Path) -> Non
     assert "test_claims.py" in done.stdout
     assert "test_benchmarks" not in done.stdout
     reports = repository / "reports"
-    counts = json.loads((reports / "claims.json").read_text())["counts"]
+    counts = json.loads((reports / "claims.json").read_text(encoding="utf-8"))["counts"]
     assert counts["published"] == {"holds": 2, "refuted": 1, "undecided": 4, "missing": 0}
     assert (reports / "index.html").is_file()

@@ -15,8 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from replication.inputs.files import InputError
 
 Kind = Literal["input", "mlp", "head"]
-
-
 _NAME = re.compile(
     r"input|m(?P<mlp>0|[1-9][0-9]{0,5})|a(?P<layer>0|[1-9][0-9]{0,5})\.h(?P<head>0|[1-9][0-9]{0,5})"
 )

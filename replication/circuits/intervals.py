@@ -15,8 +15,6 @@ from typing import Literal
 from replication.inputs.files import InputError
 
 Verdict = Literal["holds", "refuted", "undecided"]
-
-
 _PRINTED = re.compile(r"-?[0-9]{1,50}(?:\.(?P<decimals>[0-9]{1,50}))?")
 
 

@@ -26,8 +26,6 @@ from replication.inputs.files import Fault, FileError, InputError, read_toml, va
 from replication.inputs.hub import NotAtHand
 
 Part = TypeVar("Part")
-
-
 FIGURES = ("circuit", "scores", "lengths")
 
 

@@ -25,11 +25,7 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-
-
 Precision = Literal["float32", "bfloat16", "float16"]
-
-
 _TOKENIZER_FILES = ["tokenizer.json", "vocab.*", "*.model", "*.tiktoken"]
 
 

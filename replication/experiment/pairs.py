@@ -23,8 +23,6 @@ from replication.inputs.files import Fault, FileError, InputError, load_json, re
 from replication.inputs.hub import NotAtHand, hub_folder
 
 Word = Annotated[str, StringConstraints(min_length=1)]
-
-
 Sides = tuple[str, str]
 
 

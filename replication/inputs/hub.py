@@ -9,17 +9,9 @@ from typing import Literal
 from replication.inputs.files import InputError
 
 Kind = Literal["model", "dataset"]
-
-
 HUB_TIMEOUT_SECONDS = 5
-
-
 WEIGHT_FILES = ["*.safetensors", "pytorch_model*.bin"]
-
-
 _MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
-
-
 # Seen from the command, whose option it is, and from pytest.
 MODEL_HINT = "--model, or pytest's --replication-model, takes a local folder"
 

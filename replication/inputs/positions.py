@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 Place = tuple[str | int, ...]
-
-
 Language = Literal["toml", "json"]
 
 

@@ -9,11 +9,7 @@ from replication.report.answers import Answer, answers
 from replication.report.record import EVIDENCE, WORDS, ControlsRecord, ExperimentReport
 
 Line = tuple[str, dict[str, bool]]
-
-
 QUESTIONS = ("adds up", "replicates", "means what it says")
-
-
 NAMED = 8  # components in a line
 
 

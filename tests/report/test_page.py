@@ -68,7 +68,7 @@ def judge(reports: Path, experiments: Path, *arguments: str) -> None:
     command = [sys.executable, "-m", "pytest", "--pyargs", "replication.test_claims", "-q"]
     places = ["--replication-experiments", str(experiments), "--replication-reports", str(reports)]
     result = subprocess.run(
-        [*command, *places, *arguments], cwd=reports.parent, capture_output=True, text=True
+        [*command, *places, *arguments], cwd=reports.parent, capture_output=True, encoding="utf-8"
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -83,7 +83,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("benchmarks/ratios.json", RATIOS),
         ("benchmarks/history.json", HISTORY),
     ):
-        (folder / name).write_text(json.dumps(content))
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
     judge(folder, ROOT / "fixtures")
     return folder
 
@@ -95,7 +95,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     experiment = folder / "experiments" / "sarcasm-gpt2"
     shutil.copytree(ROOT / "fixtures" / "sarcasm-gpt2", experiment)
     pairs = [{"sarcastic": prompt, "literal": prompt[::-1]} for prompt in PROMPTS]
-    (experiment / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    (experiment / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
     for file, old in (
         ("claims.toml", "The ratio of m2 to m11 is 1.41."),
         ("claims.toml", "Report of the replication, 2025-11-13"),
@@ -103,14 +103,16 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("experiment.toml", "Sarcasm circuit in GPT-2 small, and its published replication"),
         ("experiment.toml", "The published sarcasm circuit in GPT-2 small, run of 2025-11-10"),
     ):
-        text = (experiment / file).read_text()
+        text = (experiment / file).read_text(encoding="utf-8")
         assert old in text
         new = old.replace('"replication"', f"'''{PROMPTS[1]}'''")
         if new == old:
             new = PROMPTS[0]
-        (experiment / file).write_text(text.replace(old, new))
+        (experiment / file).write_text(text.replace(old, new), encoding="utf-8")
     (folder / "reports").mkdir()
-    (folder / "reports" / "calibration.json").write_text('{"models": "<img src=x onerror=pwn()>"}')
+    (folder / "reports" / "calibration.json").write_text(
+        '{"models": "<img src=x onerror=pwn()>"}', encoding="utf-8"
+    )
     judge(folder / "reports", experiment.parent)
     return folder / "reports"
 
@@ -476,10 +478,10 @@ def test_a_calibration_is_shown_or_why_not(tmp_path: Path) -> None:
     absent = calibration(tmp_path)
     assert (absent.is_there, absent.fault) == (False, None)
     path = tmp_path / "calibration.json"
-    path.write_text(json.dumps(CALIBRATION))
+    path.write_text(json.dumps(CALIBRATION), encoding="utf-8")
     (picture,) = calibration(tmp_path).pictures
     assert [spec["title"] for spec in picture.specs] == ["property", "<b>length</b>"]
-    path.write_text('{"models": "many", "rows": []}')
+    path.write_text('{"models": "many", "rows": []}', encoding="utf-8")
     faulty = calibration(tmp_path)
     assert not faulty.is_there
     assert faulty.fault
@@ -495,8 +497,8 @@ def test_benchmarks_are_shown_as_far_as_their_files_can_be_read(tmp_path: Path) 
         False,
     )
     (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "ratios.json").write_text('{"a / b": -1}')
-    (tmp_path / "benchmarks" / "history.json").write_text(json.dumps(HISTORY))
+    (tmp_path / "benchmarks" / "ratios.json").write_text('{"a / b": -1}', encoding="utf-8")
+    (tmp_path / "benchmarks" / "history.json").write_text(json.dumps(HISTORY), encoding="utf-8")
     found = benchmarks(tmp_path)
     assert [picture.title for picture in found.pictures] == ["Their history"]
     assert [spec["title"] for spec in found.pictures[0].specs] == [*RATIOS, "new"]

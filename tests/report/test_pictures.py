@@ -107,7 +107,9 @@ def test_the_circuit_is_drawn_with_a_cell_for_each_component_and_an_outline_for_
 
 def test_the_picture_beside_a_circuit_is_that_of_the_circuit(tmp_path: Path) -> None:
     write_circuit_picture(tmp_path / "circuit.svg", figures())
-    said = re.findall(r'aria-label="([^"]+)"', (tmp_path / "circuit.svg").read_text())
+    said = re.findall(
+        r'aria-label="([^"]+)"', (tmp_path / "circuit.svg").read_text(encoding="utf-8")
+    )
     drawn = svg(circuit(components(figures()), SHAPE))
     assert said == re.findall(r'aria-label="([^"]+)"', drawn)
 
@@ -184,7 +186,7 @@ def test_no_picture_names_a_colour_so_both_looks_hold_everywhere() -> None:
 @pytest.mark.parametrize("look", PALETTES)
 def test_the_committed_sample_is_what_the_experiments_give(look: str) -> None:
     for name, spec in sample_pictures().items():
-        kept = (SAMPLE / f"{name}-{look}.svg").read_text()
+        kept = (SAMPLE / f"{name}-{look}.svg").read_text(encoding="utf-8")
         said = re.findall(r'aria-label="([^"]+)"', kept)
         assert said == re.findall(r'aria-label="([^"]+)"', svg(spec, look=look)), name
         assert Path(SAMPLE / f"page-{look}.png").read_bytes().startswith(b"\x89PNG")

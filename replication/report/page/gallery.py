@@ -25,8 +25,6 @@ from replication.report.record import (
 from replication.report.rows import Comparison, Row, compared, components, interval, number
 
 SHOWN = 30  # components in a picture with a line for each
-
-
 LENGTHS = 8  # components in the pictures of what length explains
 
 

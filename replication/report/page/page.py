@@ -23,11 +23,7 @@ from replication.report.pictures.theme import FONT, PALETTES, theme
 from replication.report.record import WORDS, ExperimentReport
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-
 GLYPHS = {"holds": "✓", "refuted": "✗", "undecided": "?", "missing": "○"}
-
-
 CALIBRATE = "make calibrate"
 
 

@@ -18,8 +18,6 @@ DISC, LEFT, RIGHT, DOT = (
 
 
 COMPARED = ("score", "rank", "distance")
-
-
 _OUTLINE: Spec = {"condition": {"test": "datum.selected", "value": 2.2}, "value": 0}
 
 

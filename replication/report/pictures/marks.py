@@ -9,8 +9,6 @@ from typing import Any
 from replication.report.rows import Row
 
 Spec = dict[str, Any]
-
-
 NAMES: Spec = {
     "field": "component",
     "type": "nominal",

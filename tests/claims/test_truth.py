@@ -1,0 +1,173 @@
+"""What published figures settle is what the true scores behind them say."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from replication.circuits.components import parse
+from replication.circuits.intervals import exact
+from replication.circuits.scores import ScoreTable
+from replication.circuits.selection import select
+from replication.claims.check import Check
+from replication.inputs.files import InputError
+from tests.claims.build import (
+    COMPONENTS,
+    SHAPE,
+    check,
+    judge,
+    measured,
+    published,
+    rule,
+    table,
+)
+
+NAMES = st.sampled_from(COMPONENTS)
+
+
+TRUE_SCORES = st.fixed_dictionaries(dict.fromkeys(COMPONENTS, st.integers(1, 400)))
+
+
+STATED = st.integers(0, 500).map(lambda number: f"{number / 100:.2f}") | st.integers(0, 5).map(str)
+
+
+@st.composite
+def true_and_published(draw: st.DrawFn) -> tuple[dict[str, Decimal], ScoreTable]:
+    """Every component's true score, and a table that prints some of them, rounded.
+
+    The table lists the best few of each kind, says so or not, and perhaps others.
+    """
+    true = {name: Decimal(score) / 100 for name, score in draw(TRUE_SCORES).items()}
+    listed, best_listed = set(draw(st.sets(NAMES))), {}
+    for kind in ("mlp", "head"):
+        ranked = sorted(
+            (part for part in SHAPE.components() if part.kind == kind),
+            key=lambda part: (-true[str(part)], part),
+        )
+        count = draw(st.integers(0, len(ranked)))
+        listed |= {str(part) for part in ranked[:count]}
+        if count and draw(st.booleans()):
+            best_listed[kind] = count
+    places = {name: draw(st.sampled_from([0, 1, 2, 3])) for name in sorted(listed)}
+    figures = {
+        name: f"{true[name].quantize(Decimal(1).scaleb(-place)):f}"
+        for name, place in places.items()
+    }
+    return true, table(figures, **best_listed)
+
+
+def distinct(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+@st.composite
+def any_score_check(draw: st.DrawFn) -> Check:
+    """A check of the rerun's scores, of any kind and with any figures."""
+    stated: dict[str, Any] = {"result": "rerun"}
+    kind = draw(st.sampled_from(["scores", "first", "ranks", "ratio", "deviation", "bound"]))
+    some = distinct(draw(st.lists(NAMES, min_size=1, max_size=3)))
+    if kind == "scores":
+        tolerance = draw(st.sampled_from([None, "0.1", "0.5"]))
+        figures = {name: draw(STATED) for name in some}
+        return check(kind="scores", **stated, scores=figures, tolerance=tolerance)
+    if kind in ("first", "ranks"):
+        among = draw(st.sampled_from(["mlp", "head", "all"]))
+        parts = [part for part in SHAPE.components() if among in (part.kind, "all")]
+        chosen = distinct(draw(st.lists(st.sampled_from([str(part) for part in parts]), min_size=1,
+                                        max_size=3)))  # fmt: skip
+        if kind == "first":
+            return check(kind="ranking", **stated, among=among, first=chosen)
+        ranks = {name: draw(st.integers(1, len(parts))) for name in chosen}
+        return check(kind="ranking", **stated, among=among, ranks=ranks)
+    if kind == "ratio":
+        to = draw(NAMES | st.just("next"))
+        return check(kind="ratio", **stated, of=some[0], to=to, ratio=draw(STATED))
+    if kind == "deviation":
+        percent = draw(st.integers(0, 200).map(str))
+        form: dict[str, Any] = draw(
+            st.sampled_from(
+                [
+                    {"percent": dict.fromkeys(some, percent)},
+                    {"components": some, "mean_percent": percent},
+                    {"components": some, "at_most_percent": percent},
+                ]
+            )
+        )
+        return check(kind="deviation", **stated, reference="paper", **form)
+    members = draw(
+        st.sampled_from([{"components": some}, {"among": "mlp"}, {"among": "head", "but": some}])
+    )
+    side = draw(st.sampled_from(["below", "at_least"]))
+    return check(kind="bound", **stated, **members, **{side: draw(STATED)})
+
+
+def exactly(true: Mapping[str, Decimal]) -> ScoreTable:
+    return ScoreTable({parse(name): exact(str(score)) for name, score in true.items()})
+
+
+@given(true_and_published(), true_and_published(), any_score_check())
+@settings(max_examples=150, deadline=None)
+def test_what_published_figures_settle_is_what_the_true_scores_say(
+    rerun: tuple[dict[str, Decimal], ScoreTable],
+    paper: tuple[dict[str, Decimal], ScoreTable],
+    stated: Check,
+) -> None:
+    on_published = judge(stated, published(paper[1], rerun[1])).verdict
+    on_true = judge(stated, measured(exactly(rerun[0]), exactly(paper[0]))).verdict
+    assert on_true != "undecided"
+    assert on_published in ("undecided", on_true)
+
+
+@given(true_and_published(), st.integers(8, 36), st.integers(0, 3), st.randoms(), st.integers(0, 2))
+@settings(max_examples=150, deadline=None)
+def test_what_published_figures_settle_of_a_selection_is_what_the_true_scores_select(
+    scores: tuple[dict[str, Decimal], ScoreTable],
+    budget: int,
+    threshold: int,
+    chance: random.Random,
+    swaps: int,
+) -> None:
+    true, printed_table = scores
+    spec = rule(budget, float(threshold))
+    values = {parse(name): Fraction(score) for name, score in true.items()}
+    try:
+        selected = select(values, spec.rule)
+    except InputError:
+        return
+    nodes = [str(node) for node in selected]
+    for _ in range(swaps):
+        nodes[chance.randrange(1, len(nodes) + 1) - 1] = chance.choice(COMPONENTS)
+    nodes = distinct(nodes)
+    claim = check(kind="selection", circuit="rerun", budget=budget, mlp_threshold=str(threshold))
+    evidence = published(rerun=printed_table, rerun_nodes=" ".join(nodes), spec=spec)
+    found = judge(claim, evidence).verdict
+    if found == "holds":
+        assert set(nodes) == {str(node) for node in selected}
+    if found == "refuted":
+        assert nodes != [str(node) for node in selected]
+
+
+@given(true_and_published(), st.sampled_from(["mlp", "head"]), st.integers(1, 6), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_ranks_that_a_published_circuit_gives_are_the_true_ones(
+    scores: tuple[dict[str, Decimal], ScoreTable], kind: str, count: int, data: st.DataObject
+) -> None:
+    true, printed_table = scores
+    ranked = sorted(
+        (part for part in SHAPE.components() if part.kind == kind),
+        key=lambda part: (-true[str(part)], part),
+    )
+    name = str(data.draw(st.sampled_from(ranked)))
+    stated = data.draw(st.integers(1, len(ranked)))
+    claim = check(kind="ranking", result="rerun", among=kind, ranks={name: stated})
+    nodes = " ".join(["input", *map(str, ranked[:count])])
+    found = judge(claim, published(rerun=printed_table, rerun_nodes=nodes)).verdict
+    is_true = [str(part) for part in ranked].index(name) + 1 == stated
+    assert found in ("undecided", "holds" if is_true else "refuted")
+    assert found != "undecided" or name not in nodes.split()

@@ -27,6 +27,8 @@ from replication.length import (
 from replication.scoring import pair_scores
 from tests.closeness import assert_close
 
+pytestmark = pytest.mark.numeric
+
 GPT2 = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
 PUBLISHED = Path(__file__).parents[1] / "fixtures" / "sarcasm-gpt2" / "published"
 SIDES = ("sarcastic", "literal")

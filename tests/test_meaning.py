@@ -3,11 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from replication.capture import MeanActivations
 from replication.meaning import meaning_markdown, thresholds_markdown
 from replication.verification import THRESHOLDS, verification_json, verify_measured
 from tests.test_verification import activations, spec
+
+pytestmark = pytest.mark.numeric
 
 
 def section(means: MeanActivations, **changes: Any) -> str:

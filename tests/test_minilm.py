@@ -17,6 +17,8 @@ from replication.scoring import ScoreTable, pair_scores, table_of
 from tests.closeness import SAME, apart, assert_close, assert_same_means, means_apart
 from tests.faults import FAULTS, Fault
 
+pytestmark = pytest.mark.numeric
+
 FOLDER = Path(__file__).parents[1] / "fixtures" / "sarcasm-minilm"
 
 

@@ -26,6 +26,8 @@ from replication.scoring import (
 )
 from tests.closeness import assert_close
 
+pytestmark = pytest.mark.numeric
+
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 GPT2 = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
 SMALL = ModelShape(n_layers=2, n_heads=3, d_model=4, d_head=2)

@@ -14,6 +14,8 @@ from replication.experiment import Spec, read_experiment
 from replication.length import Lengths
 from replication.verification import THRESHOLDS, Verification, findings, verify, verify_measured
 
+pytestmark = pytest.mark.numeric
+
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SHAPE = ModelShape(n_layers=2, n_heads=2, d_model=16, d_head=8)
 N_PAIRS = 12

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 
-.PHONY: setup replicate test test-slow calibrate bench sample clean
+.PHONY: setup replicate test test-portable test-slow calibrate bench sample clean
 
 setup: $(READY)
 
@@ -27,6 +27,10 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests -m 'not slow' -n auto -q
+
+# The numeric tests with other instructions and numbers of threads.
+test-portable: $(READY)
+	$(BIN)/python -m tests.portable
 
 test-slow: $(READY)
 	$(BIN)/pytest tests -m slow

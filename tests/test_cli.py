@@ -370,6 +370,7 @@ def test_a_run_that_cannot_write_ends_before_the_model_is_loaded(
     assert f"--out: {out} is not a folder" in message
 
 
+@pytest.mark.numeric
 def test_pairs_may_come_from_another_file_and_their_scores_stream_out(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:
@@ -405,6 +406,7 @@ def test_a_bad_line_stops_the_run_before_the_model_is_loaded(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.numeric
 def test_a_precision_is_recorded_and_changes_the_scores_a_little(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:

@@ -72,7 +72,10 @@ class Model:
         return found
 
 
-@pytest.fixture(scope="module", params=[0, 1, 2])
+SEEDS = [pytest.param(seed, marks=pytest.mark.numeric) for seed in range(3)]
+
+
+@pytest.fixture(scope="module", params=SEEDS)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
     truth = plant(request.param)
     return Model(truth, load_planted(tmp_path_factory.mktemp("planted"), truth))

@@ -26,6 +26,8 @@ from replication.inputs.files import InputError
 from tests.closeness import assert_close
 from tests.paths import PUBLISHED
 
+pytestmark = pytest.mark.numeric
+
 GPT2 = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
 SIDES = ("sarcastic", "literal")
 

@@ -16,6 +16,8 @@ from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import pair_scores
 from tests.closeness import assert_close
 
+pytestmark = pytest.mark.numeric
+
 
 def activations(n_pairs: int, seed: int = 0, shift: float = 0.0, size: int = 5) -> MeanActivations:
     """One layer with an MLP and two heads; the first head's means move by `shift` with the side."""

@@ -23,6 +23,7 @@ from replication.report.record import ComponentRecord, ControlsRecord
 from tests.make import evidence_of, make_spec
 from tests.paths import FIXTURES
 
+pytestmark = pytest.mark.numeric
 SHAPE = ModelShape(n_layers=2, n_heads=2, d_model=16, d_head=8)
 N_PAIRS = 12
 

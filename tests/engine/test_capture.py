@@ -33,6 +33,8 @@ from tests.closeness import SAME, apart, assert_close, assert_same_means, at, me
 from tests.faults import FAULTS, Fault
 from tests.gpt2 import PAIRS, make_gpt2
 
+pytestmark = pytest.mark.numeric
+
 SHAPE = ModelShape(n_layers=3, n_heads=4, d_model=32, d_head=8)
 SHORT, LONG = PAIRS[1]
 

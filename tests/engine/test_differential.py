@@ -23,6 +23,7 @@ from replication.inputs.writing import write_json
 from tests.closeness import assert_close
 from tests.paths import FIXTURES
 
+pytestmark = pytest.mark.numeric
 GPT2 = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
 SMALL = ModelShape(n_layers=2, n_heads=3, d_model=4, d_head=2)
 

@@ -21,6 +21,8 @@ from tests.closeness import SAME, apart, assert_close, assert_same_means, means_
 from tests.faults import FAULTS, Fault
 from tests.paths import MINILM
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def experiment() -> Experiment:

@@ -139,6 +139,7 @@ def test_weights_are_loaded_as_they_are(loaded: LoadedModel, gpt2_folder: Path) 
     assert np.array_equal(written, stored["transformer.h.1.mlp.c_proj.weight"])
 
 
+@pytest.mark.numeric
 def test_a_half_precision_model_runs_in_float32(own_gpt2: Path, loaded: LoadedModel) -> None:
     weights = load_file(own_gpt2 / "model.safetensors")
     save_file(

@@ -23,6 +23,8 @@ from replication.experiment.spec import Experiment, read_experiment
 from replication.inputs.files import InputError
 from tests.gpt2 import make_experiment
 
+pytestmark = pytest.mark.numeric
+
 SHAPE = ModelShape(n_layers=2, n_heads=3, d_model=12, d_head=4)
 PAIRS = [Pair("Oh great.", "Great."), Pair("“Naïve”\n", "ok"), Pair("Wow", "I see.")]
 WEIGHTS = "5e" * 32

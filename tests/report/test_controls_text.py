@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from replication.controls.thresholds import THRESHOLDS
 from replication.controls.verify import verify
@@ -11,6 +12,8 @@ from replication.report.controls_text import controls_markdown, thresholds_markd
 from replication.report.handover import controls_records
 from tests.controls.test_verify import activations, spec
 from tests.make import evidence_of
+
+pytestmark = pytest.mark.numeric
 
 
 def section(means: MeanActivations, **changes: Any) -> str:

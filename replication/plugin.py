@@ -156,6 +156,27 @@ def _folder(config: pytest.Config, name: str, default: str) -> Path:
     """
     started_in = config.invocation_params.dir
     option: str | None = getattr(config.option, name)
-    if option is None and (setting := str(config.getini(name))):
-        return ((config.inipath.parent if config.inipath else started_in) / setting).resolve()
-    return (started_in / (default if option is None else option)).resolve()
+    if option is not None:
+        return (started_in / option).resolve()
+    ini_file, setting = _setting(config, name)
+    if setting:
+        return (ini_file.parent / setting).resolve()
+    return started_in / default
+
+
+def _setting(config: pytest.Config, name: str) -> tuple[Path, str]:
+    """A setting, and the ini-file that it stands in.
+
+    That is the one that pytest found, unless it found it, or none, by the value of an option.
+    """
+    from replication.inputs.settings import settings_around
+
+    started_in = config.invocation_params.dir
+    found = config.inipath
+    if found is not None:
+        places = [started_in, *(started_in / argument.split("::")[0] for argument in config.args)]
+        is_around = any(place.resolve().is_relative_to(found.parent.resolve()) for place in places)
+        if is_around or config.option.inifilename:
+            return found, str(config.getini(name))
+    path, settings = settings_around(started_in) or (started_in, {})
+    return path, str(settings.get(name, ""))

@@ -145,6 +145,13 @@ def test_a_gate_passes_where_every_claim_comes_out_as_expected(workspace: Path) 
     assert counts == {"holds": 2, "refuted": 1, "undecided": 4, "missing": 0}
 
 
+def test_a_gate_is_not_confused_by_a_folder_of_the_packages_name(workspace: Path) -> None:
+    (workspace / "replication").mkdir()
+    (workspace / "replication" / "__init__.py").touch()
+    done = run_step("Judge the claims", workspace, inputs={"live": "off"})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_gate_fails_with_an_annotation_on_the_claims_line(workspace: Path) -> None:
     claims = workspace / "experiments" / "mine" / "claims.toml"
     claims.write_text(

@@ -289,6 +289,15 @@ def test_the_thresholds_and_words_are_the_projects_own() -> None:
     assert set(named) <= set(THRESHOLDS._fields)
 
 
+def test_the_options_of_pytest_that_are_named_are_those_that_there_are() -> None:
+    option = re.compile(r"--replication-[a-z]+")
+    options = set(option.findall((ROOT / "pytest_circuit_replication.py").read_text()))
+    readme = ROOT / "README.md"
+    texts = [path.read_text() for path in (readme, *DOCUMENTS, ROOT / "action.yml")]
+    assert set(option.findall("".join(texts))) <= options
+    assert set(option.findall(readme.read_text())) == options
+
+
 def anchors(document: Path) -> set[str]:
     """The names by which a document's headings can be linked to, as GitHub makes them."""
     prose = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)

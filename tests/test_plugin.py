@@ -361,6 +361,28 @@ def test_a_repository_writes_its_folders_down_once(
     assert reports_in(pytester.path) == [str(Path(start, "here"))]
 
 
+@pytest.mark.parametrize("spelling", ["{}={}", "{} {}"], ids=["one word", "two words"])
+@pytest.mark.parametrize("is_there_another", [True, False])
+def test_the_ini_file_is_the_repositorys_own_whatever_an_options_value_is(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    quick: list[str],
+    spelling: str,
+    is_there_another: bool,
+) -> None:
+    """pytest takes an option's value that is a word of its own for an argument that leads to it."""
+    own, other = pytester.mkdir("own"), pytester.mkdir("other")
+    (own / "tox.ini").write_text("[pytest]\nreplication_reports = out\n")
+    (own / "sub").mkdir()
+    (pytester.path / "fixtures").rename(other / "fixtures")
+    if is_there_another:
+        (other / "pytest.ini").write_text("[pytest]\nreplication_reports = out\n")
+    monkeypatch.chdir(own / "sub")
+    option = spelling.format("--replication-experiments", "../../other/fixtures").split()
+    assert pytester.runpytest_inprocess(*quick, *option).ret == 0
+    assert reports_in(pytester.path) == ["own/out"]
+
+
 def test_the_folder_of_one_experiment_is_that_experiment(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, quick: list[str]
 ) -> None:

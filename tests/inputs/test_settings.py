@@ -20,7 +20,7 @@ FILES = {
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_each_ini_file_of_pytest_is_read_from_a_folder_below(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text(FILES[name])
+    (tmp_path / name).write_text(FILES[name], encoding="utf-8")
     (tmp_path / "sub").mkdir()
     found = settings_around(tmp_path / "sub")
     assert found is not None
@@ -28,15 +28,15 @@ def test_each_ini_file_of_pytest_is_read_from_a_folder_below(tmp_path: Path, nam
 
 
 def test_the_nearest_one_that_is_pytests_counts(tmp_path: Path) -> None:
-    (tmp_path / "pytest.ini").write_text(FILES["pytest.ini"])
+    (tmp_path / "pytest.ini").write_text(FILES["pytest.ini"], encoding="utf-8")
     below = tmp_path / "sub"
     below.mkdir()
-    (below / "pyproject.toml").write_text('[project]\nname = "x"\n')
-    (below / "tox.ini").write_text("[tox]\n")
+    (below / "pyproject.toml").write_text('[project]\nname = "x"\n', encoding="utf-8")
+    (below / "tox.ini").write_text("[tox]\n", encoding="utf-8")
     found = settings_around(below)
     assert found is not None
     assert found[0] == tmp_path / "pytest.ini"
-    (below / "pyproject.toml").write_text('[tool.pytest]\nreports = "b"\n')
+    (below / "pyproject.toml").write_text('[tool.pytest]\nreports = "b"\n', encoding="utf-8")
     found = settings_around(below)
     assert found is not None
     assert (found[0], dict(found[1])) == (below / "pyproject.toml", {"reports": "b"})
@@ -44,6 +44,6 @@ def test_the_nearest_one_that_is_pytests_counts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tox.ini", "pyproject.toml"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("[pytest\n")
+    (tmp_path / name).write_text("[pytest\n", encoding="utf-8")
     with pytest.raises(InputError, match=name):
         settings_around(tmp_path)

@@ -291,11 +291,13 @@ def test_the_thresholds_and_words_are_the_projects_own() -> None:
 
 def test_the_options_of_pytest_that_are_named_are_those_that_there_are() -> None:
     option = re.compile(r"--replication-[a-z]+")
-    options = set(option.findall((ROOT / "pytest_circuit_replication.py").read_text()))
+    options = set(
+        option.findall((ROOT / "pytest_circuit_replication.py").read_text(encoding="utf-8"))
+    )
     readme = ROOT / "README.md"
-    texts = [path.read_text() for path in (readme, *DOCUMENTS, ROOT / "action.yml")]
+    texts = [path.read_text(encoding="utf-8") for path in (readme, *DOCUMENTS, ROOT / "action.yml")]
     assert set(option.findall("".join(texts))) <= options
-    assert set(option.findall(readme.read_text())) == options
+    assert set(option.findall(readme.read_text(encoding="utf-8"))) == options
 
 
 def anchors(document: Path) -> set[str]:

@@ -372,11 +372,11 @@ def test_the_ini_file_is_the_repositorys_own_whatever_an_options_value_is(
 ) -> None:
     """pytest takes an option's value that is a word of its own for an argument that leads to it."""
     own, other = pytester.mkdir("own"), pytester.mkdir("other")
-    (own / "tox.ini").write_text("[pytest]\nreplication_reports = out\n")
+    (own / "tox.ini").write_text("[pytest]\nreplication_reports = out\n", encoding="utf-8")
     (own / "sub").mkdir()
     (pytester.path / "fixtures").rename(other / "fixtures")
     if is_there_another:
-        (other / "pytest.ini").write_text("[pytest]\nreplication_reports = out\n")
+        (other / "pytest.ini").write_text("[pytest]\nreplication_reports = out\n", encoding="utf-8")
     monkeypatch.chdir(own / "sub")
     option = spelling.format("--replication-experiments", "../../other/fixtures").split()
     assert pytester.runpytest_inprocess(*quick, *option).ret == 0

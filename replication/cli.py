@@ -122,10 +122,12 @@ def run(
     from replication.commands.run import run as run_experiment
     from replication.engine.models import load_model
     from replication.experiment.pairs import file_source
+    from replication.inputs.folders import check_ours
 
     spec = _experiment(experiment)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out: {out} is not a folder")
+    check_ours(out)
     source = file_source(pairs, spec.spec.sides, spec.spec.pairs.columns) if pairs else spec.source
     n_pairs = source.count()
     loaded = load_model(
@@ -143,11 +145,12 @@ def record(
     experiment: ExperimentFolder, model: ModelOption = None, device: DeviceOption = "auto"
 ) -> None:
     """Capture, and store the mean activations as the experiment's recorded evidence."""
+    from replication.engine.recording import check_overwritten, recorded_path
     from replication.engine.recording import record as write_recording
-    from replication.engine.recording import recorded_path
     from replication.evidence.evidence import run_model
 
     spec = _experiment(experiment)
+    check_overwritten(recorded_path(spec))
     (recording,) = run_model(spec, model, _one_of("--device", device, Device))
     path = recorded_path(spec)
     write_recording(recording, spec.pairs, path)

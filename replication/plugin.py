@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_circuit_replication as entry_point
+from pytest_circuit_replication import PACKAGE
 
 if TYPE_CHECKING:
     from replication.report.record import Handover
@@ -37,6 +40,8 @@ def start(config: pytest.Config) -> None:
     """Read every experiment and claim, before anything is collected or any model is loaded."""
     from replication.inputs.files import InputError
 
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does
     try:
         hooks = Hooks(config)
     except InputError as error:
@@ -48,11 +53,14 @@ class Hooks:
     """What a run that judges claims does at pytest's hooks."""
 
     def __init__(self, config: pytest.Config) -> None:
+        from replication.report.write import check_place
         from replication.session import Options, Session
 
         option = config.option
         self.config = config
         self.reports = _folder(config, "replication_reports", "reports")
+        self.written: Path | None = None
+        self.problem: str | None = None
         self.session = Session(
             Options(
                 _folder(config, "replication_experiments", "fixtures"),
@@ -64,8 +72,28 @@ class Hooks:
             ),
             self._terminal,
         )
-        if not option.xmlpath:
-            option.xmlpath = str(self.reports / "junit.xml")
+        if self.is_worker:
+            return
+        check_place(self.reports, self.session.folders, list(self._not_for_reports()))
+        self.scratch = Path(tempfile.mkdtemp(prefix="replication-"))
+        config.add_cleanup(lambda: shutil.rmtree(self.scratch, ignore_errors=True))
+        if not getattr(option, "xmlpath", None):
+            option.xmlpath = str(self.scratch / "junit.xml")
+
+    def _not_for_reports(self) -> Iterator[Path]:
+        """Folders that reports do not belong into: the package, and the experiments' own.
+
+        But a run that is started among the experiments has its reports there.
+        """
+        yield PACKAGE
+        experiments = self.session.options.experiments.resolve()
+        if not self.config.invocation_params.dir.resolve().is_relative_to(experiments):
+            yield experiments
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this is a process of pytest-xdist, which hands over what it finds."""
+        return hasattr(self.config, "workerinput")
 
     @pytest.fixture
     def replication_session(self) -> Session:
@@ -103,43 +131,58 @@ class Hooks:
         if handover := getattr(report, "replication", None):
             self.session.collect(Handover.model_validate(handover))
 
-    def pytest_sessionfinish(self) -> None:
-        """Write the reports; a worker process writes only what it measured."""
-        from replication.report.page.page import write_page
-        from replication.report.write import write_measured, write_reports
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the report, when pytest has written its own; it is not the workers' to write."""
+        from replication.inputs.files import InputError
 
-        session = self.session
-        is_worker = hasattr(self.config, "workerinput")
-        if not is_worker and not any(report.records for report in session.reports.values()):
+        if self.is_worker:
             return
-        for experiment in session.experiments:
-            measured = session.measured(experiment)
-            folder = self.reports / experiment.name
-            if not is_worker and not self.config.getoption("numprocesses", None):
-                shutil.rmtree(folder, ignore_errors=True)
-            if measured is not None:
-                write_measured(folder, *measured)
-        if is_worker:
+        try:
+            self._write()
+        except (InputError, OSError) as error:
+            self.problem = f"replication: the report could not be written: {error}"
+            session.exitstatus = 2
+
+    def _write(self) -> None:
+        from replication.report.page.page import drawing_library
+        from replication.report.text import claims_markdown
+        from replication.report.write import write_report
+
+        reports = list(self.session.reports.values())
+        if not any(report.found for report in reports):
             return
-        reports = list(session.reports.values())
         command = shlex.join(["pytest", *map(str, self.config.invocation_params.args)])
-        markdown = write_reports(self.reports, reports, command)
-        cache = getattr(self.config, "cache", None)
-        write_page(self.reports, reports, command, cache and Path(cache.mkdir("replication")))
+        library = drawing_library(self._cache())
+        junit = self.scratch / "junit.xml"
+        self.written = write_report(self.reports, reports, command, library, junit)
+        for plugin in self.config.pluginmanager.get_plugins():
+            if getattr(plugin, "logfile", None) == str(junit):
+                plugin.logfile = str(self.written / "junit.xml")  # where pytest says that it is
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(markdown)
+                file.write(claims_markdown(reports))
+
+    def _cache(self) -> Path | None:
+        """Where the page's drawing library is kept between runs, if it can be."""
+        cache = getattr(self.config, "cache", None)
+        try:
+            return cache and Path(cache.mkdir("replication"))
+        except OSError:
+            return None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say in a screenful what was found, what was not judged, and where the report is."""
         from replication.report.terminal import summary
 
         session = self.session
-        if any(report.records for report in session.reports.values()):
+        reports = list(session.reports.values())
+        if any(report.found for report in reports):
             terminalreporter.section("replication")
-            reports = list(session.reports.values())
-            for line, markup in summary(reports, session.options.live, self.reports):
+            for line, markup in summary(reports, session.options.live, self.written):
                 terminalreporter.write_line(line, **markup)
+        if self.problem is not None:
+            terminalreporter.write_line(self.problem, red=True)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             from replication.report.annotations import annotate
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,6 @@ from replication.evidence.evidence import (
     Evidence,
     EvidenceMissing,
     Kind,
-    Measured,
     live_evidence,
     published_evidence,
     recorded_evidence,
@@ -35,6 +34,7 @@ from replication.report.handover import (
     differences,
     figures,
     judged_record,
+    measured_files,
     missing_record,
     provenance_of,
 )
@@ -93,6 +93,8 @@ class Grounds(NamedTuple):
 class Session:
     """One run: every experiment and claim is read before anything is judged.
 
+    `folders` are those of all experiments there are, `experiments` those that are asked for.
+
     Raises:
         InputError: a file or an option cannot be used.
     """
@@ -103,12 +105,20 @@ class Session:
         show_progress: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.options = options
-        self.experiments = _read_experiments(options)
+        self.folders = {path.name: path for path in find_experiments(options.experiments)}
+        self.experiments = _read_experiments(options, self.folders)
+        asked = {one.name for one in self.experiments}
+        left_out = [name for name in self.folders if name not in asked]
         self.claims = {one.name: read_claims(one) for one in self.experiments}
         self.published = {one.name: published_evidence(one) for one in self.experiments}
         self.reports = {
             one.name: ExperimentReport(
-                one.name, one.spec.title, self.claims[one.name], bool(one.spec.results)
+                one.name,
+                one.spec.title,
+                self.claims[one.name],
+                bool(one.spec.results),
+                [(case.claim.id, case.evidence) for case in self._cases_of(one)],
+                left_out,
             )
             for one in self.experiments
         }
@@ -149,13 +159,13 @@ class Session:
 
     def cases(self) -> list[Case]:
         """Every claim on every kind of evidence that this run judges."""
-        return [
-            Case(experiment, claim, kind)
-            for experiment in self.experiments
-            for claim in self.claims[experiment.name]
-            for kind in judged_on(claim, experiment.spec)
-            if kind != "live" or self.options.live
-        ]
+        return [case for one in self.experiments for case in self._cases_of(one)]
+
+    def _cases_of(self, experiment: Experiment) -> Iterator[Case]:
+        for claim in self.claims[experiment.name]:
+            for kind in judged_on(claim, experiment.spec):
+                if kind != "live" or self.options.live:
+                    yield Case(experiment, claim, kind)
 
     def judge(self, case: Case) -> Found:
         """The case's verdict, or why there is none."""
@@ -181,6 +191,7 @@ class Session:
                     "controls": list(controls_records(controls, evidence)),
                     "figures": figures(case.experiment, evidence),
                     "differences": differences(evidence),
+                    "files": measured_files(evidence),
                 }
             )
         if judgement.as_expected is None:
@@ -235,22 +246,14 @@ class Session:
         """Take over what came out of a case, from whichever process it ran in."""
         self.reports[handover.judgement.experiment].take(handover)
 
-    def measured(self, experiment: Experiment) -> tuple[Kind, Measured] | None:
-        """What was measured in this process, and how: live before recorded."""
-        kinds: tuple[Kind, ...] = ("live", "recorded")
-        for kind in kinds:
-            found = self._grounds.get((experiment.name, kind))
-            if isinstance(found, Grounds) and found.evidence.measured is not None:
-                return kind, found.evidence.measured
-        return None
 
-
-def _read_experiments(options: Options) -> list[Experiment]:
-    found = {path.name: path for path in find_experiments(options.experiments)}
-    wanted = options.names or list(found)
+def _read_experiments(options: Options, folders: Mapping[str, Path]) -> list[Experiment]:
+    """The experiments that are asked for."""
+    wanted = options.names or list(folders)
     for name in wanted:
-        if name not in found:
+        if name not in folders:
             raise InputError(
-                f"{options.experiments}: there is no experiment {name!r}; it has {', '.join(found)}"
+                f"{options.experiments}: there is no experiment {name!r};"
+                f" it has {', '.join(folders)}"
             )
-    return [read_experiment(found[name]) for name in dict.fromkeys(wanted)]
+    return [read_experiment(folders[name]) for name in dict.fromkeys(wanted)]

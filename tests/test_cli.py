@@ -21,6 +21,7 @@ from replication import cli
 from replication.circuits.circuit import read_circuit
 from replication.experiment.spec import read_experiment
 from tests.closeness import apart, assert_close
+from tests.make import edit
 from tests.paths import FIXTURES
 
 PUBLISHED = FIXTURES / "sarcasm-gpt2/published"
@@ -336,6 +337,7 @@ def test_select_on_the_scores_of_a_run_gives_its_circuit(
     assert sorted(path.name for path in out.iterdir()) == [
         "circuit.json",
         "circuit.svg",
+        "manifest.json",
         "pair_scores.csv",
         "scores.json",
     ]
@@ -359,7 +361,7 @@ def test_a_run_whose_circuit_cannot_be_selected_leaves_nothing(
     )
     message = refusal("run", folder, "--model", gpt2_folder, "--out", tmp_path / "out")
     assert "no MLP reaches the threshold" in message
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_that_cannot_write_ends_before_the_model_is_loaded(
@@ -458,14 +460,54 @@ def test_an_interrupted_run_leaves_nothing_behind(
     with interruptible(sys.executable, "-m", "replication.cli", *arguments) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not any(
-            path.stat().st_size for path in out.glob(".pair_scores.csv.*")
+            path.stat().st_size for path in tmp_path.glob(".out.*/pair_scores.csv")
         ):
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         printed, error = process.communicate(timeout=30)
     assert error.strip() == "replication: interrupted; what was being written is gone"
     assert (process.returncode, printed) == (130, "")
-    assert list(out.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [pairs]
+
+
+def test_a_run_writes_over_nothing_but_an_earlier_run(
+    gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(gpt2_experiment, tmp_path / "mine"))
+    before = tree(folder)
+    arguments = ["run", folder, "--model", gpt2_folder, "--out"]
+    message = refusal(*arguments, folder)
+    assert f"{folder}: holds claims.toml, which no earlier run is known to have written" in message
+    assert tree(folder) == before
+    assert in_process(*arguments, tmp_path / "out")[1] is None
+    assert in_process(*arguments, tmp_path / "out")[1] is None
+
+
+@pytest.mark.parametrize(
+    ("recorded", "reason"),
+    [
+        ("../victim.txt", "expected a path inside the experiment's folder, found '../victim.txt'"),
+        ("/victim.txt", "expected a path inside the experiment's folder, found '/victim.txt'"),
+        ("claims.toml", "claims.toml: is there and is no recording; nothing else is overwritten"),
+        ("link", "link: leads out of the experiment's folder, to "),
+        ("sub/link/victim.txt", "victim.txt: leads out of the experiment's folder, to "),
+    ],
+)
+def test_a_recording_overwrites_nothing_but_a_recording(
+    gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path, recorded: str, reason: str
+) -> None:
+    folder = Path(shutil.copytree(gpt2_experiment, tmp_path / "mine"))
+    written(tmp_path, "mine").rename(tmp_path / "victim.txt")
+    (folder / "link").symlink_to(tmp_path / "victim.txt")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "link").symlink_to(tmp_path)
+    edit(
+        folder / "experiment.toml", 'measures = "run"', f'measures = "run"\nrecorded = "{recorded}"'
+    )
+    before = tree(tmp_path)
+    message = refusal("record", folder, "--model", gpt2_folder)
+    assert reason in message
+    assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize(

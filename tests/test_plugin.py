@@ -90,6 +90,7 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
         "claims.md",
         "index.html",
         "junit.xml",
+        "manifest.json",
         "sarcasm-gpt2",
         "sarcasm-minilm",
     }
@@ -317,8 +318,10 @@ def quick(pytester: pytest.Pytester) -> list[str]:
 
 
 def reports_in(folder: Path) -> list[str]:
-    """Where a run wrote its reports."""
-    return [str(path.parent.relative_to(folder)) for path in folder.rglob("claims.json")]
+    """The folders of reports in which a run of some of the claims wrote one."""
+    return [
+        str(path.parents[1].relative_to(folder)) for path in folder.rglob("partial/claims.json")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +329,7 @@ def reports_in(folder: Path) -> list[str]:
     [
         ({"experiments": "../fixtures"}, "sub/reports"),
         ({"experiments": "../fixtures", "reports": "sub"}, "sub/sub"),
-        ({"experiments": "../fixtures", "reports": ".."}, "."),
+        ({"experiments": "../fixtures", "reports": "../out"}, "out"),
     ],
 )
 @pytest.mark.parametrize("spelling", ["--{}={}", "--{} {}"], ids=["one word", "two words"])
@@ -388,9 +391,10 @@ def test_the_folder_of_one_experiment_is_that_experiment(
 ) -> None:
     monkeypatch.chdir(pytester.path / "fixtures" / "sarcasm-gpt2")
     for place in (".", "../sarcasm-gpt2"):
-        only = ["--replication-experiments", place, "--replication-reports", str(pytester.path)]
+        reports = pytester.path / "reports"
+        only = ["--replication-experiments", place, "--replication-reports", str(reports)]
         assert pytester.runpytest_inprocess(*quick, *only).ret == 0
-        content = json.loads((pytester.path / "claims.json").read_text(encoding="utf-8"))
+        content = json.loads((reports / "partial" / "claims.json").read_text(encoding="utf-8"))
         assert [one["name"] for one in content["experiments"]] == ["sarcasm-gpt2"]
 
 
@@ -458,6 +462,123 @@ def test_worker_processes_report_as_one(run: Run, pytester: pytest.Pytester) -> 
     assert content["experiments"][0]["counts"]["published"]["holds"] == 21
     assert content["experiments"][1]["counts"]["recorded"]["holds"] == 14
     assert (pytester.path / "reports" / "sarcasm-minilm" / "scores.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("reports", "reason"),
+    [
+        (".", "it is, holds or lies in "),
+        ("..", "it is, holds or lies in "),
+        ("sarcasm-gpt2", "it is, holds or lies in "),
+        ("sarcasm-gpt2/out", "it is, holds or lies in "),
+        ("out", "it is, holds or lies in "),
+        ("link", "it is, holds or lies in "),
+        ("../notes", "notes: holds mine.txt, which no earlier run is known to have written"),
+        ("../file", "file: expected a folder to write to, found a file"),
+    ],
+)
+def test_reports_are_written_over_nothing_of_the_users(
+    run: Run, experiments: Path, reports: str, reason: str
+) -> None:
+    (experiments / "link").symlink_to(experiments / "sarcasm-gpt2")
+    (experiments.parent / "notes").mkdir()
+    (experiments.parent / "notes" / "mine.txt").write_text("mine", encoding="utf-8")
+    (experiments.parent / "file").write_text("mine", encoding="utf-8")
+    before = {path: path.read_bytes() for path in experiments.parent.rglob("*") if path.is_file()}
+    place = str(experiments / reports)
+    result = run("--replication-reports", place, in_process=False)
+    assert result.ret == 2
+    (line,) = result.errlines
+    assert reason in line
+    after = {path: path.read_bytes() for path in experiments.parent.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_an_experiment_called_as_a_file_of_reports_is_refused(run: Run, experiments: Path) -> None:
+    (experiments / "sarcasm-gpt2").rename(experiments / "claims.json")
+    result = run(in_process=False)
+    assert result.ret == 2
+    (line,) = result.errlines
+    assert "the experiment claims.json is called as a file of reports is" in line
+
+
+@pytest.mark.parametrize(
+    "part", [["-k", "R7"], ["--replication-experiment", "sarcasm-minilm"], ["--maxfail=1"]]
+)
+def test_a_run_of_some_claims_leaves_a_whole_report_as_it_is(
+    run: Run, pytester: pytest.Pytester, experiments: Path, part: list[str]
+) -> None:
+    run("-q")
+    reports = pytester.path / "reports"
+    whole = {path: path.read_bytes() for path in reports.rglob("*") if path.is_file()}
+    assert b"Partial" not in (reports / "claims.md").read_bytes()
+    if part == ["--maxfail=1"]:
+        edit(experiments / "sarcasm-gpt2" / "claims.toml", 'ratio = "1.41"', 'ratio = "1.42"')
+    result = run("-q", *part)
+    result.stdout.fnmatch_lines(["Partial: *", "report: *partial/index.html, *"])
+    assert {path: path.read_bytes() for path in whole} == whole
+    partial = reports / "partial"
+    said = "Partial: of the judgements that a whole run makes, this one made "
+    assert said in (partial / "claims.md").read_text(encoding="utf-8")
+    assert said in (partial / "index.html").read_text(encoding="utf-8")
+    content = json.loads((partial / "claims.json").read_text(encoding="utf-8"))
+    assert content["partial"]["judged"] < content["partial"]["of"] or "experiment" in part[0]
+    run("-q")
+    assert (reports / "partial" / "claims.md").exists()
+
+
+def test_what_did_not_run_is_said_truly(run: Run, pytester: pytest.Pytester) -> None:
+    run("-q", "-k", "minilm")
+    page = (pytester.path / "reports" / "partial" / "claims.md").read_text(encoding="utf-8")
+    assert "- Published evidence: the experiment has none." in page
+    run("-q", "-k", "R3 and recorded")
+    page = (pytester.path / "reports" / "partial" / "claims.md").read_text(encoding="utf-8")
+    assert "- Published evidence: not judged in this run." in page
+
+
+def test_worker_processes_write_the_same_report(run: Run, pytester: pytest.Pytester) -> None:
+    reports = pytester.path / "reports"
+    found = []
+    for workers in ([], ["-n", "2"]):
+        run("-q", *workers, in_process=False)
+        found.append(
+            {
+                path.relative_to(reports): path.read_text(encoding="utf-8").replace(" -n 2", "")
+                for path in sorted(reports.rglob("*"))
+                if path.is_file() and path.name not in ("junit.xml", "manifest.json")
+            }
+        )
+    assert found[0] == found[1]
+
+
+def test_a_report_that_cannot_be_written_is_no_false_claim(
+    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "nowhere" / "summary.md"))
+    result = run("-q")
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(
+        [
+            "sarcasm-gpt2: adds up: *",
+            "replication: the report could not be written: * No such file or directory: *",
+        ]
+    )
+
+
+def test_sigterm_ends_a_run_as_sigint_does(pytester: pytest.Pytester, experiments: Path) -> None:
+    pytester.makeconftest(
+        """
+        import os, signal
+        def pytest_runtest_logreport(report):
+            if "R9" in report.nodeid:
+                os.kill(os.getpid(), signal.SIGTERM)
+        """
+    )
+    where = ["--replication-experiments", str(experiments)]
+    result = pytester.runpytest_subprocess("--pyargs", "replication.test_claims", "-q", *where)
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*KeyboardInterrupt*"])
+    assert (pytester.path / "reports" / "partial" / "claims.md").exists()
 
 
 def test_figures_of_an_earlier_run_do_not_outlive_it(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from replication.circuits.circuit import Circuit, circuit_file
 from replication.circuits.scores import ScoreTable, scores_file
-from replication.inputs.writing import write_json
 
 
-def write_result(
-    folder: Path, scores: ScoreTable, circuit: Circuit, provenance: dict[str, Any]
-) -> None:
-    """Write `scores.json` and `circuit.json`, with where they come from."""
-    write_json(folder / "scores.json", scores_file(scores, {"provenance": provenance}))
+def result_files(
+    scores: ScoreTable, circuit: Circuit, provenance: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The content of both files, by name."""
     content = circuit_file(circuit)
-    content["metadata"]["provenance"] = provenance
-    write_json(folder / "circuit.json", content)
+    content["metadata"]["provenance"] = dict(provenance)
+    return {
+        "scores.json": scores_file(scores, {"provenance": dict(provenance)}),
+        "circuit.json": content,
+    }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from io import TextIOWrapper
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from replication.circuits.circuit import Circuit
-from replication.circuits.result_files import write_result
+from replication.circuits.result_files import result_files
 from replication.circuits.scores import table_of
 from replication.engine.activations import MeanActivations
 from replication.engine.capture import capture_stream
@@ -25,7 +24,8 @@ from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.evidence.evidence import Result, select_circuit
 from replication.experiment.pairs import PairSource
 from replication.experiment.spec import MlpOut, Spec
-from replication.inputs.writing import writing_atomically
+from replication.inputs.folders import writing_folder
+from replication.inputs.writing import write_json
 from replication.report.handover import result_figures
 from replication.report.pictures.svg import write_circuit_picture
 
@@ -36,24 +36,27 @@ if TYPE_CHECKING:
 def run(spec: Spec, model: LoadedModel, pairs: PairSource, n_pairs: int, out: Path) -> Circuit:
     """Capture, score and select; write the pairs' scores, the scores, the circuit, its picture.
 
+    All files take their place together, over nothing but what an earlier run wrote there.
+
     Raises:
-        InputError: a prompt does not fit the model, or the budget or threshold cannot be met.
+        InputError: a prompt does not fit the model, the budget or threshold cannot be met, or
+            something stands there that no run wrote.
     """
-    with (
-        writing_atomically(out / "pair_scores.csv") as file,
-        TextIOWrapper(file, encoding="utf-8", newline="") as text,
-    ):
-        rows = csv.writer(text, lineterminator="\n")
-        sides = (f"{side}_tokens" for side in spec.sides)
-        rows.writerow(["pair", *sides, *map(str, model.shape.components())])
-        chunks = capture_stream(model, pairs.stream(), n_pairs)
-        table = table_of(mean_scores(_written(rows, chunks, spec.scoring.mlp_out)), model.shape)
+    with writing_folder(out) as new:
+        with (new / "pair_scores.csv").open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            sides = (f"{side}_tokens" for side in spec.sides)
+            rows.writerow(["pair", *sides, *map(str, model.shape.components())])
+            chunks = capture_stream(model, pairs.stream(), n_pairs)
+            means = mean_scores(_written(rows, chunks, spec.scoring.mlp_out))
+        table = table_of(means, model.shape)
         circuit = select_circuit(spec, table)
-    counted = {"pairs": n_pairs, "pairs_from": pairs.origin()}
-    write_result(out, table, circuit, {**model.provenance.model_dump(), **counted})
-    write_circuit_picture(
-        out / "circuit.svg", result_figures(spec, model.shape, Result(table, circuit))
-    )
+        counted = {"pairs": n_pairs, "pairs_from": pairs.origin()}
+        provenance = {**model.provenance.model_dump(), **counted}
+        for name, content in result_files(table, circuit, provenance).items():
+            write_json(new / name, content)
+        figures = result_figures(spec, model.shape, Result(table, circuit))
+        write_circuit_picture(new / "circuit.svg", figures)
     return circuit
 
 

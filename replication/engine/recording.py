@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,22 @@ class Recording:
 def recorded_path(experiment: Experiment) -> Path:
     """Where the experiment keeps its recorded activations."""
     return experiment.folder / experiment.spec.recorded
+
+
+def check_overwritten(path: Path) -> None:
+    """Refuse to write a recording where anything but a recording stands.
+
+    Raises:
+        InputError: something else stands there.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        _, metadata = _read(path)
+    except InputError:
+        metadata = {}
+    if not metadata.get("format", "").startswith(FORMAT.rpartition(".")[0]):
+        raise InputError(f"{path}: is there and is no recording; nothing else is overwritten")
 
 
 def record(recording: Recording, pairs: Sequence[Pair], path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,6 +24,16 @@ from replication.inputs.files import Fault, FileError, InputError, load_json, re
 from replication.inputs.hub import NotAtHand, hub_folder
 
 Word = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError(f"expected a path inside the experiment's folder, found {path!r}")
+    return path
+
+
+# A file of the experiment's own, in its folder or in one below.
+OwnFile = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
 Sides = tuple[str, str]
 
 
@@ -40,7 +51,7 @@ class PairsSpec(BaseModel):
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
     )
 
-    file: Word | None = None
+    file: OwnFile | None = None
     """A JSONL or CSV file, relative to the spec."""
     dataset: Word | None = None
     """A dataset of the hub."""

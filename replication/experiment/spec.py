@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,7 +25,7 @@ from pydantic import (
 
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.selection import Rule
-from replication.experiment.pairs import AnyPairs, Pair, PairSource, Word, source_of
+from replication.experiment.pairs import AnyPairs, OwnFile, Pair, PairSource, Word, source_of
 from replication.inputs.files import InputError, read_toml, validate
 
 # One line, whatever the file's own lines: it goes to terminals and into tables.
@@ -120,11 +121,11 @@ class ResultSpec(_Table):
 
     about: Text
     """What was published, by whom, when."""
-    circuit: str | None = None
+    circuit: OwnFile | None = None
     """The file of the circuit."""
-    scores: str | None = None
+    scores: OwnFile | None = None
     """The file of the score table."""
-    lengths: str | None = None
+    lengths: OwnFile | None = None
     """The file of what was published of the prompts' lengths and mean norms."""
 
 
@@ -141,9 +142,9 @@ class Spec(_Table):
     """Where the pairs come from: a JSONL or CSV file, or a table that says more."""
     measures: Name
     """What a run of the pairs is called; the name of a published result if it repeats that."""
-    recorded: str = "recorded.safetensors"
+    recorded: OwnFile = "recorded.safetensors"
     """The file of recorded mean activations."""
-    claims: str = "claims.toml"
+    claims: OwnFile = "claims.toml"
     """The file of claims."""
     model: ModelSpec
     scoring: ScoringSpec
@@ -203,10 +204,27 @@ def read_experiment(folder: Path) -> Experiment:
     """
     path = folder / "experiment.toml"
     spec = validate(Spec, read_toml(path), path)
+    check_links(folder, spec)
     experiment = experiment_of(folder, spec)
     if spec.pairs.file is not None:
         _ = experiment.pairs  # a file at fault is refused at once
     return experiment
+
+
+def check_links(folder: Path, spec: Spec) -> None:
+    """Refuse a file of the experiment's own that is a link, or behind one, out of its folder.
+
+    Raises:
+        InputError: naming the file, and where it leads.
+    """
+    results = spec.results.values()
+    published = [(one.circuit, one.scores, one.lengths) for one in results]
+    for own in (spec.pairs.file, spec.recorded, spec.claims, *chain.from_iterable(published)):
+        if own is not None and not (folder / own).resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{folder / own}: leads out of the experiment's folder, to"
+                f" {(folder / own).resolve()}"
+            )
 
 
 def experiment_of(folder: Path, spec: Spec) -> Experiment:

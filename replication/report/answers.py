@@ -71,7 +71,8 @@ def _counted(label: str, counts: Counter[Outcome]) -> Tally:
 def lacks(report: ExperimentReport, kind: Kind) -> list[str]:
     """Why there is no evidence of a kind."""
     found = [r for r in report.records if r.evidence == kind]
-    if not found and kind == "live":
+    is_asked = any(asked == kind for _, asked in report.cases)
+    if not found and kind == "live" and not is_asked:
         return ["Live evidence: not run; --replication-live runs the model."]
     if not found and kind == "published" and not report.is_published:
         return ["The experiment has no published result."]

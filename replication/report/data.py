@@ -26,6 +26,7 @@ def claims_json(reports: Iterable[ExperimentReport], command: str) -> dict[str, 
             for kind in EVIDENCE
         },
         "command": command,
+        **_if_partial(reports),
         "experiments": [
             {
                 "name": report.name,
@@ -45,6 +46,17 @@ def claims_json(reports: Iterable[ExperimentReport], command: str) -> dict[str, 
             for report in reports
         ],
     }
+
+
+def _if_partial(reports: Iterable[ExperimentReport]) -> dict[str, Any]:
+    """Of a run of some of the claims, how many were judged, of how many."""
+    if not any(report.is_partial for report in reports):
+        return {}
+    judged, cases = (
+        sum(len(found) for found in counted)
+        for counted in zip(*((one.found, one.cases) for one in reports), strict=True)
+    )
+    return {"partial": {"judged": judged, "of": cases}}
 
 
 def _filled(counts: Counter[Outcome]) -> dict[Outcome, int]:
@@ -70,5 +82,6 @@ def controls_json(report: ExperimentReport) -> dict[str, Any]:
         "format": CONTROLS_FORMAT,
         "experiment": report.name,
         "thresholds": {name: threshold._asdict() for name, threshold in thresholds},
+        **_if_partial([report]),
         "verifications": [one.model_dump(mode="json") for one in report.controls],
     }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from pydantic import JsonValue
 
 from replication.circuits.comparison import cut, explain
 from replication.circuits.components import Component, ModelShape, names
 from replication.circuits.intervals import plain
+from replication.circuits.result_files import result_files
 from replication.claims.claim import Claim, Judgement
 from replication.controls.length import Length
 from replication.controls.not_computed import NotComputed
@@ -312,3 +314,12 @@ def differences(evidence: Evidence) -> dict[str, list[str]]:
         for other, result in evidence.results.items()
         if other != name and result.circuit is not None
     }
+
+
+def measured_files(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """The files of the measured result, by name; none on published evidence."""
+    measured = evidence.measured
+    if measured is None:
+        return {}
+    provenance = {"evidence": evidence.kind, **measured.provenance.model_dump(mode="json")}
+    return result_files(measured.scores, measured.circuit, provenance)

@@ -7,7 +7,7 @@ order and process. The records of controls are what `verification.json` holds, k
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -236,7 +236,8 @@ class Figures(_Record):
 class Handover(_Record):
     """What a test hands over.
 
-    The first one on some evidence brings its controls, its figures, and how its circuits differ.
+    The first one on some evidence brings its controls, its figures, how its circuits differ, and
+    the files of what was measured, by name.
 
     `provenance` is that of the run or, of published evidence, what each result is.
     """
@@ -246,46 +247,98 @@ class Handover(_Record):
     controls: list[ControlsRecord] = []
     figures: Figures | None = None
     differences: dict[str, list[str]] = {}
+    files: dict[str, dict[str, JsonValue]] = {}
+
+
+Case = tuple[str, EvidenceKind]
 
 
 @dataclass
 class ExperimentReport:
-    """What one experiment's tests found."""
+    """What one experiment's tests found.
+
+    `cases` are the claims and kinds of evidence that a whole run with these options judges, and
+    `left_out` the other experiments of its folder, which were not asked for.
+    """
 
     name: str
     title: str
     claims: Sequence[Claim]
     is_published: bool = False
-    records: list[JudgementRecord] = field(default_factory=list)
-    provenance: dict[EvidenceKind, RunProvenance | dict[str, str] | None] = field(
-        default_factory=dict
-    )
-    differences: dict[EvidenceKind, dict[str, list[str]]] = field(default_factory=dict)
-    controls: list[ControlsRecord] = field(default_factory=list)
-    figures: dict[EvidenceKind, Figures] = field(default_factory=dict)
+    cases: Sequence[Case] = ()
+    left_out: Sequence[str] = ()
+    found: dict[Case, Handover] = field(default_factory=dict)
 
     def take(self, handed: Handover) -> None:
-        """Take over what a test found; processes may have made the same controls and figures."""
-        kind = handed.judgement.evidence
-        self.records.append(handed.judgement)
-        self.provenance[kind] = handed.provenance
-        known = {(one.evidence, one.result) for one in self.controls}
-        self.controls += [one for one in handed.controls if (one.evidence, one.result) not in known]
-        if handed.figures is not None:
-            self.figures[kind] = handed.figures
-            self.differences[kind] = handed.differences
+        """Take over what a test found, from whichever process it ran in."""
+        judged = handed.judgement
+        self.found[judged.claim, judged.evidence] = handed
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether something of what the experiments' folder states was not judged."""
+        return bool(self.left_out) or not set(self.cases) <= set(self.found)
+
+    @property
+    def records(self) -> list[JudgementRecord]:
+        """What was judged, in the order of the claims, whatever order the tests ran in."""
+        return [handed.judgement for handed in self._in_order()]
+
+    @property
+    def provenance(self) -> dict[EvidenceKind, RunProvenance | dict[str, str] | None]:
+        """Where each kind of evidence comes from; None where there was none."""
+        return {
+            kind: handed.provenance
+            for kind in EVIDENCE
+            for handed in self._in_order()
+            if handed.judgement.evidence == kind
+        }
+
+    @property
+    def controls(self) -> list[ControlsRecord]:
+        """The controls on every result; two processes made the same ones."""
+        controls = {
+            (one.evidence, one.result): one
+            for kind in EVIDENCE
+            for handed in self._in_order()
+            for one in handed.controls
+            if one.evidence == kind
+        }
+        return list(controls.values())
+
+    @property
+    def figures(self) -> dict[EvidenceKind, Figures]:
+        """What the pictures of each kind of evidence are drawn from."""
+        return {
+            kind: handed.figures
+            for kind in EVIDENCE
+            for handed in self._in_order()
+            if handed.judgement.evidence == kind and handed.figures is not None
+        }
 
     def shown_differences(self) -> dict[str, list[str]]:
         """How the circuits differ, on the best evidence: live before recorded before published."""
-        return next(
-            (self.differences[kind] for kind in reversed(EVIDENCE) if kind in self.differences), {}
-        )
+        return next((one.differences for one in self._best_first()), {})
+
+    @property
+    def files(self) -> dict[str, dict[str, JsonValue]]:
+        """The files of what was measured, on the best evidence, by name."""
+        return next((one.files for one in self._best_first() if one.files), {})
+
+    def _in_order(self) -> Iterator[Handover]:
+        order = {claim.id: place for place, claim in enumerate(self.claims)}
+        for case in sorted(self.found, key=lambda case: (order[case[0]], EVIDENCE.index(case[1]))):
+            yield self.found[case]
+
+    def _best_first(self) -> list[Handover]:
+        """The handovers that bring figures, on the best evidence first."""
+        bringing = [one for one in self._in_order() if one.figures is not None]
+        return sorted(bringing, key=lambda one: -EVIDENCE.index(one.judgement.evidence))
 
     def record(self, claim_id: str, evidence: EvidenceKind) -> JudgementRecord | None:
         """The record of a claim on a kind of evidence, if its test ran."""
-        return next(
-            (r for r in self.records if (r.claim, r.evidence) == (claim_id, evidence)), None
-        )
+        handed = self.found.get((claim_id, evidence))
+        return None if handed is None else handed.judgement
 
     def counts(self, evidence: EvidenceKind, made_by: str | None = None) -> Counter[Outcome]:
         """How many claims came out how on this evidence."""

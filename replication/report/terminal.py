@@ -7,14 +7,17 @@ from pathlib import Path
 
 from replication.report.answers import Answer, answers
 from replication.report.record import EVIDENCE, WORDS, ControlsRecord, ExperimentReport
+from replication.report.text import partial
 
 Line = tuple[str, dict[str, bool]]
 QUESTIONS = ("adds up", "replicates", "means what it says")
 NAMED = 8  # components in a line
 
 
-def summary(reports: Sequence[ExperimentReport], live: str | None, folder: Path) -> Iterator[Line]:
-    """Lines with their colours."""
+def summary(
+    reports: Sequence[ExperimentReport], live: str | None, folder: Path | None
+) -> Iterator[Line]:
+    """Lines with their colours; `folder` is where the report is, if it could be written."""
     for report in reports:
         answered = zip(QUESTIONS, map(_short, answers(report)), strict=True)
         shown = "; ".join(f"{question}: {answer}" for question, answer in answered)
@@ -28,7 +31,10 @@ def summary(reports: Sequence[ExperimentReport], live: str | None, folder: Path)
         yield from _missing(report, live)
         for found in report.controls:
             yield from _doubtful(found)
-    yield f"report: {folder / 'index.html'}, and as text {folder / 'claims.md'}", {}
+    if (said := partial(reports)) is not None:
+        yield said, {"yellow": True}
+    if folder is not None:
+        yield f"report: {folder / 'index.html'}, and as text {folder / 'claims.md'}", {}
 
 
 def _short(answer: Answer) -> str:

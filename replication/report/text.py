@@ -19,12 +19,27 @@ from replication.report.record import (
 def claims_markdown(reports: Iterable[ExperimentReport]) -> str:
     """The content of `claims.md`."""
     reports = list(reports)
-    lines = ["# Claims and verdicts", "", *map(_opening, reports), ""]
+    lines = ["# Claims and verdicts", "", *_partial(reports), *map(_opening, reports), ""]
     for report in reports:
         lines += _experiment_markdown(report)
     if any(report.controls for report in reports):
         lines += thresholds_markdown()
     return "\n".join(lines).rstrip() + "\n"
+
+
+def partial(reports: Iterable[ExperimentReport]) -> str | None:
+    """What a report says of itself where some of the claims were not judged."""
+    partly = [report for report in reports if report.is_partial]
+    if not partly:
+        return None
+    counts = [f"{len(one.found)} of {len(one.cases)} of {one.name}" for one in partly]
+    counts += [f"none of {name}" for name in partly[0].left_out]
+    return f"Partial: of the judgements that a whole run makes, this one made {', '.join(counts)}."
+
+
+def _partial(reports: Sequence[ExperimentReport]) -> list[str]:
+    said = partial(reports)
+    return [f"**{escaped(said)}**", ""] if said else []
 
 
 def _opening(report: ExperimentReport) -> str:
@@ -84,16 +99,20 @@ def _missing(report: ExperimentReport, shown: Sequence[EvidenceKind]) -> list[st
             r.arithmetic for r in report.records if r.evidence == kind and r.verdict == "missing"
         ]
         lines += [f"- No {kind} evidence: {escaped(reason)}" for reason in dict.fromkeys(reasons)]
-    absent = {
-        "published": "the experiment has none",
-        "live": "not run (`--replication-live` runs the model)",
-    }
     lines += [
-        f"- {kind.capitalize()} evidence: {absent.get(kind, 'not judged')}."
+        f"- {kind.capitalize()} evidence: {_why_absent(report, kind)}."
         for kind in EVIDENCE
         if kind not in shown
     ]
     return [*lines, ""] if lines else []
+
+
+def _why_absent(report: ExperimentReport, kind: EvidenceKind) -> str:
+    if any(asked == kind for _, asked in report.cases):
+        return "not judged in this run"
+    if kind == "live":
+        return "not run (`--replication-live` runs the model)"
+    return "the experiment has none" if kind == "published" else "not judged"
 
 
 def _statements(

@@ -1,30 +1,74 @@
-"""Writing reports: what was judged, for programs and for people, and what was measured."""
+"""Writing a report: all of its files as one, over nothing but an earlier report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from replication.circuits.result_files import write_result
-from replication.evidence.evidence import Kind, Measured
+from replication.inputs.files import InputError
+from replication.inputs.folders import check_ours, writing_folder
 from replication.inputs.writing import write_atomically, write_json
 from replication.report.data import claims_json, controls_json
+from replication.report.page.page import page
 from replication.report.record import ExperimentReport
 from replication.report.text import claims_markdown
 
+# A run of some of the claims has a folder of its own in the reports' folder.
+PARTIAL = "partial"
+# What other commands of this project write there, and the page shows.
+OTHERS = ("benchmarks", "calibration.json", "calibration.md")
+FILES = ("claims.json", "claims.md", "index.html", "junit.xml", "manifest.json")
 
-def write_measured(folder: Path, kind: Kind, measured: Measured) -> None:
-    """Write `circuit.json` and `scores.json` of a measured result."""
-    provenance = {"evidence": kind, **measured.provenance.model_dump(mode="json")}
-    write_result(folder, measured.scores, measured.circuit, provenance)
+
+def check_place(folder: Path, experiments: Mapping[str, Path], around: Collection[Path]) -> None:
+    """Refuse a folder for reports in which something else stands; `around` are others' folders.
+
+    Raises:
+        InputError: the folder is, holds or lies in one of the experiments or of these folders,
+            holds what no run wrote, or has a name in it that an experiment has too.
+    """
+    place = folder.resolve()
+    for other in (*experiments.values(), *around):
+        there = other.resolve()
+        if place.is_relative_to(there) or there.is_relative_to(place):
+            raise InputError(
+                f"{folder}: reports cannot be written there, as it is, holds or lies in {other};"
+                " name another folder"
+            )
+    for name in experiments:
+        if name.casefold() in (*FILES, *OTHERS, PARTIAL):
+            raise InputError(f"{folder}: the experiment {name} is called as a file of reports is")
+    check_ours(folder, (*OTHERS, PARTIAL))
+    check_ours(folder / PARTIAL)
 
 
-def write_reports(folder: Path, reports: Sequence[ExperimentReport], command: str) -> str:
-    """Write `claims.json` and `claims.md`; the Markdown is returned for other places to show."""
-    markdown = claims_markdown(reports)
-    write_json(folder / "claims.json", claims_json(reports, command))
-    for report in reports:
-        if report.controls:
-            write_json(folder / report.name / "verification.json", controls_json(report))
-    write_atomically(folder / "claims.md", markdown)
-    return markdown
+def write_report(
+    folder: Path,
+    reports: Sequence[ExperimentReport],
+    command: str,
+    library: str,
+    junit: Path | None = None,
+) -> Path:
+    """Write a report, and say where: of some of the claims, into a folder of its own.
+
+    `library` is the page's drawing library, and `junit` what pytest wrote, which is moved there.
+
+    Raises:
+        InputError: something stands there that no run wrote.
+        OSError: it cannot be written; what stood there is still there.
+    """
+    is_partial = any(report.is_partial for report in reports)
+    place, others = (folder / PARTIAL, ()) if is_partial else (folder, (*OTHERS, PARTIAL))
+    with writing_folder(place, others) as new:
+        write_json(new / "claims.json", claims_json(reports, command))
+        write_atomically(new / "claims.md", claims_markdown(reports))
+        for report in reports:
+            for name, content in report.files.items():
+                write_json(new / report.name / name, content)
+            if report.controls:
+                write_json(new / report.name / "verification.json", controls_json(report))
+        write_atomically(new / "index.html", page(reports, command, folder, library))
+        if junit is not None and junit.exists():
+            shutil.move(junit, new / "junit.xml")
+    return place

@@ -13,12 +13,25 @@ from replication.report.record import (
     ComponentRecord,
     ControlsRecord,
     ExperimentReport,
+    Handover,
     JudgementRecord,
     Outcome,
 )
 from tests.paths import FIXTURES
 
 ON_MEANING = "O9"
+
+
+def record_of(claim: str, evidence: Kind, verdict: Outcome) -> JudgementRecord:
+    return JudgementRecord(
+        experiment="gpt2",
+        claim=claim,
+        evidence=evidence,
+        verdict=verdict,
+        as_expected=True,
+        arithmetic="there is no model",
+        checks=[],
+    )
 
 
 def report_of(
@@ -34,18 +47,7 @@ def report_of(
     found = dict(zip(others, verdicts, strict=False))
     if on_meaning:
         found[ON_MEANING] = on_meaning
-    records = [
-        JudgementRecord(
-            experiment="gpt2",
-            claim=claim,
-            evidence=evidence,
-            verdict=verdict,
-            as_expected=True,
-            arithmetic="there is no model",
-            checks=[],
-        )
-        for claim, verdict in found.items()
-    ]
+    records = [record_of(claim, evidence, verdict) for claim, verdict in found.items()]
     left_out: tuple[Word] = ("artefact",)
     controls = ControlsRecord(
         evidence=evidence,
@@ -64,9 +66,13 @@ def report_of(
             for number, word in enumerate((*words, *left_out))
         ],
     )
-    return ExperimentReport(
-        "gpt2", "GPT-2", claims, True, records, controls=[controls] if words else []
-    )
+    report = ExperimentReport("gpt2", "GPT-2", claims, is_published=True)
+    for record in records:
+        report.take(Handover(judgement=record))
+    if words:
+        first = records[0] if records else record_of(ON_MEANING, evidence, "missing")
+        report.take(Handover(judgement=first, controls=[controls]))
+    return report
 
 
 def said(report: ExperimentReport) -> list[str]:
@@ -95,7 +101,7 @@ def test_the_verdicts_answer_the_first_two_questions(
 
 def test_a_run_now_answers_before_a_recorded_one() -> None:
     report = report_of("live", ("holds",))
-    report.records += report_of("recorded", ("refuted",)).records
+    report.found |= report_of("recorded", ("refuted",)).found
     assert said(report)[1] == "Yes"
     assert [tally.label for tally in answers(report)[1].tallies] == ["live", "recorded"]
 

@@ -23,9 +23,9 @@ from replication.report.page.gallery import views
 from replication.report.page.own_measurements import benchmarks, calibration
 from replication.report.page.page import page
 from replication.report.pictures import theme
-from replication.report.record import Figures, ResultFigures
+from replication.report.record import Figures, Handover, ResultFigures
 from tests.paths import ROOT
-from tests.report.test_answers import report_of
+from tests.report.test_answers import record_of, report_of
 from tests.report.test_pictures import figures
 
 DRAWN = "document.documentElement.dataset.pictures === 'drawn'"
@@ -428,7 +428,8 @@ def test_the_drawing_library_is_made_once(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_verdict_that_was_not_expected_stands_at_the_top(tmp_path: Path) -> None:
     report = report_of("live", ("holds", "refuted"))
-    report.records[1] = report.records[1].model_copy(update={"as_expected": False})
+    unexpected = report.records[1].model_copy(update={"as_expected": False})
+    report.take(Handover(judgement=unexpected))
     assert "1 not as expected: R2 (live)." in page([report], "pytest", tmp_path, "")
 
 
@@ -444,7 +445,8 @@ def test_published_circuits_are_compared_before_measured_ones_and_only_on_one_gr
         "recorded": {"measured": figures()},
     }
     for kind, results in known.items():
-        report.figures[kind] = Figures(evidence=kind, sides=("a", "b"), pairs=[], results=results)
+        drawn = Figures(evidence=kind, sides=("a", "b"), pairs=[], results=results)
+        report.take(Handover(judgement=record_of("R1", kind, "holds"), figures=drawn))
     assert [view.title for view in views(report)] == [
         "measured, recorded",
         "first, published",
@@ -464,9 +466,14 @@ def test_the_table_of_a_result_has_a_column_for_each_control_that_was_computed()
         "components": [one.model_copy(update={"length_share": (0.1, 0.25)}), *others],
         "not_computed": dict.fromkeys(("stability", "null", "length"), "it is a test"),
     }
-    report.controls = [controls.model_copy(update=known)]
     results = {"replication": figures()}
-    report.figures["live"] = Figures(evidence="live", sides=("a", "b"), pairs=[], results=results)
+    report.take(
+        Handover(
+            judgement=record_of("O9", "live", "undecided"),
+            controls=[controls.model_copy(update=known)],
+            figures=Figures(evidence="live", sides=("a", "b"), pairs=[], results=results),
+        )
+    )
     (view,) = views(report)
     assert view.rows.head[6:] == ["length explains", "word", "reason"]
     cells = {line[0]: line[6:] for line in view.rows.body}

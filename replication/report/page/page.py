@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,19 +22,11 @@ from replication.report.page.sections import section, shown
 from replication.report.pictures.marks import Spec
 from replication.report.pictures.theme import FONT, PALETTES, theme
 from replication.report.record import WORDS, ExperimentReport
+from replication.report.text import partial
 
 TEMPLATES = Path(__file__).parent / "templates"
 GLYPHS = {"holds": "✓", "refuted": "✗", "undecided": "?", "missing": "○"}
 CALIBRATE = "make calibrate"
-
-
-def write_page(
-    folder: Path, reports: Sequence[ExperimentReport], command: str, cached: Path | None
-) -> Path:
-    """Write `index.html`; `cached` is a folder that keeps the drawing library between runs."""
-    path = folder / "index.html"
-    write_atomically(path, page(reports, command, folder, drawing_library(cached)))
-    return path
 
 
 def drawing_library(cached: Path | None) -> str:
@@ -41,9 +34,11 @@ def drawing_library(cached: Path | None) -> str:
     if cached is None:
         return _bundle()
     kept = cached / f"vega-{version('vl-convert-python')}.js"
-    if not kept.is_file():
-        write_atomically(kept, _bundle())
-    return kept.read_text(encoding="utf-8")
+    with suppress(OSError):  # what cannot be kept is made again
+        if not kept.is_file():
+            write_atomically(kept, _bundle())
+        return kept.read_text(encoding="utf-8")
+    return _bundle()
 
 
 @cache
@@ -76,6 +71,7 @@ def page(reports: Sequence[ExperimentReport], command: str, folder: Path, librar
         calibrated=calibration(folder),
         benchmarks=benchmarks(folder),
         command=command,
+        partial=partial(reports),
         calibrate=CALIBRATE,
         thresholds=_thresholds(),
         palettes=PALETTES,

@@ -1,0 +1,200 @@
+"""Folders that are written as one, over nothing but what an earlier run wrote.
+
+A folder's `manifest.json` names its files with their SHA-256. A new folder is written beside the
+old one and takes its place in one step, so a reader sees the old files or the new ones, never some
+of each. What stands in a folder and not in its manifest is not ours, and is never removed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict
+
+from replication.inputs.files import InputError, read_json, validate
+from replication.inputs.writing import umask, write_json
+
+MANIFEST = "manifest.json"
+FORMAT = "replication.manifest.1"
+# Stands in a new folder until it is whole, and is locked by the process that writes there.
+UNFINISHED = ".unfinished"
+EXCHANGE = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS
+AT_FDCWD = -100
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: str
+    files: dict[str, str]
+
+
+def check_ours(folder: Path, others: Collection[str] = ()) -> None:
+    """Refuse a folder that holds what no earlier run wrote; `others` may stand in it besides.
+
+    Raises:
+        InputError: naming the first such file, or saying that the folder is none.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder to write to, found a file")
+    known = _manifest(folder)
+    for path in _files(folder, others):
+        name = path.relative_to(folder).as_posix()
+        if name not in known:
+            raise InputError(
+                f"{folder}: holds {name}, which no earlier run is known to have written; name"
+                " another folder to write to"
+            )
+        if known[name] != _sha256(path):
+            raise InputError(
+                f"{folder}: {name} was changed after a run wrote it; move it away, or name another"
+                " folder to write to"
+            )
+
+
+@contextmanager
+def writing_folder(folder: Path, others: Collection[str] = ()) -> Iterator[Path]:
+    """A new folder to write to, which takes the place of `folder` when it is whole.
+
+    `others` are the names of what stays where it stands. Where anything fails, all is as before.
+
+    Raises:
+        InputError: the folder holds what no earlier run wrote.
+    """
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(folder, others)
+    check_ours(folder, others)
+    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
+    with FileLock(new / UNFINISHED):
+        try:
+            for name in others:
+                _link(folder / name, new / name)
+            yield new
+            files = {
+                path.relative_to(new).as_posix(): _sha256(path)
+                for path in _files(new, {*others, UNFINISHED})
+            }
+            write_json(new / MANIFEST, {"format": FORMAT, "files": files})
+            new.chmod(0o777 & ~umask())
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        (new / UNFINISHED).unlink()
+        _put_in_place(new, folder)
+    _remove_ours(new, folder, others)
+
+
+def clear_leftovers(folder: Path, others: Collection[str] = ()) -> None:
+    """Remove what a killed run left beside a folder; a folder that it took away is put back."""
+    for left in sorted(folder.parent.iterdir()):
+        if not left.name.startswith(_prefix(folder)):
+            continue
+        if (left / UNFINISHED).exists():
+            with suppress(Timeout), FileLock(left / UNFINISHED, blocking=False):
+                shutil.rmtree(left, ignore_errors=True)
+        elif (left / MANIFEST).is_file() and folder.exists():
+            _remove_ours(left, folder, others)
+        elif (left / MANIFEST).is_file():
+            left.rename(folder)
+        elif not any(_files(left, ())):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _prefix(folder: Path) -> str:
+    return f".{folder.name}.replication-"
+
+
+def _files(folder: Path, others: Collection[str]) -> Iterator[Path]:
+    """Everything in a folder but folders, its manifest, and what stands under other names."""
+    for path in sorted(folder.rglob("*")):
+        first = path.relative_to(folder).parts[0]
+        is_file = path.is_symlink() or not path.is_dir()
+        if is_file and first not in others and path != folder / MANIFEST:
+            yield path
+
+
+def _manifest(folder: Path) -> dict[str, str]:
+    path = folder / MANIFEST
+    return validate(_Manifest, read_json(path), path).files if path.is_file() else {}
+
+
+def _sha256(path: Path) -> str:
+    if path.is_symlink() or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _link(old: Path, new: Path) -> None:
+    """Let a file, or all of a folder, stand at a second place too."""
+    if old.is_dir():
+        shutil.copytree(old, new, copy_function=_link_file)
+    elif old.exists():
+        _link_file(old, new)
+
+
+def _link_file(old: str | Path, new: str | Path) -> None:
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copy2(old, new)
+
+
+def _put_in_place(new: Path, folder: Path) -> None:
+    """Exchange both folders in one step or, where the system has none, in two."""
+    if not folder.exists():
+        new.rename(folder)
+    elif not _exchanged(new, folder):
+        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
+        folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            old.rename(folder)
+            raise
+        old.rename(new)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether the system could exchange two folders in one step."""
+    library = ctypes.CDLL(None)
+    names = os.fsencode(one), os.fsencode(other)
+    if hasattr(library, "renameat2"):
+        return bool(library.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], EXCHANGE) == 0)
+    if hasattr(library, "renamex_np"):
+        return bool(library.renamex_np(*names, EXCHANGE) == 0)
+    return False
+
+
+def _remove_ours(old: Path, folder: Path, others: Collection[str]) -> None:
+    """Remove a folder whose place is taken; what in it is not ours goes to where it stood."""
+    known = _manifest(old)
+    is_empty = True
+    for path in _files(old, ()):
+        name = path.relative_to(old)
+        there = folder / name
+        is_other = name.parts[0] in others
+        if known.get(name.as_posix()) == _sha256(path) or (is_other and _is_same(path, there)):
+            path.unlink(missing_ok=True)
+        elif is_other or not there.exists():
+            there.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(there)
+        else:
+            is_empty = False
+    if is_empty:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and (one.samefile(other) or _sha256(one) == _sha256(other))

@@ -92,6 +92,9 @@ def _figures(
     }
 
 
+# What a score may be but 0, as a number or a text: beyond, what is computed from it is no float.
+SMALLEST, LARGEST = 1e-50, 1e50
+
 Score = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] | str
 
 
@@ -161,6 +164,10 @@ def _scored(name: str, shape: ModelShape | None) -> Component:
 
 def _figure(name: str, score: float | str) -> Interval:
     if not isinstance(score, str):
+        if score and not SMALLEST <= score <= LARGEST:
+            raise InputError(
+                f"components: {name}: expected 0, or {SMALLEST:g} to {LARGEST:g}, found {score:g}"
+            )
         return exact(str(score))
     if score.startswith("-"):
         raise InputError(f"components: {name}: a norm cannot be negative, found {score!r}")

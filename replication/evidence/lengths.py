@@ -8,14 +8,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
 from replication.circuits.components import Component, ModelShape
 from replication.circuits.intervals import Interval, printed
+from replication.engine.activations import MOST_TOKENS
 from replication.inputs.files import InputError, faulty, read_json, validate
 from replication.inputs.positions import Place
 
 Norms = tuple[Interval | None, Interval | None]
+TokenLength = Annotated[int, Field(gt=0, le=MOST_TOKENS)]
 
 
 class _LengthsFile(BaseModel):
@@ -25,7 +27,7 @@ class _LengthsFile(BaseModel):
 
     note: str | None = None
     token_lengths: Annotated[
-        list[Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]], Field(min_length=1)
+        list[Annotated[list[TokenLength], Field(min_length=2, max_length=2)]], Field(min_length=1)
     ]
     mean_norms: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
 
@@ -84,5 +86,11 @@ def _norms(by_side: Mapping[str, str], sides: tuple[str, str]) -> Norms:
     """The norms of both sides, None where one is not given."""
     if unknown := sorted(set(by_side) - set(sides)):
         raise InputError(f"unknown side {unknown[0]!r}; expected {sides[0]!r} and {sides[1]!r}")
-    one, other = (printed(by_side[side]) if side in by_side else None for side in sides)
+    one, other = (_norm(by_side[side]) if side in by_side else None for side in sides)
     return one, other
+
+
+def _norm(text: str) -> Interval:
+    if text.startswith("-"):
+        raise InputError(f"a norm cannot be negative, found {text!r}")
+    return printed(text)

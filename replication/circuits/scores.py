@@ -116,8 +116,13 @@ class _ScoreFile(BaseModel):
     metadata: _Metadata = Field(default_factory=_Metadata)
 
 
-def read_scores(path: Path, shape: ModelShape | None = None) -> ScoreTable:
-    """The score table in a file; with a shape, every component must be one that the model has.
+def read_scores(
+    path: Path, shape: ModelShape | None = None, n_pairs: int | None = None
+) -> ScoreTable:
+    """The score table in a file.
+
+    With a shape, every component must be one that the model has; with a number of pairs, every
+    pair's number one of theirs.
 
     Raises:
         InputError: naming the file, the component and the reason.
@@ -146,10 +151,13 @@ def read_scores(path: Path, shape: ModelShape | None = None) -> ScoreTable:
     by_pair: dict[int, dict[Component, Interval]] = {}
     for number, pair in file.metadata.by_pair.items():
         place = ("metadata", "by_pair", number)
-        if re.fullmatch("[1-9][0-9]{0,8}", number):
-            by_pair[int(number)] = figures(pair, *place)
-        else:
+        if not re.fullmatch("[1-9][0-9]{0,8}", number):
             faults.append((place, f"metadata: by_pair: {number!r} is no pair's number"))
+        elif n_pairs is not None and int(number) > n_pairs:
+            reason = f"metadata: by_pair: {number!r}: expected a pair from 1 to {n_pairs}"
+            faults.append((place, reason))
+        else:
+            by_pair[int(number)] = figures(pair, *place)
     if faults:
         raise faulty(path, faults)
     return ScoreTable(scores, by_pair, file.metadata.best_listed)

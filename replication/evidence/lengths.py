@@ -55,8 +55,10 @@ class Lengths:
         return abs(Fraction(1, one) - Fraction(1, other))
 
 
-def read_lengths(path: Path, shape: ModelShape, sides: tuple[str, str]) -> Lengths:
-    """The published lengths and norms in a file.
+def read_lengths(
+    path: Path, shape: ModelShape, sides: tuple[str, str], n_pairs: int | None = None
+) -> Lengths:
+    """The published lengths and norms in a file; with a number of pairs, of as many.
 
     Raises:
         InputError: naming the file, the key and the reason.
@@ -65,6 +67,9 @@ def read_lengths(path: Path, shape: ModelShape, sides: tuple[str, str]) -> Lengt
     lengths = [(one, other) for one, other in file.token_lengths]
     faults: list[tuple[Place, str]] = []
     norms: dict[int, dict[Component, Norms]] = {}
+    if n_pairs not in (None, len(lengths)):
+        reason = f"token_lengths: of {len(lengths)} pairs, where the experiment has {n_pairs}"
+        faults.append((("token_lengths",), reason))
     for number, found in file.mean_norms.items():
         place = ("mean_norms", number)
         if number not in map(str, range(1, len(lengths) + 1)):

@@ -87,7 +87,7 @@ def claims() -> list[Claim]:
         *({"kind": "control", "component": name} for name in NAMES),
     ]
     about = {"id": "X1", "made_by": "me", "source": "a paper", "statement": "It is so."}
-    known = Known(SHAPE, list(RESULTS))
+    known = Known(SHAPE, list(RESULTS), SPEC.measures)
     return [Claim.model_validate({**about, "check": [one]}, context=known) for one in checks]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from replication.engine.activations import MeanActivations
+from replication.engine.scores.differential import pair_scores
+from replication.experiment.spec import MlpOut
 
 # How far apart figures may lie, relative to the largest of what they belong to. A step of float32
 # is 6e-8. Sums over a model's dimensions and positions differ by a few steps of their largest term
@@ -57,6 +59,18 @@ def assert_same_means(found: MeanActivations, expected: MeanActivations) -> None
     """Every component's means are the same but for their last digits, over as many positions."""
     assert np.array_equal(found.token_lengths, expected.token_lengths)
     assert_close(by_component(found), by_component(expected))
+
+
+def assert_same_pairs(
+    found: MeanActivations, expected: MeanActivations, pairs: Sequence[int], mlp_out: MlpOut
+) -> None:
+    """What was found on some of the pairs, in whatever order, is what was found on all of them.
+
+    Every score of a pair is held against itself, not against the largest.
+    """
+    assert_same_means(found, at(expected, pairs))
+    scores = pair_scores(expected, mlp_out)[list(pairs)]
+    assert_close(pair_scores(found, mlp_out) / scores, np.ones_like(scores), size=1)
 
 
 def means_apart(found: MeanActivations, expected: MeanActivations) -> float:

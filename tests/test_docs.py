@@ -220,7 +220,9 @@ def read_check(block: Block, folder: Path) -> Claim:
     whole = block.text if "[[claim]]" in block.text else f"[[claim]]\n{header}{block.text}"
     (folder / "claims.toml").write_text(whole, encoding="utf-8")
     spec = read_experiment(SARCASM).spec
-    (claim,) = read_claim_file(folder / "claims.toml", Known(spec.model.shape, [*spec.results]))
+    (claim,) = read_claim_file(
+        folder / "claims.toml", Known(spec.model.shape, [*spec.results], spec.measures)
+    )
     return claim
 
 

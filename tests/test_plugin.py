@@ -183,7 +183,7 @@ def test_a_changed_byte_of_the_recording_fails_its_claims(run: Run, experiments:
     result = run("-q", "-k", "minilm")
     assert result.ret == 1
     result.stdout.fnmatch_lines(
-        ["M2: *recorded.safetensors: the activations were changed after they were recorded"]
+        ["M2: *recorded.safetensors: the recording was changed after it was made"]
     )
 
 

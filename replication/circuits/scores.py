@@ -92,6 +92,9 @@ def _figures(
     }
 
 
+# What a score may be but 0, as a number or a text: beyond, what is computed from it is no float.
+SMALLEST, LARGEST = 1e-50, 1e50
+
 Score = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] | str
 
 
@@ -113,8 +116,13 @@ class _ScoreFile(BaseModel):
     metadata: _Metadata = Field(default_factory=_Metadata)
 
 
-def read_scores(path: Path, shape: ModelShape | None = None) -> ScoreTable:
-    """The score table in a file; with a shape, every component must be one that the model has.
+def read_scores(
+    path: Path, shape: ModelShape | None = None, n_pairs: int | None = None
+) -> ScoreTable:
+    """The score table in a file.
+
+    With a shape, every component must be one that the model has; with a number of pairs, every
+    pair's number one of theirs.
 
     Raises:
         InputError: naming the file, the component and the reason.
@@ -143,10 +151,13 @@ def read_scores(path: Path, shape: ModelShape | None = None) -> ScoreTable:
     by_pair: dict[int, dict[Component, Interval]] = {}
     for number, pair in file.metadata.by_pair.items():
         place = ("metadata", "by_pair", number)
-        if re.fullmatch("[1-9][0-9]{0,8}", number):
-            by_pair[int(number)] = figures(pair, *place)
-        else:
+        if not re.fullmatch("[1-9][0-9]{0,8}", number):
             faults.append((place, f"metadata: by_pair: {number!r} is no pair's number"))
+        elif n_pairs is not None and int(number) > n_pairs:
+            reason = f"metadata: by_pair: {number!r}: expected a pair from 1 to {n_pairs}"
+            faults.append((place, reason))
+        else:
+            by_pair[int(number)] = figures(pair, *place)
     if faults:
         raise faulty(path, faults)
     return ScoreTable(scores, by_pair, file.metadata.best_listed)
@@ -161,6 +172,10 @@ def _scored(name: str, shape: ModelShape | None) -> Component:
 
 def _figure(name: str, score: float | str) -> Interval:
     if not isinstance(score, str):
+        if score and not SMALLEST <= score <= LARGEST:
+            raise InputError(
+                f"components: {name}: expected 0, or {SMALLEST:g} to {LARGEST:g}, found {score:g}"
+            )
         return exact(str(score))
     if score.startswith("-"):
         raise InputError(f"components: {name}: a norm cannot be negative, found {score!r}")

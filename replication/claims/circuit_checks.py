@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, model_validator
 
 from replication.circuits import comparison, intervals
-from replication.circuits.components import Among, Component, names, parsed
+from replication.circuits.components import Among, Component, ModelShape, names, parse, parsed
 from replication.circuits.intervals import exact, fraction, printed
 from replication.claims.asked import CannotJudge, circuit_of, decider, is_printed
 from replication.claims.check import Check, Outcome, Part, conjunction, same
-from replication.claims.keys import ComponentName, ComponentNames, Number, Printed, ResultName
+from replication.claims.keys import (
+    Budget,
+    ComponentNames,
+    PartPercent,
+    PrintedPart,
+    ResultName,
+    known,
+)
 from replication.evidence.evidence import Evidence
 
 
@@ -33,14 +40,33 @@ class Count(Check):
     states_structure: ClassVar = True
 
     @model_validator(mode="after")
-    def _something(self) -> Count:
+    def _something(self, info: ValidationInfo) -> Count:
         if not self._expected():
             raise ValueError("expected one of total, input, mlp, head, heads_in_layers")
         for layers in self.heads_in_layers:
             is_range = re.fullmatch(r"[0-9]{1,6}(-[0-9]{1,6})?", layers) is not None
             if layers != "other" and not (is_range and _span(layers)):
                 raise ValueError(f"heads_in_layers: {layers!r} is not like '11', '4-6' or 'other'")
+        self._held_against(known(info).shape)
         return self
+
+    def _held_against(self, shape: ModelShape) -> None:
+        """Refuse layers that the model lacks, and counts above what it has."""
+        for layers in self.heads_in_layers:
+            if layers != "other" and _span(layers)[-1] >= shape.n_layers:
+                raise ValueError(
+                    f"heads_in_layers: {layers!r}: the model has layers 0 to {shape.n_layers - 1}"
+                )
+        components = shape.components()
+        most = {"input": 1, "total": len(components) + 1}
+        most |= Counter(component.kind for component in components)
+        most |= {
+            f"heads in layers {layers}": count
+            for layers, count in _heads_in_layers(components, self.heads_in_layers).items()
+        }
+        for name, count in self._expected().items():
+            if count > most[name]:
+                raise ValueError(f"{name} is {count}; the model has at most {most[name]}")
 
     def _expected(self) -> dict[str, int]:
         stated = self.model_dump(include={"total", "input", "mlp", "head"}, exclude_none=True)
@@ -83,7 +109,7 @@ class Cost(Check):
     kind: Literal["cost"]
     circuit: ResultName
     used: PositiveInt | None = None
-    budget: PositiveInt | None = None
+    budget: Budget | None = None
     before_heads: NonNegativeInt | None = None
     left_for_heads: NonNegativeInt | None = None
     room_for_heads: NonNegativeInt | None = None
@@ -124,8 +150,8 @@ class Membership(Check):
 
     kind: Literal["membership"]
     circuit: ResultName
-    includes: list[ComponentName] = Field(default_factory=list)
-    excludes: list[ComponentName] = Field(default_factory=list)
+    includes: ComponentNames = Field(default_factory=list)
+    excludes: ComponentNames = Field(default_factory=list)
 
     named_results: ClassVar = ("circuit",)
     states_structure: ClassVar = True
@@ -151,6 +177,12 @@ class Membership(Check):
         return conjunction(parts, {name: name in nodes for name in stated}, stated)
 
 
+def _refuse_one(circuit: str, reference: str) -> None:
+    """Refuse to hold a circuit against itself."""
+    if circuit == reference:
+        raise ValueError(f"circuit and reference are both {circuit!r}")
+
+
 class Overlap(Check):
     """How many components of a reference circuit another circuit holds too.
 
@@ -164,16 +196,22 @@ class Overlap(Check):
     first: PositiveInt | None = None
     shared: NonNegativeInt | None = None
     of: PositiveInt | None = None
-    percent: Printed | None = None
-    at_least_percent: Number | None = None
+    percent: PrintedPart | None = None
+    at_least_percent: PartPercent | None = None
 
     named_results: ClassVar = ("circuit", "reference")
     states_figures: ClassVar = True
 
     @model_validator(mode="after")
-    def _something(self) -> Overlap:
+    def _something(self, info: ValidationInfo) -> Overlap:
         if not self._expected():
             raise ValueError("expected shared, of, percent or at_least_percent")
+        _refuse_one(self.circuit, self.reference)
+        candidates = len(known(info).candidates(self.among)) + (self.among == "all")
+        most = candidates if self.of is None else min(self.of, candidates)
+        for name, count, bound in (("of", self.of, candidates), ("shared", self.shared, most)):
+            if count is not None and count > bound:
+                raise ValueError(f"{name} is {count}, of at most {bound} components")
         return self
 
     def _expected(self) -> dict[str, Any]:
@@ -211,11 +249,18 @@ class Difference(Check):
     kind: Literal["difference"]
     circuit: ResultName
     reference: ResultName
-    only_circuit: list[ComponentName]
-    only_reference: list[ComponentName]
+    only_circuit: ComponentNames
+    only_reference: ComponentNames
 
     named_results: ClassVar = ("circuit", "reference")
     states_structure: ClassVar = True
+
+    @model_validator(mode="after")
+    def _of_two(self) -> Difference:
+        _refuse_one(self.circuit, self.reference)
+        if both := set(self.only_circuit) & set(self.only_reference):
+            raise ValueError(f"{min(both)} is both in only_circuit and in only_reference")
+        return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
         nodes = circuit_of(evidence, self.circuit).nodes
@@ -243,10 +288,10 @@ class Order(Check):
 
     kind: Literal["order"]
     circuit: ResultName
-    first: ComponentNames | None = None
+    first: Annotated[ComponentNames, Field(min_length=1)] | None = None
     reference: ResultName | None = None
     among: Among = "all"
-    moved: list[ComponentName] | None = None
+    moved: ComponentNames | None = None
 
     named_results: ClassVar = ("circuit", "reference")
     states_structure: ClassVar = True
@@ -257,6 +302,11 @@ class Order(Check):
             raise ValueError("expected either first or moved")
         if (self.moved is None) != (self.reference is None):
             raise ValueError("moved and reference belong together")
+        if self.reference is not None:
+            _refuse_one(self.circuit, self.reference)
+        for name in [*(self.first or ()), *(self.moved or ())]:
+            if self.among not in (parse(name).kind, "all"):
+                raise ValueError(f"{name} is not among the components ordered, {self.among}")
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:

@@ -31,6 +31,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from replication.circuits import intervals
+from replication.circuits.components import INPUT
 from replication.circuits.intervals import Verdict
 from replication.claims.check import Outcome, judge
 from replication.claims.circuit_checks import Cost, Count, Difference, Membership, Order, Overlap
@@ -114,7 +115,13 @@ def read_claims(experiment: Experiment) -> list[Claim]:
         InputError: naming the file, the claim, the key and the reason.
     """
     spec = experiment.spec
-    known = Known(spec.model.shape, list(dict.fromkeys([*spec.results, spec.measures])))
+    known = Known(
+        spec.model.shape,
+        list(dict.fromkeys([*spec.results, spec.measures])),
+        spec.measures,
+        experiment.n_pairs,
+        spec.costs.of(INPUT),
+    )
     return read_claim_file(experiment.folder / spec.claims, known)
 
 

@@ -6,43 +6,73 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo
 
-from replication.circuits.components import Component, ModelShape
-from replication.circuits.intervals import printed
+from replication.circuits.components import Among, Component, ModelShape
+from replication.circuits.intervals import fraction, printed
 from replication.inputs.files import InputError, repeats
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a check may speak of: the model's components and the experiment's results."""
+    """What a check may speak of: the model's components and the experiment's results.
+
+    A run measures the result `measures`, on so many pairs; None where those were not read. No
+    budget is below `input_cost`.
+    """
 
     shape: ModelShape
     results: list[str]
+    measures: str
+    pairs: int | None = None
+    input_cost: int = 0
+
+    def candidates(self, among: Among) -> list[Component]:
+        """The components of a kind that are scored."""
+        return [part for part in self.shape.components() if among in (part.kind, "all")]
 
 
-def _context(info: ValidationInfo) -> Known:
+def known(info: ValidationInfo) -> Known:
+    """What the check being read may speak of."""
     assert isinstance(info.context, Known)
     return info.context
 
 
 def _component(name: str, info: ValidationInfo) -> Component:
-    component: Component = _context(info).shape.component(name)
+    component: Component = known(info).shape.component(name)
     return component
+
+
+def _scored(name: str, info: ValidationInfo) -> str:
+    if _component(name, info).kind == "input":
+        raise InputError("the input is not scored")
+    return name
 
 
 def _component_or_next(name: str, info: ValidationInfo) -> str:
     try:
-        return name if name == "next" else str(_component(name, info))
+        return name if name == "next" else _scored(name, info)
     except InputError as error:
         raise InputError(f"{error}; or 'next'") from None
 
 
 def _result(name: str, info: ValidationInfo) -> str:
-    known = _context(info).results
-    if name not in known:
-        raise InputError(f"the experiment has no result {name!r}; it has {', '.join(known)}")
+    results = known(info).results
+    if name not in results:
+        raise InputError(f"the experiment has no result {name!r}; it has {', '.join(results)}")
     return name
+
+
+def _measured(name: str, info: ValidationInfo) -> str:
+    if name != (measures := known(info).measures):
+        raise InputError(f"no run measures {name!r}; runs measure {measures!r}")
+    return name
+
+
+def _budget(budget: int, info: ValidationInfo) -> int:
+    if budget < (cost := known(info).input_cost):
+        raise InputError(f"a budget of {budget} does not hold the input, which costs {cost}")
+    return budget
 
 
 def _printed(text: str) -> str:
@@ -50,9 +80,20 @@ def _printed(text: str) -> str:
     return text
 
 
-def _not_negative(text: str) -> str:
-    if text.startswith("-"):
-        raise ValueError(f"a tolerance cannot be negative, found {text!r}")
+def _not_negative(what: str) -> AfterValidator:
+    """What refuses a text below 0."""
+
+    def refuse(text: str) -> str:
+        if text.startswith("-"):
+            raise ValueError(f"a {what} cannot be negative, found {text!r}")
+        return text
+
+    return AfterValidator(refuse)
+
+
+def _part(text: str) -> str:
+    if fraction(text) > 100:
+        raise ValueError(f"expected at most 100 percent, found {text!r}")
     return text
 
 
@@ -69,6 +110,13 @@ ComponentName = Annotated[
 ]
 
 
+ScoredName = Annotated[
+    str,
+    AfterValidator(_scored),
+    Field(description="A component that is scored: m<layer> or a<layer>.h<head>."),
+]
+
+
 ComponentOrNext = Annotated[
     str,
     AfterValidator(_component_or_next),
@@ -77,8 +125,13 @@ ComponentOrNext = Annotated[
 
 
 ComponentNames = Annotated[
-    list[ComponentName],
-    Field(min_length=1, description="Components, each once."),
+    list[ComponentName], Field(description="Components, each once."), AfterValidator(_distinct)
+]
+
+
+ScoredNames = Annotated[
+    list[ScoredName],
+    Field(min_length=1, description="Components that are scored, each once."),
     AfterValidator(_distinct),
 ]
 
@@ -90,6 +143,16 @@ ResultName = Annotated[
 ]
 
 
+MeasuredName = Annotated[
+    ResultName,
+    AfterValidator(_measured),
+    Field(description="The result that the experiment measures."),
+]
+
+
+Budget = Annotated[PositiveInt, AfterValidator(_budget)]
+
+
 Printed = Annotated[
     str,
     AfterValidator(_printed),
@@ -97,14 +160,26 @@ Printed = Annotated[
 ]
 
 
+PrintedScore = Annotated[Printed, _not_negative("score")]
+PrintedRatio = Annotated[Printed, _not_negative("ratio")]
+PrintedPercent = Annotated[Printed, _not_negative("percentage")]
+PrintedPart = Annotated[PrintedPercent, AfterValidator(_part)]
+
+
 Number = Annotated[
     str, AfterValidator(_printed), Field(description="A number, as a text, taken exactly.")
 ]
 
 
+Percent = Annotated[Number, _not_negative("percentage")]
+PartPercent = Annotated[Percent, AfterValidator(_part)]
+ScoreBound = Annotated[Number, _not_negative("bound on scores")]
+Threshold = Annotated[Number, _not_negative("threshold")]
+
+
 Tolerance = Annotated[
     str,
     AfterValidator(_printed),
-    AfterValidator(_not_negative),
+    _not_negative("tolerance"),
     Field(description="How far the figure may lie to either side, instead of its digits."),
 ]

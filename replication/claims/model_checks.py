@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from replication.circuits.components import parse
 from replication.claims.asked import CannotJudge
 from replication.claims.check import Check, Outcome, Part, conjunction, same
-from replication.claims.keys import ComponentName, ResultName
+from replication.claims.keys import MeasuredName, ScoredName
 from replication.controls.verify import Controls
 from replication.evidence.evidence import Evidence, Measured
 
@@ -44,7 +44,7 @@ class Determinism(Check):
     """Whether a second run on the same prompts gives the same scores to the bit."""
 
     kind: Literal["determinism"]
-    result: ResultName
+    result: MeasuredName
     identical: bool
 
     named_results: ClassVar = ("result",)
@@ -66,7 +66,7 @@ class Control(Check):
     """Whether a component's score reflects the property (see `replication.controls`)."""
 
     kind: Literal["control"]
-    component: ComponentName
+    component: ScoredName
 
     def judge(self, evidence: Evidence, controls: Controls) -> Outcome:
         finding = controls.finding(parse(self.component))

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, model_validator
 
 from replication.circuits import intervals
 from replication.circuits.components import Among, Component, listing, names, parse, parsed
@@ -15,7 +15,7 @@ from replication.circuits.intervals import Interval, exact, show
 from replication.circuits.scores import ScoreTable, best_first, precedes
 from replication.claims.asked import decider, is_printed, ranked, scores_of
 from replication.claims.check import Check, Outcome, Part, conjunction
-from replication.claims.keys import ComponentName, ComponentNames, ResultName
+from replication.claims.keys import ResultName, ScoredName, ScoredNames, known
 from replication.evidence.evidence import Evidence
 
 
@@ -25,19 +25,23 @@ class Ranking(Check):
     kind: Literal["ranking"]
     result: ResultName
     among: Among
-    first: ComponentNames | None = None
-    ranks: Annotated[dict[ComponentName, PositiveInt], Field(min_length=1)] | None = None
+    first: ScoredNames | None = None
+    ranks: Annotated[dict[ScoredName, PositiveInt], Field(min_length=1)] | None = None
 
     named_results: ClassVar = ("result",)
     states_structure: ClassVar = True
 
     @model_validator(mode="after")
-    def _one_form(self) -> Ranking:
+    def _one_form(self, info: ValidationInfo) -> Ranking:
         if (self.first is None) == (self.ranks is None):
             raise ValueError("expected either first or ranks")
         for name in [*(self.first or ()), *(self.ranks or ())]:
             if self.among not in (parse(name).kind, "all"):
                 raise ValueError(f"{name} is not among the components ranked, {self.among}")
+        lowest = len(known(info).candidates(self.among))
+        for name, rank in (self.ranks or {}).items():
+            if rank > lowest:
+                raise ValueError(f"ranks: {name} has rank {rank}, of {lowest} components ranked")
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:

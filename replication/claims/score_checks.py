@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, model_validator
 
 from replication.circuits import intervals
 from replication.circuits.components import Among, Component, listing, parse, parsed
@@ -31,13 +31,17 @@ from replication.claims.asked import (
 )
 from replication.claims.check import Check, Outcome, Part, conjunction, same
 from replication.claims.keys import (
-    ComponentName,
-    ComponentNames,
     ComponentOrNext,
-    Number,
-    Printed,
+    Percent,
+    PrintedPercent,
+    PrintedRatio,
+    PrintedScore,
     ResultName,
+    ScoreBound,
+    ScoredName,
+    ScoredNames,
     Tolerance,
+    known,
 )
 from replication.evidence.evidence import Evidence
 
@@ -47,19 +51,26 @@ class Scores(Check):
 
     kind: Literal["scores"]
     result: ResultName
-    scores: Annotated[dict[ComponentName, Printed], Field(min_length=1)]
+    scores: Annotated[dict[ScoredName, PrintedScore], Field(min_length=1)]
     pair: PositiveInt | None = None
     tolerance: Tolerance | None = None
 
     named_results: ClassVar = ("result",)
     states_figures: ClassVar = True
 
+    @model_validator(mode="after")
+    def _a_pair_of_the_run(self, info: ValidationInfo) -> Scores:
+        pairs = known(info).pairs if self.result == known(info).measures else None
+        if self.pair is not None and pairs is not None and self.pair > pairs:
+            raise ValueError(f"pair is {self.pair}; the experiment has {pairs} pairs")
+        return self
+
     def judge_evidence(self, evidence: Evidence) -> Outcome:
-        known = self._known(scores_of(evidence, self.result))
-        repeated = [name for name in known if self._repeats(evidence, name, known[name])]
+        found = self._known(scores_of(evidence, self.result))
+        repeated = [name for name in found if self._repeats(evidence, name, found[name])]
         parts = [
             self._compare(evidence, name, score)
-            for name, score in known.items()
+            for name, score in found.items()
             if name not in repeated
         ]
         needed = decider(evidence, self.result)
@@ -68,12 +79,12 @@ class Scores(Check):
             parts.append(
                 Part("undecided", f"published as {figures}: the statement itself; {needed}")
             )
-        if unknown := [name for name in self.scores if name not in known]:
+        if unknown := [name for name in self.scores if name not in found]:
             where = "" if self.pair is None else f" on pair {self.pair}"
             parts.append(
                 Part("undecided", f"no published score of {', '.join(unknown)}{where}; {needed}")
             )
-        measured = {name: plain(score) for name, score in known.items()}
+        measured = {name: plain(score) for name, score in found.items()}
         return conjunction(parts, measured, dict(self.scores))
 
     def _known(self, table: ScoreTable) -> dict[str, Interval]:
@@ -111,13 +122,19 @@ class Ratio(Check):
 
     kind: Literal["ratio"]
     result: ResultName
-    of: ComponentName
+    of: ScoredName
     to: ComponentOrNext
-    ratio: Printed
+    ratio: PrintedRatio
     tolerance: Tolerance | None = None
 
     named_results: ClassVar = ("result",)
     states_figures: ClassVar = True
+
+    @model_validator(mode="after")
+    def _of_two(self) -> Ratio:
+        if self.of == self.to:
+            raise ValueError(f"of and to are both {self.of}")
+        return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
         of = parse(self.of)
@@ -157,10 +174,10 @@ class Deviation(Check):
     kind: Literal["deviation"]
     result: ResultName
     reference: ResultName
-    percent: Annotated[dict[ComponentName, Printed], Field(min_length=1)] | None = None
-    components: ComponentNames | None = None
-    mean_percent: Printed | None = None
-    at_most_percent: Number | None = None
+    percent: Annotated[dict[ScoredName, PrintedPercent], Field(min_length=1)] | None = None
+    components: ScoredNames | None = None
+    mean_percent: PrintedPercent | None = None
+    at_most_percent: Percent | None = None
 
     named_results: ClassVar = ("result", "reference")
     states_figures: ClassVar = True
@@ -174,6 +191,8 @@ class Deviation(Check):
             raise ValueError(
                 "components belong to mean_percent and at_most_percent, and only there"
             )
+        if self.result == self.reference:
+            raise ValueError(f"result and reference are both {self.result!r}")
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
@@ -231,22 +250,28 @@ class Bound(Check):
 
     kind: Literal["bound"]
     result: ResultName
-    components: ComponentNames | None = None
+    components: ScoredNames | None = None
     among: Among | None = None
-    but: ComponentNames | None = None
+    but: ScoredNames | None = None
     outside: ResultName | None = None
     members: PositiveInt | None = None
-    below: Number | None = None
-    at_least: Number | None = None
+    below: ScoreBound | None = None
+    at_least: ScoreBound | None = None
 
     named_results: ClassVar = ("result", "outside")
 
     @model_validator(mode="after")
-    def _one_form(self) -> Bound:
+    def _one_form(self, info: ValidationInfo) -> Bound:
         if (self.components is None) == (self.among is None):
             raise ValueError("expected either components or among")
         if (self.below is None) == (self.at_least is None):
             raise ValueError("expected either below or at_least")
+        named = parsed(self.components or ()) or known(info).candidates(self.among or "all")
+        left = set(named) - set(parsed(self.but or ()))
+        if not left:
+            raise ValueError("but leaves no component")
+        if self.members is not None and self.members > len(left):
+            raise ValueError(f"members is {self.members}, of at most {len(left)} components")
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:

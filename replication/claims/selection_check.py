@@ -7,8 +7,6 @@ from fractions import Fraction
 from itertools import combinations
 from typing import ClassVar, Literal
 
-from pydantic import PositiveInt
-
 from replication.circuits import intervals
 from replication.circuits.circuit import Circuit
 from replication.circuits.components import INPUT, Component, listing, names
@@ -17,7 +15,7 @@ from replication.circuits.scores import precedes
 from replication.circuits.selection import select
 from replication.claims.asked import CannotJudge, circuit_of, decider, is_printed, ranked, scores_of
 from replication.claims.check import Check, Outcome, Part, conjunction, same
-from replication.claims.keys import Number, ResultName
+from replication.claims.keys import Budget, ResultName, Threshold
 from replication.evidence.evidence import Evidence
 from replication.inputs.files import InputError
 
@@ -31,8 +29,8 @@ class Selection(Check):
 
     kind: Literal["selection"]
     circuit: ResultName
-    budget: PositiveInt
-    mlp_threshold: Number
+    budget: Budget
+    mlp_threshold: Threshold
 
     named_results: ClassVar = ("circuit",)
     states_structure: ClassVar = True

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from replication.circuits.circuit import read_circuit
-from replication.circuits.components import ModelShape
+from replication.circuits.components import INPUT, ModelShape, WriteCosts
 from replication.circuits.scores import read_scores
 from replication.claims.claim import Claim, read_claim_file
 from replication.claims.keys import Known
@@ -72,9 +72,9 @@ def check_experiment(folder: Path) -> Findings:
         spec = validate(Spec, data, path)
     if not path.exists():
         return Findings(reader.problems, None)
-    pairs = _read_pairs(reader, folder, data)
-    claims = _read_claims(reader, folder, data)
-    _read_published(reader, folder, data, spec)
+    pairs, n_pairs = _read_pairs(reader, folder, data)
+    claims = _read_claims(reader, folder, data, n_pairs)
+    _read_published(reader, folder, data, spec, n_pairs)
     if spec is None or reader.problems:
         return Findings(reader.problems, None)
     experiment = experiment_of(folder, spec)
@@ -96,12 +96,14 @@ def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
         return None
 
 
-def _read_pairs(reader: _Reader, folder: Path, data: dict[str, Any]) -> str | None:
-    """How many pairs there are, in words, or why they cannot be had here."""
+def _read_pairs(
+    reader: _Reader, folder: Path, data: dict[str, Any]
+) -> tuple[str | None, int | None]:
+    """How many pairs there are, in words, or why they cannot be had here; and the number."""
     sides = _part(tuple[Name, Name], data, "sides")
     spec = _part(AnyPairs, data, "pairs")
     if sides is None or spec is None:
-        return None
+        return None, None
     source = source_of(spec, folder, sides)
     number = 0
     with reader.noting():
@@ -111,11 +113,13 @@ def _read_pairs(reader: _Reader, folder: Path, data: dict[str, Any]) -> str | No
                     reader.note(Path(source.name), [row])
                 number += 1
         except NotAtHand as error:
-            return f"pairs: missing: {error}"
-    return f"{number} pairs"
+            return f"pairs: missing: {error}", None
+    return f"{number} pairs", number or None
 
 
-def _read_claims(reader: _Reader, folder: Path, data: dict[str, Any]) -> list[Claim]:
+def _read_claims(
+    reader: _Reader, folder: Path, data: dict[str, Any], n_pairs: int | None
+) -> list[Claim]:
     """The claims; with a part of the spec that they speak of missing, only their syntax."""
     path = folder / (_part(str, data, "claims") or "claims.toml")
     shape = _part(ModelShape, data, "model", "shape")
@@ -125,14 +129,20 @@ def _read_claims(reader: _Reader, folder: Path, data: dict[str, Any]) -> list[Cl
         if shape is None or measures is None or results is None:
             read_toml(path)
         else:
-            return read_claim_file(path, Known(shape, list(dict.fromkeys([*results, measures]))))
+            names = list(dict.fromkeys([*results, measures]))
+            counts = _part(bool, data, "selection", "input_counts")
+            cost = WriteCosts(shape.d_model, shape.d_head, bool(counts)).of(INPUT)
+            return read_claim_file(path, Known(shape, names, measures, n_pairs, cost))
     return []
 
 
-def _read_published(reader: _Reader, folder: Path, data: dict[str, Any], spec: Spec | None) -> None:
+def _read_published(
+    reader: _Reader, folder: Path, data: dict[str, Any], spec: Spec | None, n_pairs: int | None
+) -> None:
     shape = _part(ModelShape, data, "model", "shape")
     for name in _part(dict[str, Any], data, "results") or {}:
         result = _part(ResultSpec, data, "results", name)
+        own_pairs = n_pairs if name == _part(str, data, "measures") else None
         if result is not None and result.circuit is not None:
             with reader.noting():
                 if spec is None:
@@ -141,10 +151,10 @@ def _read_published(reader: _Reader, folder: Path, data: dict[str, Any], spec: S
                     published_circuit(folder / result.circuit, spec)
         if result is not None and result.scores is not None:
             with reader.noting():
-                read_scores(folder / result.scores, shape)
+                read_scores(folder / result.scores, shape, own_pairs)
         if result is not None and result.lengths is not None and spec is not None:
             with reader.noting():
-                read_lengths(folder / result.lengths, spec.model.shape, spec.sides)
+                read_lengths(folder / result.lengths, spec.model.shape, spec.sides, own_pairs)
 
 
 def _summary(experiment: Experiment, claims: list[Claim]) -> str:

@@ -95,7 +95,8 @@ def published_length(
 
     A decoder's first position is the same token in every prompt, and sees no other: its activation
     is the model's own, whatever the prompts. Where a pair's own score was published too, the
-    arithmetic shows what lengths alone give on that pair beside it.
+    arithmetic shows what lengths alone give on that pair beside it. A score that may be zero has
+    no share that length could explain.
     """
     if not lengths.mean_step:
         return NotComputed("it has nothing to see: each pair's lengths are equal")
@@ -108,6 +109,10 @@ def published_length(
     except NoPrediction as lack:
         return NotComputed(str(lack))
     score = table.scores[component]
+    if score.low <= 0 <= score.high:
+        return NotComputed(
+            f"the score of {component} may be zero ({score}): length has no share of that"
+        )
     alone = position.step.scaled(lengths.mean_step)
     arithmetic = (
         f"{position.arithmetic}; times the mean of |1/T - 1/T'|, {float(lengths.mean_step):.5f},"

@@ -10,6 +10,8 @@ from jaxtyping import Float, Float32, Float64, Int64
 
 from replication.experiment.spec import MlpOut
 
+MOST_TOKENS = 100_000_000  # in a prompt: more than any model's context holds
+
 
 def centred(
     values: Float[np.ndarray, "*batch size"], out: Float[np.ndarray, "*batch size"] | None = None

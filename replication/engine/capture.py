@@ -29,6 +29,10 @@ CHUNK_PAIRS = 64  # pairs whose means are held at a time
 def capture(model: LoadedModel, pairs: Sequence[Pair]) -> MeanActivations:
     """The mean activations of every MLP and head on every prompt.
 
+    The same pairs in the same order, on the same machine with as many threads, give the same to
+    the bit. Other neighbours in the pack move the last digits of a pair: of its scores by less
+    than 1e-5 of themselves, in tests.
+
     Raises:
         InputError: a prompt is longer than the model's context, the model lacks a hook point,
             or an activation is not finite.

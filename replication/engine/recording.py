@@ -1,7 +1,8 @@
 """Recorded activations: the mean activations of a run, stored with where they come from.
 
 The file is a `safetensors` file. Its metadata hold the provenance, the pairs and a digest of the
-tensors, so that a changed byte is found before a figure is computed from it.
+tensors and of all other metadata, so that a byte that was damaged, or edited by hand, is found
+before a figure is computed from it. A digest is no signature: who makes a new one goes unnoticed.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from replication.circuits.components import ModelShape
-from replication.engine.activations import MeanActivations
+from replication.engine.activations import MOST_TOKENS, MeanActivations
 from replication.engine.provenance import Provenance
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment
 from replication.inputs.files import InputError, parse_json, validate
 from replication.inputs.writing import write_atomically
 
-FORMAT = "replication.mean-activations.2"
+FORMAT = "replication.mean-activations.3"
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,11 @@ def record(recording: Recording, pairs: Sequence[Pair], path: Path) -> None:
     tensors = _tensors(recording.activations)
     metadata = {
         "format": FORMAT,
-        "provenance": recording.provenance.model_dump_json(),
-        "pairs": json.dumps(pairs, ensure_ascii=False),
-        "digest": _digest(tensors),
+        "provenance": _canonical(recording.provenance.model_dump(mode="json")),
+        "pairs": _canonical(pairs),
     }
-    write_atomically(path, save(dict(tensors), metadata))
+    digest = _digest(tensors, metadata)
+    write_atomically(path, save(dict(tensors), {**metadata, "digest": digest}))
 
 
 def replay(experiment: Experiment) -> Recording:
@@ -75,7 +76,7 @@ def replay(experiment: Experiment) -> Recording:
 
     Raises:
         InputError: the file is missing, damaged, of another format, shape, or model, of other
-            pairs, or holds a value that is not finite.
+            pairs, or holds a value that is not finite, or a length that no prompt has.
     """
     path = recorded_path(experiment)
     tensors, metadata = _read(path)
@@ -94,9 +95,11 @@ def replay(experiment: Experiment) -> Recording:
         raise InputError(f"{path}: {unknown[0]}: unknown tensor")
     for name, expected in layout.items():
         _check_tensor(path, name, tensors.get(name), expected)
-    if _digest(tensors) != metadata.get("digest"):
-        raise InputError(f"{path}: the activations were changed after they were recorded")
-    return Recording(replace(_means(tensors), inner=_means(tensors, "inner.")), provenance)
+    activations = replace(_means(tensors), inner=_means(tensors, "inner."))
+    _check_lengths(path, activations)
+    if _digest(tensors, metadata) != metadata.get("digest"):
+        raise InputError(f"{path}: the recording was changed after it was made")
+    return Recording(activations, provenance)
 
 
 def _tensors(activations: MeanActivations) -> dict[str, np.ndarray]:
@@ -183,9 +186,35 @@ def _check_tensor(
         raise InputError(f"{path}: {name}: holds NaN or infinity")
 
 
-def _digest(tensors: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _check_lengths(path: Path, activations: MeanActivations) -> None:
+    """Every prompt has tokens; all but the first, and perhaps a separator, are inner ones."""
+    assert activations.inner is not None
+    lengths = zip(activations.token_lengths, activations.inner.token_lengths, strict=True)
+    for number, pair in enumerate(lengths, start=1):
+        for whole, inner in zip(*map(np.ndarray.tolist, pair), strict=True):
+            if not 1 <= whole <= MOST_TOKENS:
+                raise InputError(
+                    f"{path}: token_lengths: pair {number}: expected 1 to {MOST_TOKENS} tokens,"
+                    f" found {whole}"
+                )
+            fewest, most = max(whole - 2, 0), whole - 1
+            if not fewest <= inner <= most:
+                raise InputError(
+                    f"{path}: inner.token_lengths: pair {number}: expected {fewest} or {most} of"
+                    f" {whole} tokens, found {inner}"
+                )
+
+
+def _digest(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
+    """The SHA-256 of everything in the file: its metadata, and each tensor's name, type, shape."""
+    layout = {name: [str(tensor.dtype), tensor.shape] for name, tensor in tensors.items()}
+    others = {key: text for key, text in metadata.items() if key != "digest"}
+    digest = hashlib.sha256(_canonical([others, layout]).encode())
     for name in sorted(tensors):
-        digest.update(name.encode())
         digest.update(tensors[name].tobytes())
     return digest.hexdigest()
+
+
+def _canonical(data: Any) -> str:
+    """The one JSON text of some data: keys in order, no spaces, every letter as it is."""
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

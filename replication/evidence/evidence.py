@@ -119,10 +119,13 @@ def published_evidence(experiment: Experiment) -> Evidence:
     spec = experiment.spec
     results = {}
     for name, result in spec.results.items():
-        scores = result.scores and read_scores(experiment.folder / result.scores, spec.model.shape)
+        n_pairs = experiment.n_pairs if name == spec.measures else None
+        scores = result.scores and read_scores(
+            experiment.folder / result.scores, spec.model.shape, n_pairs
+        )
         circuit = result.circuit and published_circuit(experiment.folder / result.circuit, spec)
         lengths = result.lengths and read_lengths(
-            experiment.folder / result.lengths, spec.model.shape, spec.sides
+            experiment.folder / result.lengths, spec.model.shape, spec.sides, n_pairs
         )
         results[name] = Result(scores or None, circuit or None, lengths or None)
     return Evidence("published", spec, spec.model.shape, results)

@@ -8,14 +8,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
 from replication.circuits.components import Component, ModelShape
 from replication.circuits.intervals import Interval, printed
+from replication.engine.activations import MOST_TOKENS
 from replication.inputs.files import InputError, faulty, read_json, validate
 from replication.inputs.positions import Place
 
 Norms = tuple[Interval | None, Interval | None]
+TokenLength = Annotated[int, Field(gt=0, le=MOST_TOKENS)]
 
 
 class _LengthsFile(BaseModel):
@@ -25,7 +27,7 @@ class _LengthsFile(BaseModel):
 
     note: str | None = None
     token_lengths: Annotated[
-        list[Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]], Field(min_length=1)
+        list[Annotated[list[TokenLength], Field(min_length=2, max_length=2)]], Field(min_length=1)
     ]
     mean_norms: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
 
@@ -53,8 +55,10 @@ class Lengths:
         return abs(Fraction(1, one) - Fraction(1, other))
 
 
-def read_lengths(path: Path, shape: ModelShape, sides: tuple[str, str]) -> Lengths:
-    """The published lengths and norms in a file.
+def read_lengths(
+    path: Path, shape: ModelShape, sides: tuple[str, str], n_pairs: int | None = None
+) -> Lengths:
+    """The published lengths and norms in a file; with a number of pairs, of as many.
 
     Raises:
         InputError: naming the file, the key and the reason.
@@ -63,6 +67,9 @@ def read_lengths(path: Path, shape: ModelShape, sides: tuple[str, str]) -> Lengt
     lengths = [(one, other) for one, other in file.token_lengths]
     faults: list[tuple[Place, str]] = []
     norms: dict[int, dict[Component, Norms]] = {}
+    if n_pairs not in (None, len(lengths)):
+        reason = f"token_lengths: of {len(lengths)} pairs, where the experiment has {n_pairs}"
+        faults.append((("token_lengths",), reason))
     for number, found in file.mean_norms.items():
         place = ("mean_norms", number)
         if number not in map(str, range(1, len(lengths) + 1)):
@@ -84,5 +91,11 @@ def _norms(by_side: Mapping[str, str], sides: tuple[str, str]) -> Norms:
     """The norms of both sides, None where one is not given."""
     if unknown := sorted(set(by_side) - set(sides)):
         raise InputError(f"unknown side {unknown[0]!r}; expected {sides[0]!r} and {sides[1]!r}")
-    one, other = (printed(by_side[side]) if side in by_side else None for side in sides)
+    one, other = (_norm(by_side[side]) if side in by_side else None for side in sides)
     return one, other
+
+
+def _norm(text: str) -> Interval:
+    if text.startswith("-"):
+        raise InputError(f"a norm cannot be negative, found {text!r}")
+    return printed(text)

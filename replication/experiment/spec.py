@@ -19,6 +19,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -160,6 +161,17 @@ class Spec(_Table):
             raise ValueError(f"both are called {sides[0]!r}")
         return sides
 
+    @field_validator("selection")
+    @classmethod
+    def _holds_the_input(cls, selection: SelectionSpec, info: ValidationInfo) -> SelectionSpec:
+        model = info.data.get("model")
+        if model is not None and selection.input_counts and selection.budget < model.shape.d_model:
+            raise ValueError(
+                f"a budget of {selection.budget} does not hold the input, which costs"
+                f" {model.shape.d_model}"
+            )
+        return selection
+
     @property
     def costs(self) -> WriteCosts:
         """The write costs under the convention that the spec states."""
@@ -194,6 +206,11 @@ class Experiment:
             InputError: naming the file, the line and the reason.
         """
         return list(self.source.stream())
+
+    @property
+    def n_pairs(self) -> int | None:
+        """How many pairs there are; None of a dataset's, which are read when they are asked for."""
+        return len(self.pairs) if self.spec.pairs.file is not None else None
 
 
 def read_experiment(folder: Path) -> Experiment:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from replication.report.answers import Answer, answers
+from replication.report.provenance import apart
 from replication.report.record import EVIDENCE, WORDS, ControlsRecord, ExperimentReport
 from replication.report.text import partial
 
@@ -29,6 +30,9 @@ def summary(
                 {"red": True},
             )
         yield from _missing(report, live)
+        for one in apart(report):
+            if one.is_another_run:
+                yield f"  {one.text}", {"yellow": True}
         for found in report.controls:
             yield from _doubtful(found)
     if (said := partial(reports)) is not None:

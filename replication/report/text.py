@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.report.controls_text import controls_markdown, thresholds_markdown
 from replication.report.markdown import escaped
+from replication.report.provenance import apart
 from replication.report.record import (
     EVIDENCE,
     VERDICTS,
@@ -64,6 +65,8 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
         return [*lines, "Nothing was judged.", ""]
     lines += _counts_table(report, shown)
     lines += _missing(report, shown)
+    if differing := apart(report):
+        lines += [*(f"- {escaped(one.text[0].upper() + one.text[1:])}." for one in differing), ""]
     shown = [kind for kind in shown if set(report.counts(kind)) != {"missing"}]
     lines += _statements("Unexpected verdicts", report.unexpected(), report)
     refuted = [r for r in report.records if r.verdict == "refuted" and r.as_expected]

@@ -17,7 +17,7 @@ from tests.make import circuit
     [
         ({"total": 8, "mlp": 2, "head": 6}, "holds"),
         ({"total": 9}, "refuted"),
-        ({"total": 8, "mlp": 3}, "refuted"),
+        ({"total": 8, "mlp": 1}, "refuted"),
         ({"input": 1}, "refuted"),
         ({"heads_in_layers": {"0": 3, "1": 3}}, "holds"),
         ({"circuit": "paper", "total": 5, "input": 1, "mlp": 1, "head": 3}, "holds"),
@@ -127,7 +127,7 @@ PAPER, RERUN = "input m1 m0 a0.h0 a1.h2 a1.h1", "input m0 m1 a1.h2 a0.h0 a0.h1"
         ({"among": "head", "first": 2, "shared": 2, "of": 2}, "holds"),
         ({"among": "head", "first": 1, "shared": 0}, "holds"),
         ({"among": "head", "first": 1, "shared": 1}, "refuted"),
-        ({"among": "head", "first": 9, "of": 9}, "refuted"),
+        ({"among": "head", "first": 9, "of": 6}, "refuted"),
     ],
 )
 def test_overlap(stated: dict[str, Any], expected: str) -> None:
@@ -180,7 +180,6 @@ def test_difference(only_circuit: list[str], only_reference: list[str], expected
         ({"first": ["m0"]}, "refuted", "refuted"),
         ({"first": ["a1.h2", "a0.h0"], "among": "head"}, "undecided", "holds"),
         ({"first": ["a0.h0"], "among": "head"}, "refuted", "refuted"),
-        ({"first": ["m0", "m1", "a1.h2"], "among": "mlp"}, "refuted", "refuted"),
         ({"first": ["a1.h2", "a0.h0", "a0.h1", "a0.h2"], "among": "head"}, "refuted", "refuted"),
         ({"reference": "paper", "moved": ["m0", "m1"], "among": "mlp"}, "holds", "holds"),
         ({"reference": "paper", "moved": ["m1", "m0"], "among": "mlp"}, "holds", "holds"),

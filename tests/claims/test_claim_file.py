@@ -192,6 +192,178 @@ def test_a_bad_check_is_refused_by_file_id_and_reason(
     assert [reason for reason in reasons if reason not in message] == []
 
 
+BOTH = 'circuit = "original", reference = "original"'
+TWO = 'circuit = "replication", reference = "original"'
+SENSELESS = [
+    (
+        'kind = "deviation", result = "original", reference = "original", percent = { m2 = "0" }',
+        "result and reference are both 'original'",
+    ),
+    (f'kind = "overlap", {BOTH}, shared = 54', "circuit and reference are both 'original'"),
+    (
+        f'kind = "difference", {BOTH}, only_circuit = [], only_reference = []',
+        "circuit and reference are both 'original'",
+    ),
+    (f'kind = "order", {BOTH}, moved = []', "circuit and reference are both 'original'"),
+    (
+        'kind = "ratio", result = "original", of = "m2", to = "m2", ratio = "1"',
+        "of and to are both m2",
+    ),
+    (
+        'kind = "bound", result = "original", components = ["m2"], but = ["m2"], below = "1"',
+        "but leaves no component",
+    ),
+    (
+        'kind = "bound", result = "original", among = "mlp", but = ["m2"], members = 12,'
+        ' below = "1"',
+        "members is 12, of at most 11 components",
+    ),
+    (
+        'kind = "determinism", result = "original", identical = true',
+        "result: no run measures 'original'; runs measure 'replication'",
+    ),
+    (
+        'kind = "count", circuit = "original", heads_in_layers = { 11-12 = 0 }',
+        "heads_in_layers: '11-12': the model has layers 0 to 11",
+    ),
+    ('kind = "count", circuit = "original", input = 2', "input is 2; the model has at most 1"),
+    ('kind = "count", circuit = "original", mlp = 13', "mlp is 13; the model has at most 12"),
+    ('kind = "count", circuit = "original", head = 145', "head is 145; the model has at most 144"),
+    ('kind = "count", total = 158', "total is 158; the model has at most 157"),
+    (
+        'kind = "count", circuit = "original", heads_in_layers = { 4-6 = 37 }',
+        "heads in layers 4-6 is 37; the model has at most 36",
+    ),
+    (
+        'kind = "count", circuit = "original", heads_in_layers = { 0-11 = 43, other = 1 }',
+        "heads in layers other is 1; the model has at most 0",
+    ),
+    (
+        'kind = "membership", circuit = "original", includes = ["m2", "m2"]',
+        "includes: m2 stands there more than once",
+    ),
+    (
+        'kind = "membership", circuit = "original", excludes = ["m3", "m3"]',
+        "excludes: m3 stands there more than once",
+    ),
+    (
+        f'kind = "difference", {TWO}, only_circuit = ["m2", "m2"], only_reference = []',
+        "only_circuit: m2 stands there more than once",
+    ),
+    (
+        f'kind = "difference", {TWO}, only_circuit = ["m2"], only_reference = ["m2"]',
+        "m2 is both in only_circuit and in only_reference",
+    ),
+    (
+        f'kind = "order", {TWO}, moved = ["m0", "m0"]',
+        "moved: m0 stands there more than once",
+    ),
+    (
+        f'kind = "order", {TWO}, among = "head", moved = ["m0"]',
+        "m0 is not among the components ordered, head",
+    ),
+    (
+        'kind = "order", circuit = "original", among = "mlp", first = ["a1.h2"]',
+        "a1.h2 is not among the components ordered, mlp",
+    ),
+    (f'kind = "overlap", {TWO}, of = 158', "of is 158, of at most 157 components"),
+    (f'kind = "overlap", {TWO}, shared = 55, of = 54', "shared is 55, of at most 54 components"),
+    (
+        f'kind = "overlap", {TWO}, among = "mlp", shared = 13',
+        "shared is 13, of at most 12 components",
+    ),
+    (f'kind = "overlap", {TWO}, percent = "-1"', "a percentage cannot be negative, found '-1'"),
+    (f'kind = "overlap", {TWO}, at_least_percent = "101"', "expected at most 100 percent"),
+    (
+        'kind = "deviation", result = "replication", reference = "original",'
+        ' components = ["m2"], at_most_percent = "-5"',
+        "at_most_percent: a percentage cannot be negative, found '-5'",
+    ),
+    (
+        'kind = "deviation", result = "replication", reference = "original",'
+        ' percent = { m2 = "-2.96" }',
+        "a percentage cannot be negative, found '-2.96'",
+    ),
+    (
+        'kind = "scores", result = "original", scores = { m2 = "-1.0" }',
+        "a score cannot be negative, found '-1.0'",
+    ),
+    (
+        'kind = "ratio", result = "original", of = "m2", to = "m1", ratio = "-1"',
+        "a ratio cannot be negative, found '-1'",
+    ),
+    (
+        'kind = "bound", result = "original", among = "mlp", below = "-1"',
+        "a bound on scores cannot be negative, found '-1'",
+    ),
+    (
+        'kind = "ranking", result = "original", among = "mlp", ranks = { m2 = 13 }',
+        "ranks: m2 has rank 13, of 12 components ranked",
+    ),
+    (
+        'kind = "scores", result = "replication", pair = 6, scores = { m2 = "1" }',
+        "pair is 6; the experiment has 5 pairs",
+    ),
+    (
+        'kind = "selection", circuit = "original", budget = 767, mlp_threshold = "7.0"',
+        "budget: a budget of 767 does not hold the input, which costs 768",
+    ),
+    (
+        'kind = "cost", circuit = "original", budget = 767',
+        "budget: a budget of 767 does not hold the input, which costs 768",
+    ),
+    (
+        'kind = "selection", circuit = "original", budget = 11200, mlp_threshold = "-7.0"',
+        "a threshold cannot be negative, found '-7.0'",
+    ),
+    ('kind = "control", component = "input"', "component: the input is not scored"),
+    (
+        'kind = "scores", result = "original", scores = { input = "1" }',
+        "the input is not scored",
+    ),
+    (
+        'kind = "ratio", result = "original", of = "m2", to = "input", ratio = "1"',
+        "to: the input is not scored",
+    ),
+    (
+        'kind = "ranking", result = "original", among = "all", first = ["input"]',
+        "first 1: the input is not scored",
+    ),
+]
+
+
+@pytest.mark.parametrize("expect", ["", 'expect = "refuted"\nreason = "It is false."\n'])
+@pytest.mark.parametrize(("stated", "reason"), SENSELESS)
+def test_a_check_that_no_evidence_could_turn_is_refused_with_its_line(
+    experiment: Experiment, stated: str, reason: str, expect: str
+) -> None:
+    text = GOOD.replace(f"check = [{CHECK}]", f"{expect}check = [\n{CHECK},\n{{ {stated} }},\n]")
+    line = text[: text.index(f"{{ {stated} }}")].count("\n") + 1
+    message = refusal(experiment, text)
+    assert message.startswith("claim X1: check 2: ")
+    assert reason in message
+    assert message.endswith(f"(line {line})")
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        'kind = "count", circuit = "original", total = 157, input = 0, mlp = 12, head = 144',
+        'kind = "count", circuit = "original", heads_in_layers = { 11 = 12, 4-6 = 36 }',
+        'kind = "scores", result = "original", pair = 6, scores = { m2 = "1" }',
+        'kind = "scores", result = "replication", pair = 5, scores = { m2 = "0" }',
+        'kind = "ranking", result = "original", among = "mlp", ranks = { m2 = 12 }',
+        'kind = "selection", circuit = "original", budget = 768, mlp_threshold = "0"',
+        f'kind = "overlap", {TWO}, shared = 0, of = 157, percent = "100", at_least_percent = "0"',
+        'kind = "determinism", result = "replication", identical = false',
+    ],
+)
+def test_what_is_merely_false_is_read(experiment: Experiment, stated: str) -> None:
+    path = experiment.folder / "claims.toml"
+    path.write_text(GOOD.replace(CHECK, f"{{ {stated} }}"), encoding="utf-8")
+    assert len(read_claims(experiment)) == 2
+
+
 @pytest.mark.parametrize("text", ["", "claim = []", "[claim]\nid = 'X1'", "claims = []"])
 def test_a_file_without_claims_is_refused(experiment: Experiment, text: str) -> None:
     assert refusal(experiment, text).startswith(("claim: ", "claim"))
@@ -234,7 +406,7 @@ def test_a_circuit_whose_order_its_scores_contradict_gives_no_rank() -> None:
 
 
 def test_a_ratio_to_a_component_that_is_none_is_one_fault(gpt2_experiment: Path) -> None:
-    known = Known(read_experiment(gpt2_experiment).spec.model.shape, ["mine"])
+    known = Known(read_experiment(gpt2_experiment).spec.model.shape, ["mine"], "mine")
     data = {"kind": "ratio", "result": "mine", "of": "m0", "to": "m99", "ratio": "1.5"}
     with pytest.raises(ValidationError) as raised:
         Ratio.model_validate(data, context=known)

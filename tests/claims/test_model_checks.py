@@ -50,11 +50,6 @@ def test_published_evidence_says_nothing_of_determinism() -> None:
     assert verdict(claim, published()) == "undecided"
 
 
-def test_determinism_of_a_result_that_was_not_run_again() -> None:
-    claim = check(kind="determinism", result="paper", identical=True)
-    assert verdict(claim, measured(repeated=MEASURED.pair_scores)) == "undecided"
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

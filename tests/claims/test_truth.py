@@ -86,7 +86,7 @@ def any_score_check(draw: st.DrawFn) -> Check:
         ranks = {name: draw(st.integers(1, len(parts))) for name in chosen}
         return check(kind="ranking", **stated, among=among, ranks=ranks)
     if kind == "ratio":
-        to = draw(NAMES | st.just("next"))
+        to = draw(NAMES.filter(lambda name: name != some[0]) | st.just("next"))
         return check(kind="ratio", **stated, of=some[0], to=to, ratio=draw(STATED))
     if kind == "deviation":
         percent = draw(st.integers(0, 200).map(str))

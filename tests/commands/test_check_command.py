@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 from replication import cli
 from replication.commands.check import check_experiment
 from replication.commands.new import new_experiment
+from replication.evidence.evidence import published_evidence
+from replication.experiment.spec import read_experiment
+from replication.inputs.files import InputError
 from tests.make import edit
 from tests.paths import FIXTURES
 
@@ -235,3 +238,45 @@ def test_the_published_lengths_are_read_too(tmp_path: Path) -> None:
         " and heads 0 to 11",
         f"{path}:{line + 2}: mean_norms: 1: m5: 'x' is not a plain decimal number such as '31.51'",
     ]
+
+
+def test_figures_of_more_pairs_than_the_measured_result_has_are_problems(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2"))
+    original, scores, lengths = (
+        folder / "published" / f"{name}.json"
+        for name in ("original.lengths", "replication.scores", "replication.lengths")
+    )
+    edit(original, "[10, 12],", "[10, 12], [8, 8],")  # of other pairs, which are not here
+    by_pair = edit(scores, '"by_pair": {', '"by_pair": {"6": {"m2": "1.0"}, ')
+    tokens = edit(lengths, '"token_lengths": [', '"token_lengths": [[8, 8],')
+    claim = edit(folder / "claims.toml", 'ratio = "1.41"', 'ratio = "-1.41"')
+    expected = [
+        f"claims.toml:{claim}: claim R7: check 1: ratio: a ratio cannot be negative, found '-1.41'",
+        f"published/replication.scores.json:{by_pair}: metadata: by_pair: '6': expected a pair from"
+        " 1 to 5",
+        f"published/replication.lengths.json:{tokens}: token_lengths: of 6 pairs, where the"
+        " experiment has 5",
+    ]
+    assert problems(folder) == expected
+    edit(folder / "claims.toml", 'ratio = "-1.41"', 'ratio = "1.41"')
+    with pytest.raises(InputError, match=r"'6': expected a pair from 1 to 5 \(line \d+\)$"):
+        published_evidence(read_experiment(folder))
+
+
+@pytest.mark.parametrize(("counts", "is_refused"), [("true", True), ("false", False)])
+def test_a_budget_that_does_not_hold_the_input_is_a_problem(
+    mine: Path, counts: str, is_refused: bool
+) -> None:
+    spec = mine / "experiment.toml"
+    edit(spec, "budget = 2528", "budget = 383")
+    edit(spec, "input_counts = true", f"input_counts = {counts}")
+    reason = "selection: a budget of 383 does not hold the input, which costs 384"
+    assert any(reason in problem for problem in problems(mine)) == is_refused
+
+
+def test_a_pair_beyond_a_files_pairs_is_a_problem_though_the_spec_has_another(mine: Path) -> None:
+    edit(mine / "experiment.toml", "title =", "titel =")
+    line = edit(mine / "claims.toml", 'result = "rerun", tol', 'result = "rerun", pair = 9, tol')
+    count = (mine / "pairs.jsonl").read_text(encoding="utf-8").count("\n")
+    reason = f"claim C5: check 1: pair is 9; the experiment has {count} pairs"
+    assert f"claims.toml:{line}: {reason}" in problems(mine)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from transformers import AutoTokenizer
@@ -29,7 +29,14 @@ from replication.engine.taps import hook_points
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import ModelSpec
 from replication.inputs.files import InputError
-from tests.closeness import SAME, apart, assert_close, assert_same_means, at, means_apart
+from tests.closeness import (
+    SAME,
+    apart,
+    assert_close,
+    assert_same_means,
+    assert_same_pairs,
+    means_apart,
+)
 from tests.faults import FAULTS, Fault
 from tests.gpt2 import PAIRS, make_gpt2
 
@@ -187,12 +194,15 @@ def test_packs_hold_every_prompt_once_in_order_and_no_more_tokens_than_they_may(
         assert len(pack) == 1 or sum(lengths[index] for index in pack) <= PACK_TOKENS
 
 
-@pytest.mark.parametrize("order", [[3, 2, 1, 0], [2, 0, 3, 1]])
-def test_the_order_of_the_pairs_changes_nothing(
-    model: LoadedModel, activations: MeanActivations, order: list[int]
+@example([3, 2, 1, 0])
+@example([2])
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12))
+@settings(max_examples=20, deadline=None)
+def test_neither_the_order_nor_the_number_of_the_pairs_changes_a_pair(
+    model: LoadedModel, activations: MeanActivations, pairs: list[int]
 ) -> None:
-    shuffled = capture(model, [PAIRS[number] for number in order])
-    assert_same_means(shuffled, at(activations, order))
+    found = capture(model, [PAIRS[number] for number in pairs])
+    assert_same_pairs(found, activations, pairs, "centred")
 
 
 def test_the_order_within_a_pair_changes_no_score(

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import replication.engine.packed
 from replication.circuits.scores import ScoreTable, table_of
@@ -17,7 +19,14 @@ from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.engine.taps import hook_points
 from replication.evidence.evidence import published_evidence, recorded_evidence
 from replication.experiment.spec import Experiment, read_experiment
-from tests.closeness import SAME, apart, assert_close, assert_same_means, means_apart
+from tests.closeness import (
+    SAME,
+    apart,
+    assert_close,
+    assert_same_means,
+    assert_same_pairs,
+    means_apart,
+)
 from tests.faults import FAULTS, Fault
 from tests.paths import MINILM
 
@@ -89,6 +98,17 @@ def test_two_runs_are_the_same_to_the_bit(
     assert np.array_equal(again.mlp_out, activations.mlp_out)
     assert np.array_equal(again.z, activations.z)
     assert np.array_equal(again.token_lengths, activations.token_lengths)
+
+
+@example([4, 3, 2, 1, 0])
+@example([2])
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=12))
+@settings(max_examples=20, deadline=None)
+def test_neither_the_order_nor_the_number_of_the_pairs_changes_a_pair(
+    experiment: Experiment, model: LoadedModel, activations: MeanActivations, pairs: list[int]
+) -> None:
+    found = capture(model, [experiment.pairs[number] for number in pairs])
+    assert_same_pairs(found, activations, pairs, "raw")
 
 
 def test_no_position_attends_to_padding(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 from collections.abc import Callable, Iterator
@@ -40,15 +41,16 @@ def experiment(tmp_path: Path) -> Experiment:
 @pytest.fixture
 def recording() -> Recording:
     random = np.random.default_rng(0)
+    token_lengths = random.integers(3, 30, (3, 2))
     return Recording(
         MeanActivations(
             random.standard_normal((3, 2, 2, 12), np.float32),
             random.standard_normal((3, 2, 2, 3, 4), np.float32),
-            random.integers(2, 30, (3, 2)),
+            token_lengths,
             MeanActivations(
                 random.standard_normal((3, 2, 2, 12), np.float32),
                 random.standard_normal((3, 2, 2, 3, 4), np.float32),
-                random.integers(1, 29, (3, 2)),
+                token_lengths - random.integers(1, 3, (3, 2)),
             ),
         ),
         Provenance(
@@ -134,14 +136,81 @@ def test_no_changed_byte_of_the_tensors_goes_unnoticed(experiment: Experiment, p
     size = 4 * (3 * 2 * 2 * 12 + 3 * 2 * 2 * 3 * 4) + 8 * 3 * 2
     for place in range(len(good) - size, len(good), 7):
         path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
-        assert refused(experiment) == "the activations were changed after they were recorded"
+        assert refused(experiment) == "the recording was changed after it was made"
 
 
 def test_a_recording_without_a_digest_is_refused(experiment: Experiment, path: Path) -> None:
     tensors, metadata = read(path)
     del metadata["digest"]
     save_file(tensors, path, metadata)
-    assert refused(experiment) == "the activations were changed after they were recorded"
+    assert refused(experiment) == "the recording was changed after it was made"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"model":"test/gpt2"', '"model":"test/gpt3"'),
+        ('"device":"cpu"', '"device":"gpu"'),
+        ('"precision":"float32"', '"precision":"float64"'),
+        ('"torch":"2.13.0+cpu"', '"torch":"2.14.0+cpu"'),
+        ('"platform":"Linux x86_64"', '"platform":"Other"'),
+        (WEIGHTS, "0a" * 32),
+        ('"revision":null', '"revision":"main"'),
+        ('{"device"', '{ "device"'),
+    ],
+)
+def test_no_changed_provenance_goes_unnoticed(
+    experiment: Experiment, path: Path, old: str, new: str
+) -> None:
+    tensors, metadata = read(path)
+    assert metadata["provenance"].count(old) == 1
+    changed = metadata["provenance"].replace(old, new)
+    save_file(tensors, path, metadata | {"provenance": changed})
+    assert refused(experiment) == "the recording was changed after it was made"
+
+
+def test_no_metadata_added_go_unnoticed(experiment: Experiment, path: Path) -> None:
+    tensors, metadata = read(path)
+    save_file(tensors, path, metadata | {"note": "checked by many"})
+    assert refused(experiment) == "the recording was changed after it was made"
+
+
+def test_the_digest_is_one_of_the_canonical_metadata_and_the_tensors(path: Path) -> None:
+    tensors, metadata = read(path)
+    header = (
+        '[{"format":"replication.mean-activations.3","pairs":'
+        + json.dumps(metadata["pairs"], ensure_ascii=False)
+        + ',"provenance":'
+        + json.dumps(metadata["provenance"], ensure_ascii=False)
+        + '},{"inner.mlp_out":["float32",[3,2,2,12]],"inner.token_lengths":["int64",[3,2]],'
+        '"inner.z":["float32",[3,2,2,3,4]],"mlp_out":["float32",[3,2,2,12]],'
+        '"token_lengths":["int64",[3,2]],"z":["float32",[3,2,2,3,4]]}]'
+    )
+    content = b"".join(tensors[name].tobytes() for name in sorted(tensors))
+    assert metadata["digest"] == hashlib.sha256(header.encode() + content).hexdigest()
+    assert metadata["pairs"].startswith('[["Oh great.","Great."],["“Naïve”')
+
+
+@pytest.mark.parametrize(
+    ("whole", "inner", "reason"),
+    [
+        (0, 0, "token_lengths: pair 2: expected 1 to 100000000 tokens, found 0"),
+        (-3, 0, "token_lengths: pair 2: expected 1 to 100000000 tokens, found -3"),
+        (2**62, 2**62 - 1, f"token_lengths: pair 2: expected 1 to 100000000 tokens, found {2**62}"),
+        (9, -1, "inner.token_lengths: pair 2: expected 7 or 8 of 9 tokens, found -1"),
+        (9, 9, "inner.token_lengths: pair 2: expected 7 or 8 of 9 tokens, found 9"),
+        (9, 6, "inner.token_lengths: pair 2: expected 7 or 8 of 9 tokens, found 6"),
+        (2**62, -(2**63), f"token_lengths: pair 2: expected 1 to 100000000 tokens, found {2**62}"),
+    ],
+)
+def test_a_length_that_no_prompt_has_is_refused_whatever_the_digest(
+    experiment: Experiment, recording: Recording, whole: int, inner: int, reason: str
+) -> None:
+    assert recording.activations.inner is not None
+    recording.activations.token_lengths[1, 1] = whole
+    recording.activations.inner.token_lengths[1, 1] = inner
+    record(recording, experiment.pairs, recorded_path(experiment))
+    assert refused(experiment) == reason
 
 
 EXPECTED = {
@@ -241,7 +310,7 @@ def test_a_recording_from_other_weights_than_the_pinned_ones_is_refused(
     assert replay(pinned(experiment, WEIGHTS)).provenance.weights_sha256 == WEIGHTS
 
 
-@pytest.mark.parametrize("found", ["replication.mean-activations.1", "", None])
+@pytest.mark.parametrize("found", ["replication.mean-activations.2", "", None])
 def test_a_file_of_another_format_is_refused(
     experiment: Experiment, path: Path, found: str | None
 ) -> None:
@@ -249,14 +318,14 @@ def test_a_file_of_another_format_is_refused(
     others = {key: value for key, value in metadata.items() if key != "format"}
     save_file(tensors, path, others if found is None else {**others, "format": found})
     assert refused(experiment) == (
-        f"format: expected replication.mean-activations.2, found {found};"
+        f"format: expected replication.mean-activations.3, found {found};"
         " `replication record` writes it anew"
     )
 
 
 def test_a_safetensors_file_without_metadata_is_refused(experiment: Experiment, path: Path) -> None:
     save_file(load_file(path), path)
-    assert refused(experiment).startswith("format: expected replication.mean-activations.2, found")
+    assert refused(experiment).startswith("format: expected replication.mean-activations.3, found")
 
 
 def without(key: str) -> Callable[[dict[str, Any]], Any]:
@@ -304,7 +373,7 @@ def test_pairs_that_are_no_list_are_refused(experiment: Experiment, path: Path, 
 def test_a_tensor_too_many_is_refused(experiment: Experiment, path: Path) -> None:
     tensors, metadata = read(path)
     tensors["more"] = np.zeros(2, np.float32)
-    save_file(tensors, path, metadata | {"digest": _digest(tensors)})
+    save_file(tensors, path, metadata | {"digest": _digest(tensors, metadata)})
     assert "more" in refused(experiment)
 
 

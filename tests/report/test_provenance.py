@@ -1,0 +1,91 @@
+"""Recorded and live evidence of other runs than each other: each difference, in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replication.circuits.components import ModelShape
+from replication.claims.claim import Claim
+from replication.evidence.evidence import RunProvenance
+from replication.report.record import ExperimentReport, JudgementRecord
+from replication.report.terminal import summary
+from replication.report.text import claims_markdown
+
+RECORDED = RunProvenance(
+    model="a-model",
+    weights_sha256="0a" * 32,
+    shape=ModelShape(n_layers=1, n_heads=1, d_model=4, d_head=4),
+    device="cpu",
+    precision="float32",
+    versions={"python": "3.11.7", "torch": "2.13.0+cpu"},
+    platform="Linux x86_64",
+    pairs=3,
+    pairs_from={"file": "pairs.jsonl"},
+    token_lengths=[(10, 12), (9, 9), (8, 7)],
+)
+OF_TOKENS = "the token lengths, first in pair 2: 9 and 9 recorded, 8 and 8 live"
+DIFFERENCES: list[tuple[dict[str, Any], list[str], bool]] = [
+    ({}, [], False),
+    ({"platform": "Darwin arm64", "model": "/a/folder"}, [], False),
+    ({"device": "cuda"}, ["device: cpu recorded, cuda live"], False),
+    ({"precision": "bfloat16"}, ["precision: float32 recorded, bfloat16 live"], False),
+    (
+        {"versions": {"python": "3.12.1", "torch": "2.13.0+cpu", "numpy": "2.4.6"}},
+        [
+            "the version of python: 3.11.7 recorded, 3.12.1 live",
+            "the version of numpy: none recorded, 2.4.6 live",
+        ],
+        False,
+    ),
+    (
+        {"weights_sha256": "5e" * 32},
+        [f"the weights' SHA-256: {'0a' * 32} recorded, {'5e' * 32} live"],
+        True,
+    ),
+    ({"token_lengths": [(10, 12), (8, 8), (7, 6)]}, [OF_TOKENS], True),
+]
+
+
+def report_of(recorded: RunProvenance | None, live: RunProvenance | None) -> ExperimentReport:
+    claim = Claim.model_validate(
+        {
+            "id": "X1", "made_by": "me", "source": "a paper", "statement": "It is so.",
+            "check": [{"kind": "shape", "n_layers": 1, "n_heads": 1, "d_model": 4, "d_head": 4}],
+        }
+    )  # fmt: skip
+    report = ExperimentReport("mine", "A title", [claim])
+    for kind, provenance in (("recorded", recorded), ("live", live)):
+        report.provenance[kind] = provenance  # type: ignore[index]
+        report.records.append(
+            JudgementRecord.model_validate(
+                {
+                    "experiment": "mine", "claim": "X1", "evidence": kind, "verdict": "holds",
+                    "as_expected": True, "arithmetic": "", "checks": [],
+                }
+            )
+        )  # fmt: skip
+    return report
+
+
+@pytest.mark.parametrize(("change", "expected", "is_another_run"), DIFFERENCES)
+def test_each_difference_of_recorded_and_live_evidence_is_one_line(
+    change: dict[str, Any], expected: list[str], is_another_run: bool
+) -> None:
+    report = report_of(RECORDED, RECORDED.model_copy(update=change))
+    lines = claims_markdown([report]).splitlines()
+    said = "- Recorded and live evidence differ in "
+    found = [line.removeprefix(said) for line in lines if line.startswith(said)]
+    assert found == [f"{line}." for line in expected]
+    shown = [line for line, _ in summary([report], "on", Path("reports")) if "differ in" in line]
+    wanted = [f"  recorded and live evidence differ in {line}" for line in expected]
+    assert shown == (wanted if is_another_run else [])
+
+
+@pytest.mark.parametrize(("recorded", "live"), [(RECORDED, None), (None, RECORDED), (None, None)])
+def test_one_kind_of_evidence_differs_from_nothing(
+    recorded: RunProvenance | None, live: RunProvenance | None
+) -> None:
+    assert "differ in" not in claims_markdown([report_of(recorded, live)])

@@ -36,11 +36,12 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 def start(config: pytest.Config) -> None:
     """Read every experiment and claim, before anything is collected or any model is loaded."""
     from replication.inputs.files import InputError
+    from replication.inputs.visible import visible
 
     try:
         hooks = Hooks(config)
     except InputError as error:
-        pytest.exit(f"replication: {error}", returncode=2)
+        pytest.exit(visible(f"replication: {error}"), returncode=2)
     config.pluginmanager.register(hooks, "replication-hooks")
 
 
@@ -48,11 +49,18 @@ class Hooks:
     """What a run that judges claims does at pytest's hooks."""
 
     def __init__(self, config: pytest.Config) -> None:
+        from replication.inputs.files import InputError
+        from replication.inputs.visible import visible
         from replication.session import Options, Session
 
         option = config.option
         self.config = config
         self.reports = _folder(config, "replication_reports", "reports")
+        if visible(str(self.reports)) != str(self.reports):
+            raise InputError(
+                f"{self.reports}: expected a folder for reports whose path has no control"
+                " characters, as pytest prints it"
+            )
         self.session = Session(
             Options(
                 _folder(config, "replication_experiments", "fixtures"),
@@ -85,8 +93,10 @@ class Hooks:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test of every case."""
         if "case" in metafunc.fixturenames and metafunc.module.__name__.endswith("test_claims"):
+            from replication.inputs.visible import visible
+
             cases = self.session.cases()
-            metafunc.parametrize("case", cases, ids=[case.id for case in cases])
+            metafunc.parametrize("case", cases, ids=[visible(case.id) for case in cases])
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
@@ -105,6 +115,7 @@ class Hooks:
 
     def pytest_sessionfinish(self) -> None:
         """Write the reports; a worker process writes only what it measured."""
+        from replication.inputs.visible import visible
         from replication.report.page.page import write_page
         from replication.report.write import write_measured, write_reports
 
@@ -122,7 +133,7 @@ class Hooks:
         if is_worker:
             return
         reports = list(session.reports.values())
-        command = shlex.join(["pytest", *map(str, self.config.invocation_params.args)])
+        command = visible(shlex.join(["pytest", *map(str, self.config.invocation_params.args)]))
         markdown = write_reports(self.reports, reports, command)
         cache = getattr(self.config, "cache", None)
         write_page(self.reports, reports, command, cache and Path(cache.mkdir("replication")))
@@ -132,6 +143,7 @@ class Hooks:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say in a screenful what was found, what was not judged, and where the report is."""
+        from replication.inputs.visible import visible
         from replication.report.terminal import summary
 
         session = self.session
@@ -139,7 +151,7 @@ class Hooks:
             terminalreporter.section("replication")
             reports = list(session.reports.values())
             for line, markup in summary(reports, session.options.live, self.reports):
-                terminalreporter.write_line(line, **markup)
+                terminalreporter.write_line(visible(line), **markup)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             from replication.report.annotations import annotate
 

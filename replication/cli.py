@@ -14,6 +14,7 @@ import typer
 
 from replication.engine.models import Device, Precision
 from replication.inputs.files import InputError
+from replication.inputs.visible import visible
 
 if TYPE_CHECKING:
     from replication.experiment.spec import Experiment
@@ -66,8 +67,10 @@ def new(
     new_experiment(name)
     given = {"--replication-experiments": str(name.parent), "--replication-experiment": name.name}
     where = shlex.join(itertools.chain.from_iterable(given.items()))
-    print(f"{name}: written; it runs as it stands, with")
-    print(f"  pytest --pyargs replication {where} --replication-live")
+    _print(
+        f"{name}: written; it runs as it stands, with",
+        f"  pytest --pyargs replication {where} --replication-live",
+    )
 
 
 @app.command()
@@ -82,7 +85,7 @@ def check(
     has_problems = False
     for experiment in experiments:
         findings = check_experiment(experiment)
-        print("\n".join(findings.problems) or findings.summary)
+        _print(*(findings.problems or [str(findings.summary)]))
         has_problems |= bool(findings.problems)
     if has_problems:
         raise typer.Exit(2)
@@ -137,7 +140,7 @@ def run(
         _one_of("--precision", precision, Precision),
     )
     circuit = run_experiment(spec.spec, loaded, source, n_pairs, out)
-    print(f"{spec.name}: {n_pairs} pairs, {len(circuit.nodes)} nodes, written to {out}/")
+    _print(f"{spec.name}: {n_pairs} pairs, {len(circuit.nodes)} nodes, written to {out}/")
 
 
 @app.command()
@@ -154,7 +157,7 @@ def record(
     (recording,) = run_model(spec, model, _one_of("--device", device, Device))
     path = recorded_path(spec)
     write_recording(recording, spec.pairs, path)
-    print(f"{spec.name}: {len(spec.pairs)} pairs recorded in {path}")
+    _print(f"{spec.name}: {len(spec.pairs)} pairs recorded in {path}")
 
 
 @app.command()
@@ -202,7 +205,7 @@ def compare(
         print(json.dumps(compared, indent=2))
     else:
         names = (left.name, right.name) if left.name != right.name else (str(left), str(right))
-        print("\n".join(describe_comparison(compared, *names)))
+        _print(*describe_comparison(compared, *names))
 
 
 def _experiment(folder: Path) -> Experiment:
@@ -230,9 +233,7 @@ def main() -> None:
     """Run the command; unusable input ends it with status 2 and one line on standard error."""
     try:
         app(prog_name="replication")  # what completion is installed for, however it was started
-    except InputError as error:
-        _end(f"replication: {' '.join(str(error).split())}", 2)
-    except OSError as error:
+    except (InputError, OSError) as error:
         _end(f"replication: {error}", 2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
@@ -240,8 +241,13 @@ def main() -> None:
         raise
 
 
+def _print(*lines: str) -> None:
+    for line in lines:
+        print(visible(line))
+
+
 def _end(line: str, status: int) -> NoReturn:
-    print(line, file=sys.stderr)
+    print(visible(line), file=sys.stderr)
     sys.exit(status)
 
 

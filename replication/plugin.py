@@ -39,13 +39,14 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 def start(config: pytest.Config) -> None:
     """Read every experiment and claim, before anything is collected or any model is loaded."""
     from replication.inputs.files import InputError
+    from replication.inputs.visible import visible
 
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does
     try:
         hooks = Hooks(config)
     except InputError as error:
-        pytest.exit(f"replication: {error}", returncode=2)
+        pytest.exit(visible(f"replication: {error}"), returncode=2)
     config.pluginmanager.register(hooks, "replication-hooks")
 
 
@@ -53,6 +54,8 @@ class Hooks:
     """What a run that judges claims does at pytest's hooks."""
 
     def __init__(self, config: pytest.Config) -> None:
+        from replication.inputs.files import InputError
+        from replication.inputs.visible import visible
         from replication.report.write import check_place
         from replication.session import Options, Session
 
@@ -61,6 +64,11 @@ class Hooks:
         self.reports = _folder(config, "replication_reports", "reports")
         self.written: Path | None = None
         self.problem: str | None = None
+        if visible(str(self.reports)) != str(self.reports):
+            raise InputError(
+                f"{self.reports}: expected a folder for reports whose path has no control"
+                " characters, as pytest prints it"
+            )
         self.session = Session(
             Options(
                 _folder(config, "replication_experiments", "fixtures"),
@@ -113,8 +121,10 @@ class Hooks:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test of every case."""
         if "case" in metafunc.fixturenames and metafunc.module.__name__.endswith("test_claims"):
+            from replication.inputs.visible import visible
+
             cases = self.session.cases()
-            metafunc.parametrize("case", cases, ids=[case.id for case in cases])
+            metafunc.parametrize("case", cases, ids=[visible(case.id) for case in cases])
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
@@ -145,6 +155,7 @@ class Hooks:
             session.exitstatus = 2
 
     def _write(self) -> None:
+        from replication.inputs.visible import visible
         from replication.report.page.page import drawing_library
         from replication.report.text import claims_markdown
         from replication.report.write import write_report
@@ -152,7 +163,7 @@ class Hooks:
         reports = list(self.session.reports.values())
         if not any(report.found for report in reports):
             return
-        command = shlex.join(["pytest", *map(str, self.config.invocation_params.args)])
+        command = visible(shlex.join(["pytest", *map(str, self.config.invocation_params.args)]))
         library = drawing_library(self._cache())
         junit = self.scratch / "junit.xml"
         self.written = write_report(self.reports, reports, command, library, junit)
@@ -173,6 +184,7 @@ class Hooks:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say in a screenful what was found, what was not judged, and where the report is."""
+        from replication.inputs.visible import visible
         from replication.report.terminal import summary
 
         session = self.session
@@ -180,9 +192,9 @@ class Hooks:
         if any(report.found for report in reports):
             terminalreporter.section("replication")
             for line, markup in summary(reports, session.options.live, self.written):
-                terminalreporter.write_line(line, **markup)
+                terminalreporter.write_line(visible(line), **markup)
         if self.problem is not None:
-            terminalreporter.write_line(self.problem, red=True)
+            terminalreporter.write_line(visible(self.problem), red=True)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             from replication.report.annotations import annotate
 

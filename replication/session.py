@@ -29,6 +29,7 @@ from replication.evidence.evidence import (
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
 from replication.inputs.files import InputError
 from replication.inputs.hub import NotAtHand
+from replication.inputs.visible import visible
 from replication.report.handover import (
     controls_records,
     differences,
@@ -175,10 +176,11 @@ class Session:
         except (EvidenceMissing, InputError) as error:
             is_required = kind == "live" and self.options.live == "require"
             fails = isinstance(error, InputError) or is_required
-            handover = Handover(judgement=missing_record(name, case.claim, kind, str(error), fails))
+            reason = visible(str(error))
+            handover = Handover(judgement=missing_record(name, case.claim, kind, reason, fails))
             if fails:
-                return Found(handover, failure=f"{case.claim.id}: {error}")
-            return Found(handover, skipped=f"no {kind} evidence: {error}")
+                return Found(handover, failure=f"{case.claim.id}: {reason}")
+            return Found(handover, skipped=f"no {kind} evidence: {reason}")
 
         judgement = judge_claim(case.claim, evidence, controls)
         handover = Handover(

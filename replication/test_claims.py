@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from replication.inputs.visible import visible
 from replication.plugin import HANDOVER
 from replication.session import Case, Session
 
@@ -15,4 +16,4 @@ def test_claim(case: Case, replication_session: Session, request: pytest.Fixture
     if found.failure is not None:
         pytest.fail(found.failure, pytrace=False)
     if found.skipped is not None:
-        pytest.skip(found.skipped)
+        pytest.skip(visible(found.skipped))

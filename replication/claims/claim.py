@@ -46,6 +46,7 @@ from replication.evidence.evidence import Kind as EvidenceKind
 from replication.experiment.spec import Experiment, Name, Spec, Text
 from replication.inputs.files import FileError, faulty, read_toml, validate
 from replication.inputs.positions import Place
+from replication.inputs.visible import visible
 
 AnyCheck = Annotated[
     Shape
@@ -217,7 +218,7 @@ def failure_message(judgement: Judgement) -> str:
         ]
         if check.states_structure and outcome.verdict == "refuted":
             lines += ["    difference:", *(f"      {line}" for line in _difference(outcome))]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _difference(outcome: Outcome) -> list[str]:

@@ -24,6 +24,7 @@ from replication.experiment.pairs import AnyPairs, source_of
 from replication.experiment.spec import Experiment, Name, ResultSpec, Spec, experiment_of
 from replication.inputs.files import Fault, FileError, InputError, read_toml, validate
 from replication.inputs.hub import NotAtHand
+from replication.inputs.visible import visible
 
 Part = TypeVar("Part")
 FIGURES = ("circuit", "scores", "lengths")
@@ -46,7 +47,7 @@ class _Reader:
     def note(self, path: Path, faults: Iterable[Fault]) -> None:
         for fault in sorted(faults, key=lambda fault: fault.line or 0):
             where = path if fault.line is None else f"{path}:{fault.line}"
-            self.problems.append(" ".join(f"{where}: {fault.reason}".split()))
+            self.problems.append(visible(f"{where}: {fault.reason}"))
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -55,7 +56,7 @@ class _Reader:
         except FileError as error:
             self.note(error.path, error.faults)
         except InputError as error:
-            self.problems.append(" ".join(str(error).split()))
+            self.problems.append(visible(str(error)))
 
 
 def check_experiment(folder: Path) -> Findings:

@@ -245,7 +245,15 @@ def check_links(folder: Path, spec: Spec) -> None:
 
 
 def experiment_of(folder: Path, spec: Spec) -> Experiment:
-    """The experiment of a spec that stands in a folder, from where the spec's paths are told."""
+    """The experiment of a spec that stands in a folder, from where the spec's paths are told.
+
+    Raises:
+        InputError: the folder's name is no text, as which the reports have it.
+    """
+    try:
+        folder.resolve().name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{folder}: the folder's name is not UTF-8") from None
     model = spec.model.told_from(folder)
     source = source_of(spec.pairs, folder, spec.sides)
     return Experiment(folder.resolve(), spec.model_copy(update={"model": model}), source)

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from replication.inputs.positions import lines_of
+from replication.inputs.visible import visible
 from replication.report.record import ExperimentReport
 
 
@@ -38,7 +39,7 @@ def error(path: Path, line: int | None, title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
 def _property(text: str) -> str:

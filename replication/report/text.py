@@ -55,12 +55,14 @@ def _opening(report: ExperimentReport) -> str:
             found.append(f"on {kind} evidence {', '.join(words)}")
     unexpected = len(report.unexpected())
     outcome = f"**{unexpected} not as expected**" if unexpected else "all judged ones as expected"
-    return f"- **{report.name}**, {len(report.claims)} claims: {'; '.join(found)}; {outcome}."
+    return (
+        f"- **{escaped(report.name)}**, {len(report.claims)} claims: {'; '.join(found)}; {outcome}."
+    )
 
 
 def _experiment_markdown(report: ExperimentReport) -> list[str]:
     shown = [kind for kind in EVIDENCE if report.counts(kind)]
-    lines = [f"## {report.name}: {escaped(report.title)}", ""]
+    lines = [f"## {escaped(f'{report.name}: {report.title}')}", ""]
     if not shown:
         return [*lines, "Nothing was judged.", ""]
     lines += _counts_table(report, shown)
@@ -72,7 +74,7 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
     refuted = [r for r in report.records if r.verdict == "refuted" and r.as_expected]
     lines += _statements("Refuted statements", refuted, report)
     for kind, found in report.shown_differences().items():
-        lines += [f"**{kind}**", "", *(f"- {line}" for line in found), ""]
+        lines += [f"**{escaped(kind)}**", "", *(f"- {escaped(line)}" for line in found), ""]
     lines += controls_markdown(report.controls)
     for made_by in report.makers():
         lines += _claims_table(report, made_by, shown)
@@ -133,9 +135,8 @@ def _statements(
     for record in records:
         claim = claims[record.claim]
         why = claim.reason if record.as_expected and claim.reason else record.arithmetic
-        lines.append(
-            f"| {claim.id} | {escaped(claim.statement)} | {record.evidence} | {escaped(why)} |"
-        )
+        stated = f"{escaped(claim.id)} | {escaped(claim.statement)}"
+        lines.append(f"| {stated} | {record.evidence} | {escaped(why)} |")
     return [*lines, ""]
 
 
@@ -153,9 +154,8 @@ def _claims_table(
             records = [report.record(claim.id, kind) for kind in shown]
             verdicts = " | ".join(_verdict(record) for record in records)
             why = next((r.arithmetic for r in _most_telling(records)), "")
-            lines.append(
-                f"| {claim.id} | {escaped(claim.statement)} | {verdicts} | {escaped(why)} |"
-            )
+            stated = f"{escaped(claim.id)} | {escaped(claim.statement)}"
+            lines.append(f"| {stated} | {verdicts} | {escaped(why)} |")
     return [*lines, ""]
 
 

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from replication.controls.thresholds import THRESHOLDS
+from replication.inputs.visible import visible
 from replication.inputs.writing import write_atomically
 from replication.report.page.gallery import Table
 from replication.report.page.own_measurements import benchmarks, calibration
@@ -63,7 +64,11 @@ def page(reports: Sequence[ExperimentReport], command: str, folder: Path, librar
 
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.globals.update(glyphs=GLYPHS, words=WORDS, shown=shown, place=place)
     return environment.get_template("index.html").render(

@@ -220,9 +220,16 @@ def free_p_value_by_hand(means: MeanActivations, tokens: np.ndarray) -> float:
     return float(np.mean([one >= statistics[0] * (1 - 1e-9) for one in statistics]))
 
 
+ANY_LENGTHS = np.random.default_rng(4).integers(6, 20, (7, 2))
+# Lengths that leave a hundredth of a common direction.
+NEARLY_ALIKE = np.array([[10, 7], [11, 8], [12, 9], [13, 10], [14, 11], [15, 12], [16, 14]])
+
+
 @pytest.mark.parametrize("shift", [0.0, 3.0])
-def test_the_p_value_without_length_is_that_of_plain_loops(shift: float) -> None:
-    tokens = np.random.default_rng(4).integers(6, 20, (7, 2))
+@pytest.mark.parametrize("tokens", [ANY_LENGTHS, NEARLY_ALIKE], ids=["any", "nearly alike"])
+def test_the_p_value_without_length_is_that_of_plain_loops(
+    shift: float, tokens: np.ndarray
+) -> None:
     means = sink(tokens.tolist(), noise=4.0, shift=shift).inner
     assert means is not None
     found = length_free_p_values(means, tokens, "raw", 0)

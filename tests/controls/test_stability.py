@@ -110,7 +110,7 @@ def nodes_of(scores: np.ndarray, rule: Rule) -> set[str]:
         return {"input"}
 
 
-@pytest.mark.parametrize("n_pairs", [2, 3, 6])
+@pytest.mark.parametrize("n_pairs", [2, 3, 4, 6])
 def test_circuits_without_a_pair_and_their_overlap_are_those_of_plain_loops(n_pairs: int) -> None:
     scores = np.random.default_rng(n_pairs).uniform(0, 4, (n_pairs, 9))
     stated = rule(budget=28, threshold=1.8)

@@ -30,8 +30,11 @@ SPECIFIC: dict[str, Any] = {
 }  # fmt: skip
 
 
-def word_on(is_selected: bool = True, n_components: int = 1, **changes: Any) -> ComponentControl:
+def word_on(
+    is_selected: bool = True, n_components: int = 1, lacking: str = "", **changes: Any
+) -> ComponentControl:
     """The word on a component, the second of two where there are more than one."""
+    not_computed = NotComputed("it was not")
     value = SPECIFIC | changes
 
     def column(name: str) -> np.ndarray:
@@ -53,9 +56,11 @@ def word_on(is_selected: bool = True, n_components: int = 1, **changes: Any) -> 
         n_components - 1,
         is_selected,
         cast(Measured, measured),
-        cast(Stability, SimpleNamespace(probability=column("probability"))),
-        null,
-        cast(Length, length),
+        not_computed
+        if lacking == "stability"
+        else cast(Stability, SimpleNamespace(probability=column("probability"))),
+        not_computed if lacking == "null" else null,
+        not_computed if lacking == "length" else cast(Length, length),
     )
 
 
@@ -125,6 +130,20 @@ def test_the_word_is_the_first_that_applies(changes: dict[str, Any], word: str) 
 )
 def test_the_reason_is_in_figures(changes: dict[str, Any], reason: str) -> None:
     assert word_on(**changes).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("lacking", "before"),
+    [
+        ("stability", "lengths alone give 25% of it; "),
+        ("null", "lengths alone give 25% of it; "),
+        ("length", ""),
+    ],
+)
+def test_where_one_control_is_lacking_nothing_is_shown(lacking: str, before: str) -> None:
+    assert word_on(lacking=lacking) == ComponentControl(
+        "not shown", f"{before}no {lacking} control: it was not"
+    )
 
 
 PUBLISHED = PublishedLength(exact(1), exact(1), exact("0.25"), "sums")

@@ -286,9 +286,9 @@ def run_tests(mutant: Mutant) -> None:
     # Always the same examples; the smallest that fails is not looked for.
     phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
     hypothesis.settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
-    quietly = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quietly, 1)
-    os.dup2(quietly, 2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
     os.chdir(ROOT)
     files = [f"tests/{name}" for name in TESTS[mutant.module]]
     options = ["-x", "--assert=plain", "--hypothesis-profile=mutants", "-p", "no:cacheprovider"]

@@ -13,13 +13,17 @@ from replication.circuits.intervals import (
     Interval,
     Verdict,
     all_of,
+    allowed,
     at_most,
     below,
     equals,
     exact,
+    fraction,
     mean,
     negated,
+    plain,
     printed,
+    show,
 )
 from replication.inputs.files import InputError
 
@@ -256,3 +260,45 @@ def test_a_conjunction_is_refuted_by_one_part_and_held_by_all(verdicts: list[Ver
         assert all_of(verdicts) == "holds"
     else:
         assert all_of(verdicts) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("figure", "shown", "as_json"),
+    [
+        (printed("31.51"), "31.51", [31.505, 31.515]),
+        (exact("31.505"), "31.505", 31.505),
+        (Interval(Fraction(1), Fraction(2)), "1.5", [1.0, 2.0]),
+    ],
+)
+def test_a_figure_is_written_as_its_middle_and_as_json_by_its_ends(
+    figure: Interval, shown: str, as_json: float | list[float]
+) -> None:
+    assert show(figure) == shown
+    assert plain(figure) == as_json
+
+
+@pytest.mark.parametrize(
+    ("text", "tolerance", "low", "high"),
+    [("31.51", None, "31.505", "31.515"), ("31.51", "0.2", "31.31", "31.71")],
+)
+def test_a_claimed_figure_allows_its_digits_or_its_tolerance(
+    text: str, tolerance: str | None, low: str, high: str
+) -> None:
+    assert allowed(text, tolerance) == Interval(Fraction(low), Fraction(high))
+    assert fraction(text) == Fraction(3151, 100)
+
+
+@given(INTERVALS)
+@quick
+def test_the_width_is_how_far_the_ends_lie_apart(figure: Interval) -> None:
+    assert figure.low + figure.width == figure.high
+
+
+@pytest.mark.parametrize("digits", [50, 51])
+def test_a_figure_has_at_most_fifty_digits_on_either_side_of_the_point(digits: int) -> None:
+    for text in ("1" * digits, f"0.{'1' * digits}"):
+        if digits > 50:
+            with pytest.raises(InputError):
+                printed(text)
+        else:
+            assert printed(text).middle == Fraction(text)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
 import random
+from fractions import Fraction
+from itertools import combinations, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import hypergeom, kendalltau
+from scipy.stats import hypergeom, kendalltau, norm
 
 from replication.circuits.circuit import Circuit, Metadata, read_circuit
 from replication.circuits.components import INPUT, ModelShape, parse
@@ -66,6 +69,43 @@ def test_the_p_value_is_how_often_random_circuits_share_as_much() -> None:
     assert both.p_value == pytest.approx(as_many / draws, abs=0.015)
 
 
+def test_every_figure_of_an_agreement_is_that_of_all_circuits_of_these_sizes() -> None:
+    left = circuit("m0", "a0.h0", "a0.h1", "a1.h0")
+    right = circuit("m0", "m1", "a0.h0", "a0.h1", "a2.h1")
+    mlps, heads = SHAPE.components()[:3], SHAPE.components()[3:]
+    expected = []
+    for among, pools, sizes, shared in [
+        ("mlp", [mlps], [(1, 2)], 1),
+        ("head", [heads], [(3, 3)], 2),
+        ("all", [mlps, heads], [(1, 2), (3, 3)], 3),
+    ]:
+        # Every way to draw the parts of both circuits, and how much the two then share.
+        ways = product(
+            *(
+                [len({*one} & {*two}) for one in combinations(pool, n) for two in other]
+                for pool, (n, m) in zip(pools, sizes, strict=True)
+                for other in [list(combinations(pool, m))]
+            )
+        )
+        overlaps = [sum(way) for way in ways]
+        mean = Fraction(sum(overlaps), len(overlaps))
+        as_many = sum(overlap >= shared for overlap in overlaps)
+        expected.append(
+            (
+                among,
+                sum(map(len, pools)),
+                sum(n for n, _ in sizes),
+                sum(m for _, m in sizes),
+                shared,
+                float(mean),
+                float(Fraction(as_many, len(overlaps))),
+                float((shared - mean) / (max(overlaps) - mean)),
+            )
+        )
+    found = agreements(left, right, SHAPE)
+    assert [tuple(vars(one).values()) for one in found] == expected
+
+
 def test_an_overlap_that_could_not_be_otherwise_shows_no_agreement() -> None:
     whole = circuit("m0", "m1", "m2", "a0.h0")
     mlp, head, _ = agreements(whole, whole, SHAPE)
@@ -121,3 +161,54 @@ def test_the_interval_of_tau_contains_the_truth_about_as_often_as_it_says() -> N
 def test_few_components_or_the_same_order_give_no_interval(names: list[str]) -> None:
     found = rank_agreements(circuit(*names), circuit(*names))
     assert [one.interval for one in found] == ([] if len(names) == 1 else [None])
+
+
+def ordered(*places: int) -> tuple[Circuit, Circuit]:
+    """Two circuits of as many heads, the second in the order of these places in the first."""
+    names = [str(part) for part in GPT2.components()[12 : 12 + len(places)]]
+    return circuit(*names), circuit(*(names[place] for place in places))
+
+
+def test_two_shared_components_have_a_tau_and_no_interval() -> None:
+    (found,) = rank_agreements(*ordered(1, 0))
+    assert (found.among, found.shared, found.tau, found.interval) == ("head", 2, -1, None)
+
+
+@pytest.mark.parametrize(
+    ("places", "has_interval"),
+    [
+        ((1, 0, 2, 3), False),
+        ((0, 1, 2, 3, 4), False),
+        ((4, 3, 2, 1, 0), False),
+        ((1, 0, 2, 3, 4), True),
+        ((4, 3, 2, 0, 1, 5), True),
+    ],
+)
+def test_an_interval_takes_five_shared_components_in_an_order_that_is_not_the_very_same(
+    places: tuple[int, ...], has_interval: bool
+) -> None:
+    (found,) = rank_agreements(*ordered(*places))
+    assert (found.interval is not None) == has_interval
+    if found.interval is None:
+        return
+    # Fieller, Hartley and Pearson (1957), with Fisher's transform written out.
+    middle = 0.5 * math.log((1 + found.tau) / (1 - found.tau))
+    ends = norm.interval(0.95, middle, math.sqrt(0.437 / (len(places) - 4)))
+    back = [(math.exp(2 * end) - 1) / (math.exp(2 * end) + 1) for end in ends]
+    assert found.interval == pytest.approx(back, rel=1e-12)
+
+
+def test_the_interval_of_unrelated_orders_is_as_wide_as_kendalls_variance_says() -> None:
+    # Of n unrelated places, tau has the variance 2 (2n + 5) / (9 n (n - 1)) (Kendall 1938).
+    n = 40
+    places = [0]
+    for place in range(1, n):  # half of all pairs turned, a place at a time
+        turned = min(place, n * (n - 1) // 4 - sum(a > b for a, b in combinations(places, 2)))
+        places.insert(len(places) - turned, place)
+    (found,) = rank_agreements(*ordered(*places))
+    assert (found.shared, found.tau) == (n, 0)
+    assert found.interval is not None
+    deviation = math.sqrt(2 * (2 * n + 5) / (9 * n * (n - 1)))
+    # The two variances differ by 0.3% here.
+    assert math.atanh(found.interval[1]) == pytest.approx(norm.ppf(0.975) * deviation, rel=5e-3)
+    assert found.interval[0] == pytest.approx(-found.interval[1])

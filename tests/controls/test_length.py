@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 
 from replication.circuits.components import ModelShape, mlp, parse
-from replication.circuits.intervals import Interval, exact, printed
+from replication.circuits.intervals import exact, printed
 from replication.controls.length import (
+    Length,
     inverse_differences,
+    length,
     length_fits,
     length_free_p_values,
     length_norms,
@@ -24,6 +27,7 @@ from replication.engine.scores.differential import pair_scores
 from replication.evidence.lengths import Lengths, read_lengths
 from replication.inputs.files import InputError
 from tests.closeness import assert_close
+from tests.make import make_spec, measured_of
 from tests.paths import PUBLISHED
 
 pytestmark = pytest.mark.numeric
@@ -43,9 +47,9 @@ def sink(
     f, b = (scale * np.eye(4)[axis] for scale, axis in ((100.0, 0), (1.0, 1)))
     whole, inner = [], []
     for pair in lengths:
-        for side, length in enumerate(pair):
+        for side, n_tokens in enumerate(pair):
             others = b + shift * side * np.eye(4)[2]
-            others = others + noise * random.standard_normal((length - n_special, 4))
+            others = others + noise * random.standard_normal((n_tokens - n_special, 4))
             positions = np.vstack([f, others, *([f] if n_special == 2 else [])])
             whole.append(positions.mean(0))
             inner.append(others.mean(0))
@@ -123,7 +127,7 @@ def test_without_an_effect_few_p_values_are_small(is_longer: bool) -> None:
 def by_left_out_pairs(means: MeanActivations, tokens: np.ndarray) -> float:
     """The share that lengths predict, with a fit for every left-out pair, for the head."""
     difference = (means.z[:, 0] - means.z[:, 1]).reshape(len(tokens), -1).astype(float)
-    terms = length_terms(tokens)
+    terms = np.array([[1 / t - 1 / u, t - u] for t, u in tokens.tolist()])
     rest = 0.0
     for pair in range(len(tokens)):
         others = np.arange(len(tokens)) != pair
@@ -155,10 +159,81 @@ def test_lengths_predict_what_grows_with_every_position_and_nothing_of_noise() -
     assert length_norms(replace(means, inner=means), "raw")[0] == 0
 
 
-def test_where_one_pair_alone_has_two_lengths_lengths_predict_nothing() -> None:
-    lengths = [[9, 9], [9, 9], [9, 14]]
-    means = sink(lengths)
-    assert length_fits(means, means.token_lengths, "raw").tolist() == [0, 0]
+@pytest.mark.parametrize("one", [[9, 14], [10, 7], [31, 6]])
+def test_where_one_pair_alone_has_two_lengths_lengths_predict_nothing(one: list[int]) -> None:
+    means = sink([[9, 9], [9, 9], one], noise=1.0)
+    with np.errstate(all="raise"):
+        assert length_fits(means, means.token_lengths, "raw").tolist() == [0, 0]
+
+
+def test_lengths_predict_nothing_of_a_component_that_never_differs() -> None:
+    means = sink(LENGTHS, noise=0.01)
+    dead = replace(means, z=np.zeros_like(means.z))
+    with np.errstate(all="raise"):
+        mlp, head = length_fits(dead, means.token_lengths, "raw")
+    assert mlp > 0
+    assert head == 0
+
+
+def test_the_terms_are_differences_of_the_inverse_and_of_the_share_of_the_longest() -> None:
+    terms = length_terms(np.array([[10, 20], [8, 5]]))
+    assert terms == pytest.approx(np.array([[1 / 20, -1 / 2], [-3 / 40, 3 / 20]]))
+
+
+def test_the_share_of_length_is_its_part_of_the_score_and_none_of_a_dead_component() -> None:
+    means = sink(LENGTHS, noise=0.02, shift=0.1)
+    assert means.inner is not None
+    dead = np.zeros_like(means.z)
+    means = replace(means, z=dead, inner=replace(means.inner, z=dead))
+    small = replace(means, mlp_out=means.mlp_out / 50)
+    shape = ModelShape(n_layers=1, n_heads=1, d_model=4, d_head=4)
+    for case in (means, small):
+        spec = make_spec(shape)
+        measured = measured_of(spec, case)
+        found = length(spec, measured)
+        assert isinstance(found, Length)
+        inverse = [abs(1 / t - 1 / u) for t, u in LENGTHS]
+        assert found.steps == pytest.approx(inverse)
+        assert found.alone[0] == pytest.approx(found.norms[0] * sum(inverse) / len(inverse))
+        assert found.share[0] == pytest.approx(found.alone[0] / measured.means[0])
+        assert (found.alone[1], found.share[1]) == (0, 0)
+    # Scores below 1 have a share as well.
+    assert 0 < measured.means[0] < 1
+
+
+def free_p_value_by_hand(means: MeanActivations, tokens: np.ndarray) -> float:
+    """The p-value of the head's common direction, by a fit for every exchange of prompts."""
+    difference = (means.z[:, 0] - means.z[:, 1]).reshape(len(tokens), -1).astype(float)
+    terms = np.array([[1 / t - 1 / u, t - u] for t, u in tokens.tolist()])
+
+    def left(values: np.ndarray) -> np.ndarray:
+        slopes, *_ = np.linalg.lstsq(terms, values, rcond=None)
+        return np.asarray(values - terms @ slopes)
+
+    rest = left(difference)
+    statistics = []
+    for signs in product((1.0, -1.0), repeat=len(tokens) - 1):
+        exchanged = np.array([1.0, *signs])
+        scale = exchanged @ left(exchanged)
+        if scale > 1e-9:
+            statistics.append(float(((exchanged @ rest) ** 2).sum() / scale))
+    return float(np.mean([one >= statistics[0] * (1 - 1e-9) for one in statistics]))
+
+
+ANY_LENGTHS = np.random.default_rng(4).integers(6, 20, (7, 2))
+# Lengths that leave a hundredth of a common direction.
+NEARLY_ALIKE = np.array([[10, 7], [11, 8], [12, 9], [13, 10], [14, 11], [15, 12], [16, 14]])
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+@pytest.mark.parametrize("tokens", [ANY_LENGTHS, NEARLY_ALIKE], ids=["any", "nearly alike"])
+def test_the_p_value_without_length_is_that_of_plain_loops(
+    shift: float, tokens: np.ndarray
+) -> None:
+    means = sink(tokens.tolist(), noise=4.0, shift=shift).inner
+    assert means is not None
+    found = length_free_p_values(means, tokens, "raw", 0)
+    assert found[1] == pytest.approx(free_p_value_by_hand(means, tokens))
 
 
 def published() -> Lengths:
@@ -206,13 +281,17 @@ def test_norms_that_tell_nothing_say_why(lengths: Lengths, reason: str) -> None:
 
 
 @pytest.mark.parametrize("tokens", [(10, 12), (12, 10), (5, 60)])
+@pytest.mark.parametrize(
+    ("first", "others"), [("500", "7"), ("0", "7"), ("500", "0"), ("0.5", "0.5")]
+)
 def test_a_first_position_is_found_again_whichever_prompt_is_longer(
-    tokens: tuple[int, int],
+    tokens: tuple[int, int], first: str, others: str
 ) -> None:
-    norms = [exact(Fraction(500 + (length - 1) * 7, length)) for length in tokens]
-    found = first_position(Lengths([tokens], {1: {mlp(0): (norms[0], norms[1])}}), mlp(0))
-    assert found.first == Interval(Fraction(500), Fraction(500))
-    assert found.others == exact(7)
+    f, o = Fraction(first), Fraction(others)
+    one, other = (exact((f + (n_tokens - 1) * o) / n_tokens) for n_tokens in tokens)
+    found = first_position(Lengths([tokens], {1: {mlp(0): (one, other)}}), mlp(0))
+    assert found.first == exact(f)
+    assert found.others == exact(o)
 
 
 def test_steps_of_pairs_and_their_mean() -> None:

@@ -131,6 +131,36 @@ def test_every_exchange_stands_there_once() -> None:
     assert (signs[:, 0] == 1).all()
 
 
+def test_exchanges_are_drawn_where_all_of_them_are_more_than_ten_thousand() -> None:
+    every, is_exhaustive = exchanges(14, 0)
+    assert (len(every), is_exhaustive) == (2**13, True)
+    drawn, is_exhaustive = exchanges(15, 0)
+    assert (drawn.shape, is_exhaustive) == ((10_000, 15), False)
+    assert set(drawn.flat) == {-1.0, 1.0}
+    # Four standard errors of the mean of 10,000 signs.
+    assert np.abs(drawn.mean(axis=0)).max() < 0.04
+    assert np.array_equal(drawn, exchanges(15, 0)[0])
+    assert not np.array_equal(drawn, exchanges(15, 1)[0])
+
+
+@pytest.mark.parametrize(("most", "is_exhaustive"), [(31, False), (32, True)])
+def test_as_many_exchanges_as_may_be_drawn_are_all_taken(
+    monkeypatch: pytest.MonkeyPatch, most: int, is_exhaustive: bool
+) -> None:
+    monkeypatch.setattr(replication.controls.exchanges, "EXCHANGES", most)
+    assert exchanges(6, 0)[1] == is_exhaustive
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("is_exhaustive", [False, True])
+def test_statistics_tie_in_all_but_their_last_digits(size: float, is_exhaustive: bool) -> None:
+    statistics = size * np.array([1 - 1e-12, 1 - 1e-5, -1.0])
+    found = share_as_large(statistics, size, is_exhaustive)
+    assert found == (1 / 3 if is_exhaustive else 2 / 4)
+    # The largest may be the observed one, which drawn exchanges need not hold.
+    assert share_as_large(statistics * 1e-3, size, is_exhaustive) == (0 if is_exhaustive else 1 / 4)
+
+
 def test_a_dead_component_is_found_by_no_exchange() -> None:
     dead = MeanActivations(
         np.ones((4, 2, 1, 3), np.float32), np.ones((4, 2, 1, 1, 3), np.float32), np.full((4, 2), 5)
@@ -142,11 +172,10 @@ def test_a_dead_component_is_found_by_no_exchange() -> None:
 
 def test_massive_activations_that_all_prompts_share_cost_no_digit() -> None:
     means = activations(5)
-    massive = MeanActivations(means.mlp_out + np.float32(1000), means.z, means.token_lengths)
-    exact = null(
-        MeanActivations(massive.mlp_out - np.float32(1000), means.z, means.token_lengths), "raw", 0
-    )
-    # Doubles: a step of 1000 is 1e-13.
+    size = np.float32(2**17)
+    massive = MeanActivations(means.mlp_out + size, means.z, means.token_lengths)
+    exact = null(MeanActivations(massive.mlp_out - size, means.z, means.token_lengths), "raw", 0)
+    # Doubles: the last digit of such a size is 1e-11, and of its square 1e-6.
     assert null(massive, "raw", 0).same_side == pytest.approx(exact.same_side, rel=1e-9)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import bootstrap, t
+from scipy.stats import bootstrap, norm, t
 
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.scores import table_of
@@ -84,6 +85,59 @@ def test_with_few_pairs_the_interval_is_as_wide_as_students() -> None:
     assert (low, high) == pytest.approx(student, abs=0.1)
     percentile = np.quantile(resampled_means(by_pair, 100_000, 0), [0.025, 0.975])
     assert high - low > 1.1 * (percentile[1] - percentile[0])
+
+
+@pytest.mark.parametrize("n_pairs", [2, 3, 5, 40])
+def test_the_ends_lie_where_students_t_on_one_degree_less_than_pairs_lies(n_pairs: int) -> None:
+    # Means from 0 to 1 in equal steps: a quantile is its own probability.
+    low, high = interval(np.linspace(0, 1, 100_001)[:, None], n_pairs)[:, 0]
+    tail = norm.sf(t.ppf(0.975, n_pairs - 1) * np.sqrt(n_pairs / (n_pairs - 1)))
+    assert (low, high) == pytest.approx((tail, 1 - tail), rel=1e-9)
+
+
+def test_a_component_that_one_resample_in_twenty_reverses_is_not_near_the_cut() -> None:
+    chances = np.array([0, 0.04, 1 - 0.95, 0.06, 0.5, 0.94, 0.95, 0.96, 1])
+    found = stability_of(np.ones((2, 9)), rule(budget=24, threshold=0.0))
+    near = replace(found, probability=chances).is_near_cut
+    assert near.tolist() == [False, False, False, True, True, True, False, False, False]
+
+
+def nodes_of(scores: np.ndarray, rule: Rule) -> set[str]:
+    """The names of what the selection selects, the input too; nothing where it cannot be met."""
+    try:
+        return set(map(str, select(table_of(scores, SHAPE).middles(), rule)))
+    except InputError:
+        return {"input"}
+
+
+@pytest.mark.parametrize("n_pairs", [2, 3, 4, 6])
+def test_circuits_without_a_pair_and_their_overlap_are_those_of_plain_loops(n_pairs: int) -> None:
+    scores = np.random.default_rng(n_pairs).uniform(0, 4, (n_pairs, 9))
+    stated = rule(budget=28, threshold=1.8)
+    found = stability(scores, SHAPE, stated, resamples=300, seed=5)
+    whole = nodes_of(scores.mean(axis=0), stated)
+    for pair, left_out in enumerate(found.left_out):
+        nodes = nodes_of(np.delete(scores, pair, axis=0).mean(axis=0), stated)
+        assert (left_out.pair, left_out.shared, left_out.of) == (
+            pair + 1,
+            len(nodes & whole),
+            len(whole),
+        )
+        assert (set(left_out.gained), set(left_out.lost)) == (nodes - whole, whole - nodes)
+    circuits = [nodes_of(row, stated) for row in resampled_means(scores, 300, 5)]
+    # Of each resample's circuit, what the one drawn before it has as well.
+    shares = sorted(
+        len(one & other) / len(one)
+        for one, other in zip(circuits, [circuits[-1], *circuits], strict=False)
+    )
+    mean, low, high = found.overlap
+    assert mean == pytest.approx(sum(shares) / 300)
+    # A quantile lies between two of the sorted shares: the 2.5% one at 0.025 * 299 = 7.475.
+    assert low == pytest.approx(shares[7] + 0.475 * (shares[8] - shares[7]))
+    assert high == pytest.approx(shares[291] + 0.525 * (shares[292] - shares[291]))
+    assert found.without_selection == pytest.approx(circuits.count({"input"}) / 300)
+    for component, chance in zip(SHAPE.components(), found.probability, strict=True):
+        assert chance == pytest.approx(sum(str(component) in nodes for nodes in circuits) / 300)
 
 
 def test_a_component_far_from_the_cut_is_always_selected_and_one_near_it_sometimes() -> None:

@@ -99,6 +99,29 @@ def test_the_two_sides_of_a_pair_weigh_the_same(found: MeanActivations) -> None:
     np.testing.assert_array_equal(pair_scores(turned, "raw"), pair_scores(found, "raw"))
 
 
+@pytest.mark.parametrize("n_pairs", [1, 31, 32, 33, 64, 97, 130])
+@pytest.mark.parametrize("n_cores", [None, 1, 2, 3, 64])
+def test_every_pair_is_scored_by_however_many_threads(
+    monkeypatch: pytest.MonkeyPatch, n_pairs: int, n_cores: int | None
+) -> None:
+    random = np.random.default_rng(n_pairs)
+    found = activations(
+        random.standard_normal((n_pairs, 2, 2, 4)), random.standard_normal((n_pairs, 2, 2, 3, 2))
+    )
+    monkeypatch.setattr("os.cpu_count", lambda: n_cores)
+    # Memory holds anything before it is written to.
+    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, np.nan, dtype))
+    scores = pair_scores(found, "centred")
+    assert_close(scores, np.array(expected_scores(found, True)), size=largest(found))
+
+
+def test_a_mean_is_taken_over_the_pairs_of_all_chunks_in_doubles() -> None:
+    chunks = [np.full((3, 2), 1e8, np.float32), np.array([[1.0, 4.0]], np.float32)]
+    assert mean_scores(chunks).tolist() == [(3e8 + 1) / 4, (3e8 + 4) / 4]
+    with pytest.raises(ZeroDivisionError, match="no pairs"):
+        mean_scores([])
+
+
 def test_only_an_mlps_mean_over_its_dimensions_is_taken_away() -> None:
     mlp_out, z = np.zeros((1, 2, 1, 4)), np.zeros((1, 2, 1, 1, 4))
     mlp_out[0, 0] = z[0, 0] = 3.0

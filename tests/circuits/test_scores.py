@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from replication.circuits.components import ModelShape, head, mlp, parse
+from replication.circuits.intervals import Interval, exact, printed
+from replication.circuits.scores import ScoreTable, precedes, scores_file, table_of
+
+ENDS = st.tuples(st.integers(0, 4), st.integers(0, 4))
+INTERVALS = ENDS.map(lambda ends: Interval(Fraction(min(ends)), Fraction(max(ends))))
+
+
+def table(**scores: str) -> ScoreTable:
+    return ScoreTable(
+        {parse(name.replace("_", ".")): printed(text) for name, text in scores.items()}
+    )
+
+
+def test_ranks_count_from_one_within_a_kind() -> None:
+    found = table(m0="1.0", m1="3.0", m2="2.0", a0_h0="9.0", a1_h1="9.5", a0_h1="9.0").ranks
+    assert {str(component): rank for component, rank in found.items()} == {
+        "m1": 1, "m2": 2, "m0": 3, "a1.h1": 1, "a0.h0": 2, "a0.h1": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, "3.05"), (2, "2.05"), (3, "1.05")])
+def test_what_is_not_listed_scores_at_most_as_much_as_the_last_of_the_best(
+    count: int, most: str
+) -> None:
+    listed = table(m0="1.0", m1="3.0", m2="2.0", a0_h0="9.0")
+    known = ScoreTable(listed.scores, best_listed={"mlp": count})
+    assert known.score(mlp(7)) == Interval(Fraction(0), Fraction(most))
+    assert known.score(mlp(0)) == printed("1.0")
+    assert known.score(head(3, 3)) is None
+    assert listed.score(mlp(7)) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(INTERVALS, INTERVALS, st.booleans())
+def test_one_precedes_another_as_every_possible_pair_of_scores_says(
+    one: Interval, other: Interval, is_earlier: bool
+) -> None:
+    better, worse = (mlp(0), mlp(1)) if is_earlier else (mlp(1), mlp(0))
+    scores = ScoreTable({better: one, worse: other})
+    # Ends and whatever lies between them; ties fall by layer.
+    values = [
+        [Fraction(step, 2) for step in range(int(2 * figure.low), int(2 * figure.high) + 1)]
+        for figure in (one, other)
+    ]
+    truths = {a > b or (a == b and is_earlier) for a, b in product(*values)}
+    expected = "undecided" if len(truths) == 2 else "holds" if truths.pop() else "refuted"
+    assert precedes(scores, better, worse) == expected
+
+
+def test_of_what_is_not_known_no_order_is_known() -> None:
+    assert precedes(table(m0="1.0"), mlp(0), mlp(1)) == "undecided"
+    assert precedes(table(m0="1.0"), mlp(1), mlp(0)) == "undecided"
+
+
+def test_a_table_of_computed_scores_holds_each_pairs_own_from_one() -> None:
+    shape = ModelShape(n_layers=1, n_heads=1, d_model=2, d_head=2)
+    pairs = np.array([[1.0, 4.0], [3.0, 8.0]], np.float32)
+    found = table_of(pairs.mean(axis=0, dtype=float), shape, pairs)
+    assert found.scores == {mlp(0): exact(2), head(0, 0): exact(6)}
+    assert found.by_pair == {
+        1: {mlp(0): exact(1), head(0, 0): exact(4)},
+        2: {mlp(0): exact(3), head(0, 0): exact(8)},
+    }
+    assert table_of(pairs[0].astype(float), shape).by_pair == {}
+    assert scores_file(found, {"note": 1}) == {
+        "components": {"a0.h0": 6.0, "m0": 2.0},
+        "metadata": {"note": 1},
+    }

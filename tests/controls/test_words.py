@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from replication.circuits.intervals import Interval, exact
+from replication.controls.length import Length
+from replication.controls.not_computed import NotComputed
+from replication.controls.null import Null
+from replication.controls.published_length import PublishedLength
+from replication.controls.stability import Stability
+from replication.controls.words import (
+    ComponentControl,
+    measured_word,
+    not_shown,
+    percent,
+    published_word,
+)
+from replication.evidence.evidence import Measured
+
+# One component of ten pairs that every control speaks for.
+SPECIFIC: dict[str, Any] = {
+    "probability": 1.0, "q_value": 0.01, "exchanges": 512, "is_exhaustive": True,
+    "alone": 0.5, "share": 0.25, "fit": 0.1, "free_q_value": 0.02,
+}  # fmt: skip
+
+
+def word_on(
+    is_selected: bool = True, n_components: int = 1, lacking: str = "", **changes: Any
+) -> ComponentControl:
+    """The word on a component, the second of two where there are more than one."""
+    not_computed = NotComputed("it was not")
+    value = SPECIFIC | changes
+
+    def column(name: str) -> np.ndarray:
+        return np.array([-1.0] * (n_components - 1) + [value[name]])
+
+    null = Null(
+        same_side=np.full(n_components, 1.5),
+        same_side_quantiles=np.zeros((n_components, 5)),
+        shuffled=np.full(n_components, 3.25),
+        p_value=np.zeros(n_components),
+        q_value=column("q_value"),
+        exchanges=value["exchanges"],
+        is_exhaustive=value["is_exhaustive"],
+    )
+    names = ("alone", "share", "fit", "free_q_value")
+    length = SimpleNamespace(**{name: column(name) for name in names})
+    measured = SimpleNamespace(means=np.full(n_components, 2.0), pair_scores=np.zeros((10, 1)))
+    return measured_word(
+        n_components - 1,
+        is_selected,
+        cast(Measured, measured),
+        not_computed
+        if lacking == "stability"
+        else cast(Stability, SimpleNamespace(probability=column("probability"))),
+        not_computed if lacking == "null" else null,
+        not_computed if lacking == "length" else cast(Length, length),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({}, "specific"),
+        ({"share": 0.5}, "specific"),
+        ({"share": 0.501}, "artefact"),
+        # Lengths predict it, and it has no direction of its own, which could have been found.
+        ({"fit": 0.501, "q_value": 0.051}, "artefact"),
+        ({"fit": 0.5, "q_value": 0.051}, "not shown"),
+        ({"fit": 0.501, "q_value": 0.05}, "specific"),
+        ({"fit": 0.501, "q_value": 0.051, "exchanges": 20}, "artefact"),
+        ({"fit": 0.501, "q_value": 0.051, "exchanges": 19}, "not shown"),
+        ({"fit": 0.501, "q_value": 0.051, "exchanges": 39, "n_components": 2}, "not shown"),
+        ({"fit": 0.501, "q_value": 0.051, "exchanges": 40, "n_components": 2}, "artefact"),
+        # Drawn exchanges have one more: the order as it is.
+        ({"fit": 0.501, "q_value": 0.051, "exchanges": 19, "is_exhaustive": False}, "artefact"),
+        ({"probability": 0.96}, "specific"),
+        ({"probability": 0.94}, "unstable"),
+        ({"probability": 0.06, "is_selected": False}, "unstable"),
+        ({"probability": 0.04, "is_selected": False}, "specific"),
+        ({"q_value": 0.05}, "specific"),
+        ({"q_value": 0.051}, "not shown"),
+        ({"free_q_value": 0.05}, "specific"),
+        ({"free_q_value": 0.051}, "not shown"),
+        # What comes first is said.
+        ({"share": 0.6, "probability": 0.5}, "artefact"),
+        ({"fit": 0.6, "q_value": 0.2, "probability": 0.5}, "artefact"),
+        ({"q_value": 0.2, "probability": 0.5}, "unstable"),
+    ],
+)
+def test_the_word_is_the_first_that_applies(changes: dict[str, Any], word: str) -> None:
+    assert word_on(**changes).word == word
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {},
+            "3.25 between the sides, 1.5 within them (q = 0.01; 0.02 with length taken out,"
+            " which explains 25%)",
+        ),
+        ({"share": 0.75, "alone": 1.5}, "the prompts' lengths alone give 1.5 of 2: 75%"),
+        (
+            {"fit": 0.75, "q_value": 0.25},
+            "lengths predict 75% of a left-out pair's squared score, and the pairs have no"
+            " direction in common (q = 0.25)",
+        ),
+        ({"probability": 0.5}, "selected in 50% of the resamples"),
+        (
+            {"q_value": 0.25},
+            "3.25 between the sides, 1.5 within them (q = 0.25; 0.02 with length taken out)",
+        ),
+        (
+            {"q_value": 0.25, "exchanges": 16},
+            "3.25 between the sides, 1.5 within them; 10 pairs cannot show a difference: their"
+            " smallest possible p is 0.062",
+        ),
+        (
+            {"q_value": 0.25, "exchanges": 20},
+            "3.25 between the sides, 1.5 within them (q = 0.25; 0.02 with length taken out)",
+        ),
+    ],
+)
+def test_the_reason_is_in_figures(changes: dict[str, Any], reason: str) -> None:
+    assert word_on(**changes).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("lacking", "before"),
+    [
+        ("stability", "lengths alone give 25% of it; "),
+        ("null", "lengths alone give 25% of it; "),
+        ("length", ""),
+    ],
+)
+def test_where_one_control_is_lacking_nothing_is_shown(lacking: str, before: str) -> None:
+    assert word_on(lacking=lacking) == ComponentControl(
+        "not shown", f"{before}no {lacking} control: it was not"
+    )
+
+
+PUBLISHED = PublishedLength(exact(1), exact(1), exact("0.25"), "sums")
+LACKING = [NotComputed("why one"), NotComputed("why two")]
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (exact("0.75"), ComponentControl("artefact", "sums: 75%")),
+        (
+            exact("0.5"),
+            ComponentControl(
+                "not shown",
+                "lengths alone give 50% of it; no stability control: why one;"
+                " no null control: why two",
+            ),
+        ),
+        (
+            Interval(Fraction("0.501"), Fraction("0.9")),
+            ComponentControl("artefact", "sums: 50 to 90%"),
+        ),
+    ],
+)
+def test_published_lengths_make_an_artefact_or_show_nothing(
+    share: Interval, expected: ComponentControl
+) -> None:
+    assert published_word(replace(PUBLISHED, share=share), *LACKING) == expected
+
+
+def test_each_control_that_is_lacking_says_why() -> None:
+    stable, unrelated = LACKING
+    found = not_shown(stability=stable, null=unrelated, length=PUBLISHED)
+    assert found == ComponentControl(
+        "not shown", "no stability control: why one; no null control: why two"
+    )
+    assert published_word(stable, stable, unrelated).reason == "no length control: why one"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(0.25, 0.254, "25%"), (0.25, 0.5, "25 to 50%"), (0.0, 1.0, "0 to 100%")],
+)
+def test_a_share_has_both_ends_where_they_differ(low: float, high: float, text: str) -> None:
+    assert percent(low, high) == text

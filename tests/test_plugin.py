@@ -543,7 +543,9 @@ def test_worker_processes_write_the_same_report(run: Run, pytester: pytest.Pytes
         run("-q", *workers, in_process=False)
         found.append(
             {
-                path.relative_to(reports): path.read_text(encoding="utf-8").replace(" -n 2", "")
+                path.relative_to(reports): re.sub(
+                    r"pytest --basetemp[^\"<]+", "", path.read_text(encoding="utf-8")
+                )
                 for path in sorted(reports.rglob("*"))
                 if path.is_file() and path.name not in ("junit.xml", "manifest.json")
             }
@@ -566,16 +568,19 @@ def test_a_report_that_cannot_be_written_is_no_false_claim(
 
 
 def test_sigterm_ends_a_run_as_sigint_does(pytester: pytest.Pytester, experiments: Path) -> None:
-    pytester.makeconftest(
-        """
+    pytester.makepyfile(
+        ends="""
         import os, signal
         def pytest_runtest_logreport(report):
             if "R9" in report.nodeid:
                 os.kill(os.getpid(), signal.SIGTERM)
         """
     )
+    pytester.syspathinsert()
     where = ["--replication-experiments", str(experiments)]
-    result = pytester.runpytest_subprocess("--pyargs", "replication.test_claims", "-q", *where)
+    result = pytester.runpytest_subprocess(
+        "--pyargs", "replication.test_claims", "-q", "-p", "ends", *where
+    )
     assert result.ret == 2
     result.stdout.fnmatch_lines(["*KeyboardInterrupt*"])
     assert (pytester.path / "reports" / "partial" / "claims.md").exists()

@@ -8,24 +8,24 @@ of each. What stands in a folder and not in its manifest is not ours, and is nev
 from __future__ import annotations
 
 import ctypes
+import glob
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from replication.inputs.files import InputError, read_json, validate
-from replication.inputs.writing import umask, write_json
+from replication.inputs.writing import write_json
 
 MANIFEST = "manifest.json"
 FORMAT = "replication.manifest.1"
-# Stands in a new folder until it is whole, and is locked by the process that writes there.
-UNFINISHED = ".unfinished"
+LOCK = ".lock"
 EXCHANGE = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS
 AT_FDCWD = -100
 
@@ -75,40 +75,50 @@ def writing_folder(folder: Path, others: Collection[str] = ()) -> Iterator[Path]
     folder.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(folder, others)
     check_ours(folder, others)
-    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
-    with FileLock(new / UNFINISHED):
+    new = folder.parent / f"{_prefix(folder)}{uuid4().hex}"
+    with _owning(new):
+        new.mkdir()
         try:
             for name in others:
                 _link(folder / name, new / name)
             yield new
             files = {
-                path.relative_to(new).as_posix(): _sha256(path)
-                for path in _files(new, {*others, UNFINISHED})
+                path.relative_to(new).as_posix(): _sha256(path) for path in _files(new, others)
             }
             write_json(new / MANIFEST, {"format": FORMAT, "files": files})
-            new.chmod(0o777 & ~umask())
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
-        (new / UNFINISHED).unlink()
         _put_in_place(new, folder)
-    _remove_ours(new, folder, others)
+        _remove_ours(new, folder, others)
 
 
 def clear_leftovers(folder: Path, others: Collection[str] = ()) -> None:
     """Remove what a killed run left beside a folder; a folder that it took away is put back."""
-    for left in sorted(folder.parent.iterdir()):
-        if not left.name.startswith(_prefix(folder)):
-            continue
-        if (left / UNFINISHED).exists():
-            with suppress(Timeout), FileLock(left / UNFINISHED, blocking=False):
+    beside = folder.parent.glob(f"{glob.escape(_prefix(folder))}*")
+    for left in sorted({path.with_name(path.name.removesuffix(LOCK)) for path in beside}):
+        with suppress(Timeout), _owning(left):
+            if not (left / MANIFEST).is_file():  # it was not whole yet
                 shutil.rmtree(left, ignore_errors=True)
-        elif (left / MANIFEST).is_file() and folder.exists():
-            _remove_ours(left, folder, others)
-        elif (left / MANIFEST).is_file():
-            left.rename(folder)
-        elif not any(_files(left, ())):
-            shutil.rmtree(left, ignore_errors=True)
+            elif folder.exists():
+                _remove_ours(left, folder, others)
+            else:
+                left.rename(folder)
+
+
+@contextmanager
+def _owning(left: Path) -> Iterator[None]:
+    """Hold the lock of a folder beside another one; it ends with the process that holds it.
+
+    Raises:
+        Timeout: another process holds it.
+    """
+    lock = left.with_name(f"{left.name}{LOCK}")
+    with FileLock(lock, blocking=False):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def _prefix(folder: Path) -> str:
@@ -153,17 +163,22 @@ def _link_file(old: str | Path, new: str | Path) -> None:
 
 def _put_in_place(new: Path, folder: Path) -> None:
     """Exchange both folders in one step or, where the system has none, in two."""
+    if _exchanged(new, folder):
+        return
     if not folder.exists():
-        new.rename(folder)
-    elif not _exchanged(new, folder):
-        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
-        folder.rename(old)
-        try:
+        with suppress(OSError):
             new.rename(folder)
-        except OSError:
-            old.rename(folder)
-            raise
-        old.rename(new)
+            return
+        if _exchanged(new, folder):  # another run was first
+            return
+    old = folder.with_name(f"{new.name}-old")
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    old.rename(new)
 
 
 def _exchanged(one: Path, other: Path) -> bool:

@@ -19,7 +19,7 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        os.chmod(name, 0o666 & ~umask())
+        os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -32,8 +32,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def umask() -> int:
-    """The process' umask: which permissions new files are not to have."""
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -87,13 +87,12 @@ def test_every_example_of_a_claim_comes_out_as_expected(
 ) -> None:
     new_experiment(tmp_path / "mine")
     use_every_claim(tmp_path / "mine")
-    reports = ["--replication-reports", str(tmp_path / "reports")]
-    where = ["--replication-experiments", str(tmp_path), "--replication-live", *reports]
+    where = ["--replication-experiments", str(tmp_path), "--replication-live"]
     result = pytester.runpytest_subprocess(
         "--pyargs", "replication.test_claims", "-p", "no:cacheprovider", *where
     )
     assert result.ret == 0
-    claims = json.loads((tmp_path / "reports" / "claims.json").read_text(encoding="utf-8"))
+    claims = json.loads((pytester.path / "reports/claims.json").read_text(encoding="utf-8"))
     verdicts = {
         claim["id"]: {one["verdict"] for one in claim["judgements"] if one["checks"]}
         for claim in claims["experiments"][0]["claims"]

@@ -10,7 +10,7 @@ import pytest
 from replication.circuits.components import ModelShape
 from replication.claims.claim import Claim
 from replication.evidence.evidence import RunProvenance
-from replication.report.record import ExperimentReport, JudgementRecord
+from replication.report.record import ExperimentReport, Handover, JudgementRecord
 from replication.report.terminal import summary
 from replication.report.text import claims_markdown
 
@@ -58,15 +58,13 @@ def report_of(recorded: RunProvenance | None, live: RunProvenance | None) -> Exp
     )  # fmt: skip
     report = ExperimentReport("mine", "A title", [claim])
     for kind, provenance in (("recorded", recorded), ("live", live)):
-        report.provenance[kind] = provenance  # type: ignore[index]
-        report.records.append(
-            JudgementRecord.model_validate(
-                {
-                    "experiment": "mine", "claim": "X1", "evidence": kind, "verdict": "holds",
-                    "as_expected": True, "arithmetic": "", "checks": [],
-                }
-            )
+        judgement = JudgementRecord.model_validate(
+            {
+                "experiment": "mine", "claim": "X1", "evidence": kind, "verdict": "holds",
+                "as_expected": True, "arithmetic": "", "checks": [],
+            }
         )  # fmt: skip
+        report.take(Handover(judgement=judgement, provenance=provenance))
     return report
 
 

@@ -28,8 +28,9 @@ from replication.evidence.evidence import (
     run_model,
 )
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
-from replication.inputs.files import InputError
+from replication.inputs.files import InputError, is_folder
 from replication.inputs.hub import NotAtHand
+from replication.inputs.messages import listed, quoted
 from replication.report.handover import (
     controls_records,
     differences,
@@ -142,7 +143,7 @@ class Session:
         only_one = self.options.names and len(self.experiments) == 1
         if only_one or experiment.spec.model.name is not None:
             model = self.options.model
-            if model and (self.options.started_in / model).is_dir():
+            if model and is_folder(self.options.started_in / model):
                 return str(self.options.started_in / model)
             return model
         return None
@@ -251,6 +252,7 @@ def _read_experiments(options: Options) -> list[Experiment]:
     for name in wanted:
         if name not in found:
             raise InputError(
-                f"{options.experiments}: there is no experiment {name!r}; it has {', '.join(found)}"
+                f"{options.experiments}: there is no experiment {quoted(name)};"
+                f" it has {listed(found)}"
             )
     return [read_experiment(found[name]) for name in dict.fromkeys(wanted)]

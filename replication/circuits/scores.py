@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from replication.circuits.components import Component, Kind, ModelShape, parse
 from replication.circuits.intervals import Interval, Verdict, exact, printed
 from replication.inputs.files import InputError, faulty, read_json, validate
+from replication.inputs.messages import quoted
 from replication.inputs.positions import Place
 
 
@@ -92,7 +93,8 @@ def _figures(
     }
 
 
-Score = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] | str
+# As many digits as a printed figure may have, so that quotients of scores stay floats.
+Score = Annotated[float, Field(ge=0, le=1e50, allow_inf_nan=False, strict=True)] | str
 
 
 class _Metadata(BaseModel):
@@ -146,7 +148,7 @@ def read_scores(path: Path, shape: ModelShape | None = None) -> ScoreTable:
         if re.fullmatch("[1-9][0-9]{0,8}", number):
             by_pair[int(number)] = figures(pair, *place)
         else:
-            faults.append((place, f"metadata: by_pair: {number!r} is no pair's number"))
+            faults.append((place, f"metadata: by_pair: {quoted(number)} is no pair's number"))
     if faults:
         raise faulty(path, faults)
     return ScoreTable(scores, by_pair, file.metadata.best_listed)
@@ -163,7 +165,7 @@ def _figure(name: str, score: float | str) -> Interval:
     if not isinstance(score, str):
         return exact(str(score))
     if score.startswith("-"):
-        raise InputError(f"components: {name}: a norm cannot be negative, found {score!r}")
+        raise InputError(f"components: {name}: a norm cannot be negative, found {quoted(score)}")
     try:
         return printed(score)
     except InputError as error:

@@ -16,6 +16,7 @@ from replication.claims.asked import CannotJudge, circuit_of, decider, is_printe
 from replication.claims.check import Check, Outcome, Part, conjunction, same
 from replication.claims.keys import ComponentName, ComponentNames, Number, Printed, ResultName
 from replication.evidence.evidence import Evidence
+from replication.inputs.messages import quoted
 
 
 class Count(Check):
@@ -39,7 +40,9 @@ class Count(Check):
         for layers in self.heads_in_layers:
             is_range = re.fullmatch(r"[0-9]{1,6}(-[0-9]{1,6})?", layers) is not None
             if layers != "other" and not (is_range and _span(layers)):
-                raise ValueError(f"heads_in_layers: {layers!r} is not like '11', '4-6' or 'other'")
+                raise ValueError(
+                    f"heads_in_layers: {quoted(layers)} is not like '11', '4-6' or 'other'"
+                )
         return self
 
     def _expected(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from replication.circuits.components import Component, ModelShape
 from replication.circuits.intervals import printed
 from replication.inputs.files import InputError, repeats
+from replication.inputs.messages import listed, quoted
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def _component_or_next(name: str, info: ValidationInfo) -> str:
 def _result(name: str, info: ValidationInfo) -> str:
     known = _context(info).results
     if name not in known:
-        raise InputError(f"the experiment has no result {name!r}; it has {', '.join(known)}")
+        raise InputError(f"the experiment has no result {quoted(name)}; it has {listed(known)}")
     return name
 
 
@@ -52,7 +53,7 @@ def _printed(text: str) -> str:
 
 def _not_negative(text: str) -> str:
     if text.startswith("-"):
-        raise ValueError(f"a tolerance cannot be negative, found {text!r}")
+        raise ValueError(f"a tolerance cannot be negative, found {quoted(text)}")
     return text
 
 

@@ -7,10 +7,12 @@ package, whose name a repository's own folder may have, and imports nothing of i
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 PACKAGE = Path(__file__).resolve().with_name("replication")
 
 
@@ -52,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--replication-device",
-        choices=["auto", "cpu", "cuda", "mps"],
+        metavar="|".join(DEVICES),
         help="where to run models (default: auto, the best there is)",
     )
     group.addoption(
@@ -67,6 +69,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Start what judges claims, in a run whose arguments reach them; else rest."""
+    device = config.option.replication_device
+    if device not in (None, *DEVICES):
+        expected = "|".join(DEVICES)
+        pytest.exit(
+            f"replication: --replication-device: expected {expected}, found {device[:80]!r}",
+            returncode=2,
+        )
     is_asked = _reaches_claims(config)
     if (is_asked or _has_options(config)) and (other := _what_hides_the_package()):
         pytest.exit(
@@ -91,7 +100,8 @@ def _reaches_claims(config: pytest.Config) -> bool:
         place = argument.split("::")[0]
         if config.option.pyargs and place.split(".")[0] == PACKAGE.name:
             return True
-        path = (config.invocation_params.dir / place).resolve()
+        # Not `resolve`, which stops at a link that leads back to itself.
+        path = Path(os.path.realpath(config.invocation_params.dir / place))
         if path.is_relative_to(PACKAGE) or (is_own_repository and PACKAGE.is_relative_to(path)):
             return True
     return False

@@ -6,19 +6,24 @@ import importlib.metadata
 import itertools
 import json
 import shlex
+import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
 
 import typer
 
 from replication.engine.models import Device, Precision
-from replication.inputs.files import InputError
+from replication.inputs.files import INTEGERS, InputError, is_folder
+from replication.inputs.messages import one_line, placed, quoted
 from replication.inputs.visible import visible
 
 if TYPE_CHECKING:
     from replication.experiment.spec import Experiment
 
+_UsageError: Any = typer.BadParameter.__base__  # typer brings it without a name of its own
 app = typer.Typer(
     help="Replicate circuit-discovery results: write an experiment, check it, run it, record it,"
     " select, compare.",
@@ -128,8 +133,8 @@ def run(
     from replication.inputs.folders import check_ours
 
     spec = _experiment(experiment)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out: {out} is not a folder")
+    if not is_folder(out) and (out.exists() or out.is_symlink()):
+        raise InputError(f"--out: {placed(out)} is not a folder")
     check_ours(out)
     source = file_source(pairs, spec.spec.sides, spec.spec.pairs.columns) if pairs else spec.source
     n_pairs = source.count()
@@ -176,8 +181,10 @@ def select(
     from replication.circuits.selection import select as select_components
 
     for option, value in (("--budget", budget), ("--d-model", d_model), ("--d-head", d_head)):
-        if value <= 0:
-            raise InputError(f"{option}: expected a positive number of dimensions, found {value}")
+        if value <= 0 or value not in INTEGERS:
+            raise InputError(
+                f"{option}: expected a positive number of dimensions, found {quoted(value)}"
+            )
     if not 0 <= mlp_threshold < float("inf"):
         raise InputError(f"--mlp-threshold: expected a number from 0 on, found {mlp_threshold}")
     costs = WriteCosts(d_model, d_head)
@@ -222,23 +229,40 @@ def _experiment(folder: Path) -> Experiment:
 
 def _one_of(option: str, value: str, names: Any) -> Any:
     if value not in get_args(names):
-        raise InputError(f"{option}: expected {'|'.join(get_args(names))}, found {value!r}")
+        raise InputError(f"{option}: expected {'|'.join(get_args(names))}, found {quoted(value)}")
     return value
 
 
-INTERRUPTED = 130  # what typer makes of Ctrl-C, and what shells expect
+INTERRUPTED, TERMINATED = 130, 143  # what shells expect after SIGINT and SIGTERM
 
 
 def main() -> None:
     """Run the command; unusable input ends it with status 2 and one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever the locale cannot encode
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(prog_name="replication")  # what completion is installed for, however it was started
-    except (InputError, OSError) as error:
-        _end(f"replication: {error}", 2)
+        # The name is what completion is installed for, however the command was started.
+        status = app(prog_name="replication", standalone_mode=False)
+    except InputError as error:
+        _end(error, 2)
+    except OSError as error:
+        _end(error, 2)
+    except _UsageError as error:
+        if len(sys.argv) == 1:
+            error.show()  # the help
+            sys.exit(2)
+        used = error.ctx.command_path if error.ctx else "replication"
+        _end(f"{error.format_message().rstrip('.')}; `{used} --help` says how it is used", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except SystemExit as end:
-        if end.code == INTERRUPTED:
-            _end("replication: interrupted; what was being written is gone", INTERRUPTED)
-        raise
+        status = end.code
+    if status in (INTERRUPTED, TERMINATED):
+        _end("interrupted; what was being written is gone", status)
+    sys.exit(status)
 
 
 def _print(*lines: str) -> None:
@@ -246,8 +270,14 @@ def _print(*lines: str) -> None:
         print(visible(line))
 
 
-def _end(line: str, status: int) -> NoReturn:
-    print(visible(line), file=sys.stderr)
+def _terminate(_: int, __: FrameType | None) -> NoReturn:
+    sys.exit(TERMINATED)
+
+
+def _end(reason: object, status: int) -> NoReturn:
+    encoding = sys.stderr.encoding
+    line = one_line(f"replication: {reason}").encode(encoding, "backslashreplace").decode(encoding)
+    print(one_line(line), file=sys.stderr)
     sys.exit(status)
 
 

@@ -39,14 +39,14 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 def start(config: pytest.Config) -> None:
     """Read every experiment and claim, before anything is collected or any model is loaded."""
     from replication.inputs.files import InputError
-    from replication.inputs.visible import visible
+    from replication.inputs.messages import one_line
 
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does
     try:
         hooks = Hooks(config)
-    except InputError as error:
-        pytest.exit(visible(f"replication: {error}"), returncode=2)
+    except (InputError, OSError) as error:
+        pytest.exit(one_line(f"replication: {error}"), returncode=2)
     config.pluginmanager.register(hooks, "replication-hooks")
 
 
@@ -209,13 +209,15 @@ def _folder(config: pytest.Config, name: str, default: str) -> Path:
 
     Not in pytest's root folder, which depends on whether an option's value is a word of its own.
     """
+    from replication.inputs.files import followed
+
     started_in = config.invocation_params.dir
     option: str | None = getattr(config.option, name)
     if option is not None:
-        return (started_in / option).resolve()
+        return followed(started_in / option)
     ini_file, setting = _setting(config, name)
     if setting:
-        return (ini_file.parent / setting).resolve()
+        return followed(ini_file.parent / setting)
     return started_in / default
 
 
@@ -224,13 +226,14 @@ def _setting(config: pytest.Config, name: str) -> tuple[Path, str]:
 
     That is the one that pytest found, unless it found it, or none, by the value of an option.
     """
+    from replication.inputs.files import followed
     from replication.inputs.settings import settings_around
 
     started_in = config.invocation_params.dir
     found = config.inipath
     if found is not None:
         places = [started_in, *(started_in / argument.split("::")[0] for argument in config.args)]
-        is_around = any(place.resolve().is_relative_to(found.parent.resolve()) for place in places)
+        is_around = any(followed(place).is_relative_to(followed(found.parent)) for place in places)
         if is_around or config.option.inifilename:
             return found, str(config.getini(name))
     path, settings = settings_around(started_in) or (started_in, {})

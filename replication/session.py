@@ -27,8 +27,9 @@ from replication.evidence.evidence import (
     run_model,
 )
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
-from replication.inputs.files import InputError
+from replication.inputs.files import InputError, is_folder
 from replication.inputs.hub import NotAtHand
+from replication.inputs.messages import listed, quoted
 from replication.inputs.visible import visible
 from replication.report.handover import (
     controls_records,
@@ -153,7 +154,7 @@ class Session:
         only_one = self.options.names and len(self.experiments) == 1
         if only_one or experiment.spec.model.name is not None:
             model = self.options.model
-            if model and (self.options.started_in / model).is_dir():
+            if model and is_folder(self.options.started_in / model):
                 return str(self.options.started_in / model)
             return model
         return None
@@ -255,7 +256,7 @@ def _read_experiments(options: Options, folders: Mapping[str, Path]) -> list[Exp
     for name in wanted:
         if name not in folders:
             raise InputError(
-                f"{options.experiments}: there is no experiment {name!r};"
-                f" it has {', '.join(folders)}"
+                f"{options.experiments}: there is no experiment {quoted(name)};"
+                f" it has {listed(folders)}"
             )
     return [read_experiment(folders[name]) for name in dict.fromkeys(wanted)]

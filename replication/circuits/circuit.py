@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from replication.circuits.components import Component, Kind, ModelShape, WriteCosts, parse
 from replication.circuits.intervals import equals, exact, printed
 from replication.inputs.files import InputError, faulty, read_json, validate
+from replication.inputs.messages import quoted, shortened
 from replication.inputs.positions import Place
 
 # d_model and d_head of the models that published circuits name without their sizes. Source: n_embd
@@ -110,13 +111,16 @@ def read_circuit(path: Path, shape: ModelShape | None = None) -> Circuit:
     nodes: list[Component] = []
     if not file.nodes:
         faults.append((("nodes",), "nodes: there are none"))
+    seen: set[str] = set()
     for number, name in enumerate(file.nodes):
         try:
             nodes.append(shape.component(name) if shape else parse(name))
         except InputError as error:
             faults.append((("nodes", number), f"nodes: {error}"))
-        if name in file.nodes[:number]:
-            faults.append((("nodes", number), f"nodes: {name} stands there more than once"))
+        if name in seen:
+            shown = shortened(name)
+            faults.append((("nodes", number), f"nodes: {shown} stands there more than once"))
+        seen.add(name)
     circuit = Circuit(tuple(nodes), file.metadata)
     if not faults:
         faults = [
@@ -167,7 +171,7 @@ def _utilization_fault(text: str, used: int, budget: int) -> list[str]:
     actual = exact(used).scaled(100) / exact(budget)
     if equals(actual, stated) == "holds":
         return []
-    return [f"budget_utilization is {text}, {used} of {budget} is {actual}%"]
+    return [f"budget_utilization is {quoted(text)[1:-1]}, {used} of {budget} is {actual}%"]
 
 
 def cost_totals(circuit: Circuit, d_model: int, d_head: int) -> dict[bool, int]:

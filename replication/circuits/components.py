@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from replication.inputs.files import InputError
+from replication.inputs.messages import quoted
 
 Kind = Literal["input", "mlp", "head"]
 _NAME = re.compile(
@@ -59,7 +60,9 @@ def parse(name: str) -> Component:
     """
     match = _NAME.fullmatch(name)
     if match is None:
-        raise InputError(f"{name!r} is no component: expected input, m<layer> or a<layer>.h<head>")
+        raise InputError(
+            f"{quoted(name)} is no component: expected input, m<layer> or a<layer>.h<head>"
+        )
     if match["mlp"] is not None:
         return mlp(int(match["mlp"]))
     if match["layer"] is not None:
@@ -67,15 +70,21 @@ def parse(name: str) -> Component:
     return INPUT
 
 
+# Several times those of the largest models that were published (Llama 3.1 405B: 126 layers, 128
+# heads, d_model 16384), and few enough for every component to be looked at.
+Layers = Annotated[PositiveInt, Field(le=1000)]
+Dimensions = Annotated[PositiveInt, Field(le=2**17)]
+
+
 class ModelShape(BaseModel):
     """The sizes of a model that decide which components it has and what they cost."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    n_layers: PositiveInt
-    n_heads: PositiveInt
-    d_model: PositiveInt
-    d_head: PositiveInt
+    n_layers: Layers
+    n_heads: Layers
+    d_model: Dimensions
+    d_head: Dimensions
 
     def components(self) -> list[Component]:
         """Every component that is scored: the MLPs by layer, then the heads by layer and head."""

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Literal
 
 from replication.inputs.files import InputError
+from replication.inputs.messages import quoted
 
 Verdict = Literal["holds", "refuted", "undecided"]
 _PRINTED = re.compile(r"-?[0-9]{1,50}(?:\.(?P<decimals>[0-9]{1,50}))?")
@@ -83,7 +84,7 @@ def printed(text: str) -> Interval:
     """
     match = _PRINTED.fullmatch(text)
     if match is None:
-        raise InputError(f"{text!r} is not a plain decimal number such as '31.51'")
+        raise InputError(f"{quoted(text)} is not a plain decimal number such as '31.51'")
     half_unit = Fraction(1, 2 * 10 ** len(match["decimals"] or ""))
     return Interval(Fraction(text) - half_unit, Fraction(text) + half_unit)
 

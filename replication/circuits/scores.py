@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from replication.circuits.components import Component, Kind, ModelShape, parse
 from replication.circuits.intervals import Interval, Verdict, exact, printed
 from replication.inputs.files import InputError, faulty, read_json, validate
+from replication.inputs.messages import quoted
 from replication.inputs.positions import Place
 
 
@@ -152,7 +153,7 @@ def read_scores(
     for number, pair in file.metadata.by_pair.items():
         place = ("metadata", "by_pair", number)
         if not re.fullmatch("[1-9][0-9]{0,8}", number):
-            faults.append((place, f"metadata: by_pair: {number!r} is no pair's number"))
+            faults.append((place, f"metadata: by_pair: {quoted(number)} is no pair's number"))
         elif n_pairs is not None and int(number) > n_pairs:
             reason = f"metadata: by_pair: {number!r}: expected a pair from 1 to {n_pairs}"
             faults.append((place, reason))
@@ -178,7 +179,7 @@ def _figure(name: str, score: float | str) -> Interval:
             )
         return exact(str(score))
     if score.startswith("-"):
-        raise InputError(f"components: {name}: a norm cannot be negative, found {score!r}")
+        raise InputError(f"components: {name}: a norm cannot be negative, found {quoted(score)}")
     try:
         return printed(score)
     except InputError as error:

@@ -23,6 +23,7 @@ from replication.claims.keys import (
     known,
 )
 from replication.evidence.evidence import Evidence
+from replication.inputs.messages import quoted
 
 
 class Count(Check):
@@ -46,7 +47,9 @@ class Count(Check):
         for layers in self.heads_in_layers:
             is_range = re.fullmatch(r"[0-9]{1,6}(-[0-9]{1,6})?", layers) is not None
             if layers != "other" and not (is_range and _span(layers)):
-                raise ValueError(f"heads_in_layers: {layers!r} is not like '11', '4-6' or 'other'")
+                raise ValueError(
+                    f"heads_in_layers: {quoted(layers)} is not like '11', '4-6' or 'other'"
+                )
         self._held_against(known(info).shape)
         return self
 

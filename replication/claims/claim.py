@@ -45,6 +45,7 @@ from replication.evidence.evidence import Evidence
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.experiment.spec import Experiment, Name, Spec, Text
 from replication.inputs.files import FileError, faulty, read_toml, validate
+from replication.inputs.messages import shortened
 from replication.inputs.positions import Place
 from replication.inputs.visible import visible
 
@@ -145,13 +146,15 @@ def read_claim_file(path: Path, known: Known) -> list[Claim]:
 
 def _repeated_ids(data: dict[str, Any]) -> Iterator[tuple[Place, str]]:
     """The ids that an earlier claim has, in whatever stands in the file."""
-    seen: list[Any] = []
+    seen: set[str] = set()
     claims = data.get("claim")
     for number, claim in enumerate(claims if isinstance(claims, list) else ()):
         name = claim.get("id") if isinstance(claim, dict) else None
-        if name is not None and name in seen:
-            yield ("claim", number, "id"), f"claim: two claims have the id {name}"
-        seen.append(name)
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            yield ("claim", number, "id"), f"claim: two claims have the id {shortened(name)}"
+        seen.add(name)
 
 
 def judged_on(claim: Claim, spec: Spec) -> list[EvidenceKind]:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo
 from replication.circuits.components import Among, Component, ModelShape
 from replication.circuits.intervals import fraction, printed
 from replication.inputs.files import InputError, repeats
+from replication.inputs.messages import listed, quoted
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _component_or_next(name: str, info: ValidationInfo) -> str:
 def _result(name: str, info: ValidationInfo) -> str:
     results = known(info).results
     if name not in results:
-        raise InputError(f"the experiment has no result {name!r}; it has {', '.join(results)}")
+        raise InputError(f"the experiment has no result {quoted(name)}; it has {listed(results)}")
     return name
 
 
@@ -85,7 +86,7 @@ def _not_negative(what: str) -> AfterValidator:
 
     def refuse(text: str) -> str:
         if text.startswith("-"):
-            raise ValueError(f"a {what} cannot be negative, found {text!r}")
+            raise ValueError(f"a {what} cannot be negative, found {quoted(text)}")
         return text
 
     return AfterValidator(refuse)
@@ -93,7 +94,7 @@ def _not_negative(what: str) -> AfterValidator:
 
 def _part(text: str) -> str:
     if fraction(text) > 100:
-        raise ValueError(f"expected at most 100 percent, found {text!r}")
+        raise ValueError(f"expected at most 100 percent, found {quoted(text)}")
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,9 +23,9 @@ from replication.evidence.evidence import published_circuit
 from replication.evidence.lengths import read_lengths
 from replication.experiment.pairs import AnyPairs, source_of
 from replication.experiment.spec import Experiment, Name, ResultSpec, Spec, experiment_of
-from replication.inputs.files import Fault, FileError, InputError, read_toml, validate
+from replication.inputs.files import Fault, FileError, InputError, is_there, read_toml, validate
 from replication.inputs.hub import NotAtHand
-from replication.inputs.visible import visible
+from replication.inputs.messages import one_line, placed
 
 Part = TypeVar("Part")
 FIGURES = ("circuit", "scores", "lengths")
@@ -46,8 +47,9 @@ class _Reader:
 
     def note(self, path: Path, faults: Iterable[Fault]) -> None:
         for fault in sorted(faults, key=lambda fault: fault.line or 0):
-            where = path if fault.line is None else f"{path}:{fault.line}"
-            self.problems.append(visible(f"{where}: {fault.reason}"))
+            shown = placed(path)
+            where = shown if fault.line is None else f"{shown}:{fault.line}"
+            self.problems.append(one_line(f"{where}: {fault.reason}"))
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -56,7 +58,7 @@ class _Reader:
         except FileError as error:
             self.note(error.path, error.faults)
         except InputError as error:
-            self.problems.append(visible(str(error)))
+            self.problems.append(one_line(error))
 
 
 def check_experiment(folder: Path) -> Findings:
@@ -71,16 +73,16 @@ def check_experiment(folder: Path) -> Findings:
     with reader.noting():
         data = read_toml(path)
         spec = validate(Spec, data, path)
-    if not path.exists():
+    if not os.path.isfile(path):
         return Findings(reader.problems, None)
     pairs, n_pairs = _read_pairs(reader, folder, data)
     claims = _read_claims(reader, folder, data, n_pairs)
     _read_published(reader, folder, data, spec, n_pairs)
     if spec is None or reader.problems:
         return Findings(reader.problems, None)
-    experiment = experiment_of(folder, spec)
     with reader.noting(), suppress(NotAtHand):
-        if recorded_path(experiment).exists():
+        experiment = experiment_of(folder, spec)
+        if is_there(recorded_path(experiment)):
             replay(experiment)
     if reader.problems:
         return Findings(reader.problems, None)
@@ -168,7 +170,7 @@ def _summary(experiment: Experiment, claims: list[Claim]) -> str:
         for name, result in spec.results.items()
         if any(getattr(result, key) for key in FIGURES)
     ]
-    is_recorded = recorded_path(experiment).exists()
+    is_recorded = is_there(recorded_path(experiment))
     return "; ".join(
         [
             f"{len(claims)} claims ({counts})",
@@ -184,6 +186,6 @@ def _live(spec: Spec) -> str:
         return f"from the hub's {spec.model.label}, which was not asked for"
     try:
         locate(spec.model)
-    except NotAtHand as error:
+    except InputError as error:
         return f"missing: {error}"
     return f"from {spec.model.label}, which is here"

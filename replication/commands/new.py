@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from replication.experiment.spec import Name
 from replication.inputs.files import InputError
+from replication.inputs.messages import placed, quoted
 from replication.inputs.writing import write_atomically
 
 TEMPLATE = Path(__file__).parent / "scaffold"
@@ -23,8 +24,8 @@ def new_experiment(folder: Path) -> None:
         TypeAdapter(Name).validate_python(folder.name)
     except ValidationError:
         raise InputError(
-            f"{folder}: {folder.name!r} cannot be an experiment's name: expected letters, digits,"
-            " '_', '.' and '-', a letter or a digit first"
+            f"{placed(folder)}: {quoted(folder.name)} cannot be an experiment's name: expected"
+            " letters, digits, '_', '.' and '-', a letter or a digit first, at most 100"
         ) from None
     try:
         folder.mkdir(parents=True)

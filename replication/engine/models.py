@@ -19,13 +19,20 @@ from replication.engine.provenance import Provenance, versions
 from replication.engine.taps import PACKABLE, Taps, find_taps, hook_points
 from replication.engine.weights import check_weights, weight_files, weights_sha256
 from replication.experiment.spec import ModelSpec
-from replication.inputs.files import InputError
+from replication.inputs.files import InputError, read_json, validate
+from replication.inputs.messages import library_reason, placed, quoted
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]
+# What configurations call the sizes of a model.
+_SIZES = {
+    "n_layers": ("n_layer", "num_hidden_layers"),
+    "n_heads": ("n_head", "num_attention_heads"),
+    "d_model": ("n_embd", "hidden_size"),
+}
 _TOKENIZER_FILES = ["tokenizer.json", "vocab.*", "*.model", "*.tiktoken"]
 
 
@@ -82,6 +89,7 @@ def load_model(
     if not any(next(folder.glob(name), None) for name in _TOKENIZER_FILES):
         raise InputError(f"{folder}: no tokenizer in it: expected {' or '.join(_TOKENIZER_FILES)}")
     target = choose_device(device)
+    _check_configuration(folder, spec.shape)
     with ThreadPoolExecutor(1) as pool:
         hashing = pool.submit(weights_sha256, folder)  # while the model is loaded
         _import_quietly()
@@ -91,12 +99,8 @@ def load_model(
         raise InputError(
             f"{folder}: the weights' SHA-256 is {digest}, and the experiment pins {spec.sha256}"
         )
-    shape = ModelShape(
-        n_layers=bridge.cfg.n_layers,
-        n_heads=bridge.cfg.n_heads,
-        d_model=bridge.cfg.d_model,
-        d_head=bridge.cfg.d_head,
-    )
+    sizes = {name: getattr(bridge.cfg, name) for name in ModelShape.model_fields}
+    shape = validate(ModelShape, sizes, folder)
     if shape != spec.shape:
         raise InputError(f"{folder}: the model has {shape}; the experiment expects {spec.shape}")
     for layer in range(shape.n_layers):
@@ -119,6 +123,26 @@ def load_model(
     return LoadedModel(bridge, provenance, taps)
 
 
+def _check_configuration(folder: Path, expected: ModelShape) -> None:
+    """Refuse a model whose stated sizes are others, before a library builds one of these sizes."""
+    path = folder / "config.json"
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise InputError(f"{placed(path)}: expected an object, found {quoted(config)}")
+    sizes = {size: config[key] for size, keys in _SIZES.items() for key in keys if key in config}
+    if len(sizes) < len(_SIZES):
+        return  # whatever the libraries make of it
+    are_counts = all(type(size) is int and size > 0 for size in sizes.values())
+    sizes["d_head"] = config.get("head_dim") or (
+        sizes["d_model"] // sizes["n_heads"] if are_counts else 1
+    )
+    found = validate(ModelShape, sizes, path)
+    if found.model_copy(update={"d_head": expected.d_head}) != expected:
+        raise InputError(
+            f"{placed(folder)}: the model has {found}; the experiment expects {expected}"
+        )
+
+
 def _boot(folder: Path, device: str, precision: Precision) -> TransformerBridge:
     import torch
     from transformer_lens.model_bridge import TransformerBridge
@@ -127,9 +151,11 @@ def _boot(folder: Path, device: str, precision: Precision) -> TransformerBridge:
         return TransformerBridge.boot_transformers(
             str(folder), device=device, dtype=getattr(torch, precision)
         )
-    except Exception as error:  # whatever a folder of files can make the libraries raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{folder}: TransformerLens cannot load it: {reason}") from None
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # whatever a folder of files can make the libraries raise
+        reason = library_reason(error)
+        raise InputError(f"{placed(folder)}: TransformerLens cannot load it: {reason}") from None
 
 
 def _import_quietly() -> None:

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 
 from replication.engine.models import LoadedModel
 from replication.inputs.files import InputError
+from replication.inputs.messages import quoted
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -45,7 +46,7 @@ def _tokens(model: LoadedModel, prompt: str) -> Int[Tensor, " position"]:
     context = model.bridge.cfg.n_ctx
     if len(tokens) > context:
         raise InputError(
-            f"the prompt {prompt[:40]!r}… has {len(tokens)} tokens;"
+            f"the prompt {quoted(prompt)} has {len(tokens)} tokens;"
             f" the context of {model.provenance.model} holds {context}"
         )
     return tokens

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from replication.circuits.components import ModelShape
@@ -24,7 +24,8 @@ from replication.engine.activations import MOST_TOKENS, MeanActivations
 from replication.engine.provenance import Provenance
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment
-from replication.inputs.files import InputError, parse_json, validate
+from replication.inputs.files import InputError, parse_json, required, validate
+from replication.inputs.messages import library_reason
 from replication.inputs.writing import write_atomically
 
 FORMAT = "replication.mean-activations.3"
@@ -134,13 +135,13 @@ def _layout(shape: ModelShape, n_pairs: int) -> dict[str, tuple[type[np.generic]
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
     try:
-        with safe_open(path, framework="np") as file:
+        with safe_open(required(path), framework="np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, TypeError) as error:
-        raise InputError(f"{path}: not a whole safetensors file: {error}") from None
+    except InputError:
+        raise
+    except Exception as error:  # a type of tensor that numpy lacks makes the library raise any
+        raise InputError(f"{path}: not a whole safetensors file: {library_reason(error)}") from None
 
 
 def _check_source(path: Path, experiment: Experiment, provenance: Provenance) -> None:

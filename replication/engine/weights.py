@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replication.inputs.files import InputError
+from replication.inputs.files import InputError, required
 from replication.inputs.hub import WEIGHT_FILES
+from replication.inputs.messages import library_reason
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -25,7 +26,7 @@ def weight_files(folder: Path) -> list[Path]:
     if not safe and not pickled:
         raise InputError(f"{folder}: no weights in it: expected {' or '.join(WEIGHT_FILES)}")
     for path in safe or pickled:
-        if not path.stat().st_size:
+        if not required(path).stat().st_size:
             raise InputError(f"{path}: expected weights, found an empty file")
     return safe or pickled
 
@@ -52,12 +53,16 @@ def weights_sha256(folder: Path) -> str:
 
 def check_weights(folder: Path, transformer: Module, prefix: str) -> None:
     """Hold the parameters against the weight files: what these lack would be made up at random."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     stored: set[str] = set()
     for path in folder.glob("*.safetensors"):
-        with safe_open(path, framework="pt") as file:
-            stored.update(_own_name(name, prefix) for name in file.keys())  # noqa: SIM118
+        try:
+            with safe_open(path, framework="pt") as file:
+                stored.update(_own_name(name, prefix) for name in file.keys())  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            reason = library_reason(error)
+            raise InputError(f"{path}: not a whole safetensors file: {reason}") from None
     missing = [name for name, _ in transformer.named_parameters() if name not in stored]
     if stored and missing:
         raise InputError(f"{folder}: the weights lack {missing[0]} ({len(missing)} in all)")

@@ -30,7 +30,7 @@ from replication.engine.recording import Recording, recorded_path, replay
 from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.evidence.lengths import Lengths, read_lengths
 from replication.experiment.spec import Experiment, Spec
-from replication.inputs.files import InputError, faulty
+from replication.inputs.files import InputError, faulty, is_there
 
 Kind = Literal["published", "recorded", "live"]
 
@@ -193,7 +193,7 @@ def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
         InputError: the recording cannot be used.
     """
     path = recorded_path(experiment)
-    if not path.exists():
+    if not is_there(path):
         raise EvidenceMissing(
             f"{path.name} is missing; whoever has {experiment.spec.model.label} writes it with:"
             f" replication record {shlex.quote(os.path.relpath(experiment.folder))}"

@@ -14,6 +14,7 @@ from replication.circuits.components import Component, ModelShape
 from replication.circuits.intervals import Interval, printed
 from replication.engine.activations import MOST_TOKENS
 from replication.inputs.files import InputError, faulty, read_json, validate
+from replication.inputs.messages import quoted
 from replication.inputs.positions import Place
 
 Norms = tuple[Interval | None, Interval | None]
@@ -70,10 +71,11 @@ def read_lengths(
     if n_pairs not in (None, len(lengths)):
         reason = f"token_lengths: of {len(lengths)} pairs, where the experiment has {n_pairs}"
         faults.append((("token_lengths",), reason))
+    known = set(map(str, range(1, len(lengths) + 1)))
     for number, found in file.mean_norms.items():
         place = ("mean_norms", number)
-        if number not in map(str, range(1, len(lengths) + 1)):
-            reason = f"mean_norms: {number!r}: expected a pair from 1 to {len(lengths)}"
+        if number not in known:
+            reason = f"mean_norms: {quoted(number)}: expected a pair from 1 to {len(lengths)}"
             faults.append((place, reason))
             continue
         norms[int(number)] = {}
@@ -90,7 +92,9 @@ def read_lengths(
 def _norms(by_side: Mapping[str, str], sides: tuple[str, str]) -> Norms:
     """The norms of both sides, None where one is not given."""
     if unknown := sorted(set(by_side) - set(sides)):
-        raise InputError(f"unknown side {unknown[0]!r}; expected {sides[0]!r} and {sides[1]!r}")
+        raise InputError(
+            f"unknown side {quoted(unknown[0])}; expected {sides[0]!r} and {sides[1]!r}"
+        )
     one, other = (_norm(by_side[side]) if side in by_side else None for side in sides)
     return one, other
 

@@ -22,6 +22,7 @@ from pydantic import (
 
 from replication.inputs.files import Fault, FileError, InputError, load_json, read_lines, repeats
 from replication.inputs.hub import NotAtHand, hub_folder
+from replication.inputs.messages import library_reason, listed, quoted
 
 Word = Annotated[str, StringConstraints(min_length=1)]
 
@@ -231,17 +232,17 @@ def _load_dataset(spec: PairsSpec) -> Any:
     try:
         return datasets.load_dataset(str(folder), spec.config, split=spec.split)
     except Exception as error:  # whatever files of any kind can make the library raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = library_reason(error)
         raise InputError(f"{spec.dataset}: datasets cannot read it: {reason}") from None
 
 
 def _header_fault(header: Sequence[str], sides: Sides, columns: Sides | None) -> str | None:
     """What is wrong with the names of the columns."""
     if repeated := repeats(header):
-        return f"the column {repeated[0]!r} stands there more than once"
+        return f"the column {quoted(repeated[0])} stands there more than once"
     if not _fits(header, sides, columns):
         first, second = columns or sides
-        found = ", ".join(map(repr, header))
+        found = listed(map(repr, header))
         return f"expected the columns {first!r} and {second!r}, found {found}"
     return None
 
@@ -253,13 +254,13 @@ def _fits(keys: Iterable[str], sides: Sides, columns: Sides | None) -> bool:
 def _pair(data: object, sides: Sides, columns: Sides | None) -> Pair:
     first, second = keys = columns or sides
     if not isinstance(data, dict) or not _fits(data, sides, columns):
-        found = ", ".join(map(repr, data)) if isinstance(data, dict) else repr(data)
+        found = listed(map(repr, data)) if isinstance(data, dict) else quoted(data)
         raise InputError(
             f"expected an object with the keys {first!r} and {second!r}, found {found}"
         )
     for key in keys:
         if not isinstance(data[key], str):
-            raise InputError(f"{key}: expected a text, found {data[key]!r}")
+            raise InputError(f"{key}: expected a text, found {quoted(data[key])}")
         if not data[key].strip():
             raise InputError(f"{key}: the prompt is empty")
         try:

@@ -27,7 +27,8 @@ from pydantic import (
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.selection import Rule
 from replication.experiment.pairs import AnyPairs, OwnFile, Pair, PairSource, Word, source_of
-from replication.inputs.files import InputError, read_toml, validate
+from replication.inputs.files import InputError, followed, is_folder, is_there, read_toml, validate
+from replication.inputs.messages import placed, quoted
 
 # One line, whatever the file's own lines: it goes to terminals and into tables.
 Text = Annotated[
@@ -37,7 +38,8 @@ Text = Annotated[
 ]
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+# It goes into test ids and file names, which hold 255 bytes.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 
 
 class _Table(BaseModel):
@@ -83,7 +85,7 @@ class ModelSpec(_Table):
         """The same model, its own folder, if it has one, told from this one."""
         if self.name or self.package:
             return self
-        return self.model_copy(update={"folder": str((folder / str(self.folder)).resolve())})
+        return self.model_copy(update={"folder": str(followed(folder / str(self.folder)))})
 
 
 MlpOut = Literal["centred", "raw"]
@@ -111,8 +113,9 @@ class SelectionSpec(_Table):
 class VerificationSpec(_Table):
     """What the controls draw at random."""
 
-    resamples: PositiveInt = 10_000
-    """How many times the pairs are drawn again."""
+    resamples: Annotated[PositiveInt, Field(le=100_000)] = 10_000
+    """How many times the pairs are drawn again: at most 100,000, which take 8 bytes for each
+    component, and beyond which a share is known to better than 0.2%."""
     seed: NonNegativeInt = 0
     """The seed of everything drawn."""
 
@@ -158,7 +161,7 @@ class Spec(_Table):
     @classmethod
     def _two_sides(cls, sides: tuple[str, str]) -> tuple[str, str]:
         if sides[0] == sides[1]:
-            raise ValueError(f"both are called {sides[0]!r}")
+            raise ValueError(f"both are called {quoted(sides[0])}")
         return sides
 
     @field_validator("selection")
@@ -248,15 +251,16 @@ def experiment_of(folder: Path, spec: Spec) -> Experiment:
     """The experiment of a spec that stands in a folder, from where the spec's paths are told.
 
     Raises:
-        InputError: the folder's name is no text, as which the reports have it.
+        InputError: the folder's name, which is the experiment's, is no text.
     """
+    place = followed(folder)
     try:
-        folder.resolve().name.encode()
+        place.name.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{folder}: the folder's name is not UTF-8") from None
+        raise InputError(f"{placed(folder)}: the folder's name is no text in UTF-8") from None
     model = spec.model.told_from(folder)
     source = source_of(spec.pairs, folder, spec.sides)
-    return Experiment(folder.resolve(), spec.model_copy(update={"model": model}), source)
+    return Experiment(place, spec.model_copy(update={"model": model}), source)
 
 
 def find_experiments(folder: Path) -> list[Path]:
@@ -265,11 +269,11 @@ def find_experiments(folder: Path) -> list[Path]:
     Raises:
         InputError: there is no such folder, or no experiment in it.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{folder}: there is no such folder of experiments")
-    if (folder / "experiment.toml").is_file():
+    if is_there(folder / "experiment.toml"):
         return [folder]
-    found = sorted(path.parent for path in folder.glob("*/experiment.toml"))
+    found = sorted(path for path in folder.glob("*/") if is_there(path / "experiment.toml"))
     if not found:
         raise InputError(f"{folder}: no folder in it holds an experiment.toml")
     return found

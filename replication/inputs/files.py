@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from replication.inputs.messages import MESSAGE, placed, quoted, shortened, system_reason
 from replication.inputs.positions import Place, lines_of, positions
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# What is read at once, in bytes: parsed, JSON takes some ten times its size of memory, and TOML a
+# second for each of its megabytes. The score table of a thousand pairs and heads has 30 MB.
+LARGEST, LARGEST_TOML = 64 * 2**20, 4 * 2**20
+INTEGERS = range(-(2**63), 2**63)  # TOML's own, and numpy's
+DEEPEST = 64  # how far values may be nested; no file here nests more than 10
 
 
 class InputError(ValueError):
@@ -35,9 +46,23 @@ class FileError(InputError):
     """A file that cannot be used, with everything that was found wrong in it."""
 
     def __init__(self, path: Path, faults: Sequence[Fault], message: str | None = None) -> None:
-        super().__init__(f"{path}: {message or '; '.join(map(str, faults))}")
+        where = f"{placed(path)}: "
+        super().__init__(where + (message or _first(faults, MESSAGE - len(where))))
         self.path = path
         self.faults = list(faults)
+
+
+def _first(faults: Sequence[Fault], most: int) -> str:
+    """As many faults as so many characters hold, but at least one, and how many more there are."""
+    shown = list(map(str, faults[:1]))
+    for fault in faults[1:]:
+        if (
+            len("; ".join([*shown, str(fault)])) + len(f"replication: ; and {len(faults)} more")
+            > most
+        ):
+            return "; ".join([*shown, f"and {len(faults) - len(shown)} more"])
+        shown.append(str(fault))
+    return "; ".join(shown)
 
 
 def faulty(path: Path, reasons: Iterable[tuple[Place, str]]) -> FileError:
@@ -46,12 +71,71 @@ def faulty(path: Path, reasons: Iterable[tuple[Place, str]]) -> FileError:
     return FileError(path, [Fault(reason, line(place)) for place, reason in reasons])
 
 
-def read_text(path: Path) -> str:
+def is_there(path: Path) -> bool:
+    """Whether there is a file; what stands there in a file's stead is no missing file.
+
+    Raises:
+        InputError: a link that leads nowhere, a folder, a device, or a path that none can be.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise FileError(path, [Fault("cannot be read: a link that leads nowhere")]) from None
+        return False
+    except (OSError, ValueError) as error:
+        raise FileError(path, [Fault(f"cannot be read: {system_reason(error)}")]) from None
+    if stat.S_ISDIR(mode):
+        raise FileError(path, [Fault("cannot be read: a folder, where a file is to be")])
+    if not stat.S_ISREG(mode):
+        raise FileError(path, [Fault("cannot be read: a pipe or a device, where a file is to be")])
+    return True
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder.
+
+    Raises:
+        InputError: the path cannot be followed.
+    """
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise InputError(f"{placed(path)}: {system_reason(error)}") from None
+
+
+def followed(path: Path) -> Path:
+    """The path without links, as far as it can be followed.
+
+    Raises:
+        InputError: no path can be called so.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:
+        raise InputError(f"{quoted(str(path))}: {system_reason(error)}") from None
+
+
+def required(path: Path) -> Path:
+    """The path of a file that must be there.
+
+    Raises:
+        InputError: it is not, or something else is.
+    """
+    if not is_there(path):
+        raise FileError(path, [Fault("there is no such file")])
+    return path
+
+
+def read_text(path: Path, most: int = LARGEST) -> str:
     """The text of a file.
 
     Raises:
-        InputError: the file is missing, a folder, unreadable, or not UTF-8.
+        InputError: the file is missing, none, unreadable, too large, or not UTF-8.
     """
+    if (size := required(path).stat().st_size) > most:
+        reason = f"cannot be read: it has {size:,} bytes, more than the {most:,} read at once"
+        raise FileError(path, [Fault(reason)])
     return "".join(read_lines(path))
 
 
@@ -59,20 +143,27 @@ def read_lines(path: Path) -> Iterator[str]:
     """The lines of a text file, one by one.
 
     Raises:
-        InputError: the file is missing, a folder, unreadable, or not UTF-8.
+        InputError: the file is missing, none, unreadable, or not UTF-8, or a line is too long.
     """
+    required(path)
     number = 0
     try:
         with path.open("rb") as file:
-            for line in file:
+            for line in iter(functools.partial(file.readline, LARGEST + 1), b""):
                 number += 1
-                yield line.decode()
-    except FileNotFoundError:
-        raise FileError(path, [Fault("there is no such file")]) from None
+                yield _decoded(path, line, number)
+    except OSError as error:
+        raise FileError(path, [Fault(f"cannot be read: {system_reason(error)}")]) from None
+
+
+def _decoded(path: Path, line: bytes, number: int) -> str:
+    if len(line) > LARGEST:
+        reason = f"cannot be read: a line of more than the {LARGEST:,} bytes read at once"
+        raise FileError(path, [Fault(reason, number)])
+    try:
+        return line.decode()
     except UnicodeDecodeError as error:
         raise FileError(path, [Fault(f"cannot be read: {error}", number)]) from None
-    except (OSError, ValueError) as error:
-        raise FileError(path, [Fault(f"cannot be read: {error}")]) from None
 
 
 class NotJSON(InputError):
@@ -114,7 +205,8 @@ def load_json(text: str) -> Any:
     """The content of a JSON text.
 
     Raises:
-        NotJSON: the text is not JSON, repeats a key, or holds NaN or infinity.
+        NotJSON: the text is not JSON, repeats a key, nests too deeply, or holds NaN, infinity, an
+            integer beyond 64 bits, or half a surrogate pair, which no text can hold.
     """
 
     def refuse_constant(name: str) -> Any:
@@ -122,19 +214,25 @@ def load_json(text: str) -> Any:
 
     def refuse_repeated_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
         if repeated := repeats(key for key, _ in items):
-            reason = f"the key {repeated[0]!r} stands there more than once"
+            reason = f"the key {quoted(repeated[0])} stands there more than once"
             raise NotJSON(reason, repeated=repeated[0])
         return dict(items)
 
     def refuse_infinity(digits: str) -> float:
         if math.isinf(number := float(digits)):
-            raise NotJSON(f"{digits} is too large a number")
+            raise NotJSON(f"{shortened(digits)} is too large a number")
+        return number
+
+    def refuse_large_integers(digits: str) -> int:
+        if len(digits) > len(str(INTEGERS.start)) or (number := int(digits)) not in INTEGERS:
+            raise NotJSON(f"{shortened(digits)} is too large a number")
         return number
 
     try:
-        return json.loads(
+        data = json.loads(
             text,
             parse_constant=refuse_constant,
+            parse_int=refuse_large_integers,
             parse_float=refuse_infinity,
             object_pairs_hook=refuse_repeated_keys,
         )
@@ -145,17 +243,53 @@ def load_json(text: str) -> Any:
         raise NotJSON(reason, error.lineno) from None
     except RecursionError:
         raise NotJSON("not usable JSON: nested too deeply") from None
-    except ValueError:
-        raise NotJSON("not usable JSON: a number has too many digits") from None
+    # Both are rare, and looked for only where the text can hold them: pairs come by the million.
+    if text.count("[") + text.count("{") > DEEPEST and _is_deep(data):
+        raise NotJSON("not usable JSON: nested too deeply")
+    if re.search(r"\\u[dD][89a-fA-F]", text):
+        for place, value in _values(data):
+            if not (_is_text(place[-1]) and _is_text(value)):
+                raise NotJSON(f"{_key(place)}: half a surrogate pair, which is no text")
+    return data
+
+
+def _values(data: Any) -> Iterator[tuple[Place, Any]]:
+    """Every value inside another, with its place."""
+    rest: list[tuple[Place, Any]] = [((), data)]
+    while rest:
+        place, outer = rest.pop()
+        if isinstance(outer, dict | list):
+            inner = outer.items() if isinstance(outer, dict) else enumerate(outer)
+            found = [((*place, step), value) for step, value in inner]
+            yield from found
+            rest += found
+
+
+def _key(place: Place) -> str:
+    return shortened(": ".join(map(str, place)))
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value can be encoded, if it is a text."""
+    try:
+        (value if isinstance(value, str) else "").encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_deep(data: Any) -> bool:
+    return any(len(place) > DEEPEST for place, _ in _values(data))
 
 
 def _second_line(text: str, key: str) -> int | None:
     """The line on which an object of a JSON text repeats a key."""
     seen: set[Place] = set()
-    for place, line in positions(text.encode(), "json"):
-        if place in seen and place[-1] == key:
-            return line
-        seen.add(place)
+    with suppress(RecursionError):
+        for place, line in positions(text.encode(), "json"):
+            if place in seen and place[-1] == key:
+                return line
+            seen.add(place)
     return None
 
 
@@ -165,9 +299,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read or is not TOML.
     """
-    text = read_text(path)
+    text = read_text(path, LARGEST_TOML)
     try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text, parse_float=_finite)
     except RecursionError:
         raise FileError(path, [Fault("not usable TOML: nested too deeply")]) from None
     except ValueError as error:
@@ -175,6 +309,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         found = re.search(r"\(at (?:line (\d+)|end of document)", reason)
         line = found and int(found[1] or 1 + text.count("\n"))
         raise FileError(path, [Fault(reason, line)], reason) from None
+    if _is_deep(data):
+        raise FileError(path, [Fault("not usable TOML: nested too deeply")])
+    large = [place for place, value in _values(data) if _is_large(value)]
+    if large:
+        raise faulty(path, [(place, f"{_key(place)}: too large a number") for place in large])
+    return data
+
+
+def _finite(digits: str) -> float:
+    if math.isinf(number := float(digits)) and not digits.endswith("inf"):
+        raise ValueError(f"{shortened(digits)} is too large a number")
+    return number
+
+
+def _is_large(value: Any) -> bool:
+    return isinstance(value, int) and value not in INTEGERS
 
 
 def validate(model: type[Model], data: Any, path: Path, context: Any = None) -> Model:
@@ -207,16 +357,18 @@ def _place(data: Any, fault: Any) -> tuple[Place, str]:
         elif isinstance(data, dict) and step in data:
             data = data[step]
             place.append(step)
-            words.append(str(step))
+            words.append(shortened(str(step)))
             in_list = False
         elif isinstance(data, list) and isinstance(step, int) and step < len(data):
             data = data[step]
             place.append(step)
             name = data.get("id") if isinstance(data, dict) else None
-            words[-1:] = [f"{words[-1]} {name or step + 1}"] if words else [str(step + 1)]
+            words[-1:] = (
+                [f"{words[-1]} {shortened(str(name or step + 1))}"] if words else [str(step + 1)]
+            )
             in_list = True
         elif fault["type"] == "missing":
-            words.append(str(step))
+            words.append(shortened(str(step)))
     return tuple(place), ": ".join(words) or "the whole file"
 
 
@@ -227,9 +379,12 @@ def _reason(fault: Any) -> str:
     if fault["type"] == "missing":
         return "missing"
     message = message.removeprefix("Value error, ")
+    message = re.sub("valid dictionary( or instance of \\w+)?", "table, in JSON an object", message)
+    if isinstance(tag := fault.get("ctx", {}).get("tag"), str):
+        message = message.replace(f"'{tag}'", quoted(tag))
     if fault["type"] == "value_error" or isinstance(fault["input"], dict | list):
         return message
-    return f"{message}, found {fault['input']!r}"
+    return f"{message}, found {quoted(fault['input'])}"
 
 
 def repeats(names: Iterable[str]) -> list[str]:

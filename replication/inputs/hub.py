@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from replication.inputs.files import InputError
+from replication.inputs.messages import library_reason, quoted, system_reason
 
 Kind = Literal["model", "dataset"]
 HUB_TIMEOUT_SECONDS = 5
@@ -40,15 +41,19 @@ def _from_hub(kind: Kind, name: str, revision: str | None) -> Path | str:
 
     wanted = functools.partial(snapshot_download, name, repo_type=kind, revision=revision)
     patterns = _MODEL_FILES if kind == "model" else None
-    shown = name if revision is None else f"{name} at revision {revision}"
+    shown = quoted(name)[1:-1]
+    if revision is not None:
+        shown += f" at revision {quoted(revision)[1:-1]}"
     try:
         cached = Path(wanted(local_files_only=True, allow_patterns=patterns))
         if kind == "dataset" or has_weights(cached):
             return cached
     except HFValidationError:
-        return f"{name!r} is neither a folder here nor a possible name on the hub"
+        return f"{quoted(name)} is neither a folder here nor a possible name on the hub"
     except LocalEntryNotFoundError:
         pass
+    except (OSError, ValueError) as error:
+        return f"{shown} cannot be looked up in the hub's cache: {system_reason(error)}"
     if refusal := _hub_refusal(kind, name, revision):
         hint = f"; {MODEL_HINT}" if kind == "model" else ""
         return f"{shown} is not in the hub's cache, and {refusal}{hint}"
@@ -58,7 +63,7 @@ def _from_hub(kind: Kind, name: str, revision: str | None) -> Path | str:
             wanted(allow_patterns=WEIGHT_FILES)
         return fetched
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        return f"{shown} could not be fetched from the hub: {str(error).splitlines()[0]}"
+        return f"{shown} could not be fetched from the hub: {library_reason(error)}"
 
 
 def _hub_refusal(kind: Kind, name: str, revision: str | None) -> str | None:
@@ -82,7 +87,7 @@ def _hub_refusal(kind: Kind, name: str, revision: str | None) -> str | None:
             timeout=HUB_TIMEOUT_SECONDS,
             follow_redirects=True,
         )
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return f"the hub did not answer ({type(error).__name__})"
     return None if answer.is_success else f"the hub answered with status {answer.status_code}"
 

@@ -41,7 +41,9 @@ def _settings(path: Path, keys: tuple[str, ...]) -> Mapping[str, Any] | None:
         if not isinstance(content, Mapping) or key not in content:
             return None
         content = content[key]
-    return content.get("ini_options", content) if isinstance(content, Mapping) else None
+    if isinstance(content, Mapping):
+        content = content.get("ini_options", content)
+    return content if isinstance(content, Mapping) else None
 
 
 def _read_ini(path: Path) -> configparser.RawConfigParser:

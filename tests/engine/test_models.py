@@ -24,6 +24,7 @@ from replication.engine.models import Device, LoadedModel, choose_device, load_m
 from replication.engine.weights import weights_sha256
 from replication.experiment.spec import ModelSpec
 from replication.inputs.files import InputError
+from replication.inputs.messages import quoted
 from tests.closeness import SAME, apart, assert_close
 from tests.gpt2 import PAIRS
 from tests.hub import COMMIT, Hub, cache_by_hand
@@ -327,28 +328,29 @@ def refused(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "file",
+    ("file", "reason"),
     [
-        "model.safetensors",
-        "config.json",
-        "tokenizer.json",
+        ("model.safetensors", "cannot load it"),
+        ("config.json", "config.json: not JSON: "),
+        ("tokenizer.json", "cannot load it"),
     ],
 )
-def test_a_truncated_file_of_the_model_is_refused(own_gpt2: Path, file: str) -> None:
+def test_a_truncated_file_of_the_model_is_refused(own_gpt2: Path, file: str, reason: str) -> None:
     whole = (own_gpt2 / file).read_bytes()
     (own_gpt2 / file).write_bytes(whole[: len(whole) // 2])
-    assert "cannot load it" in refused(own_gpt2)
+    assert reason in refused(own_gpt2)
 
 
 def test_a_configuration_that_is_no_configuration_is_refused(own_gpt2: Path) -> None:
     config = json.loads((own_gpt2 / "config.json").read_text(encoding="utf-8"))
     (own_gpt2 / "config.json").write_text(json.dumps(config | {"n_embd": "wide"}), encoding="utf-8")
-    assert "cannot load it" in refused(own_gpt2)
+    found = "config.json: d_model: Input should be a valid integer, found 'wide'"
+    assert found in refused(own_gpt2)
 
 
 def test_a_folder_without_a_configuration_is_refused(own_gpt2: Path) -> None:
     (own_gpt2 / "config.json").unlink()
-    assert "cannot load it" in refused(own_gpt2)
+    assert "config.json: there is no such file" in refused(own_gpt2)
 
 
 def test_a_folder_without_a_tokenizer_is_refused(own_gpt2: Path) -> None:
@@ -390,7 +392,7 @@ def test_an_impossible_name_is_not_found(name: str, given: bool) -> None:
     spec = SPEC if given else ModelSpec(name=name, shape=SHAPE)
     with pytest.raises(ModelNotFound) as raised:
         locate(spec, name if given else None)
-    expected = f"{name!r} is neither a folder here nor a possible name on the hub"
+    expected = f"{quoted(name)} is neither a folder here nor a possible name on the hub"
     assert one_line(raised) == expected
 
 

@@ -1,0 +1,59 @@
+"""Messages: what errors say of the input, in one line that is read at a glance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from replication.inputs.visible import visible
+
+# In characters: a whole message, what it quotes of the input, and a path in it.
+MESSAGE, QUOTE, PATH = 300, 80, 120
+# What libraries advise for files that they hold to be unsafe or unfit: to switch their checks off.
+_ADVICE = re.compile(
+    r"trust_remote_code|weights_only|allow_pickle|ignore_mismatched_sizes|=\s?True"
+)
+
+
+def shortened(text: str, most: int = QUOTE) -> str:
+    """The text, its middle left out where it has more characters than that."""
+    if len(text) <= most:
+        return text
+    start = (most - 3) // 2
+    return f"{text[:start]}...{text[len(text) - (most - 3 - start) :]}"
+
+
+def quoted(value: object) -> str:
+    """What was found, as messages quote it."""
+    return shortened(repr(value))
+
+
+def listed(names: Iterable[object]) -> str:
+    """Several names, as messages list them."""
+    return shortened(", ".join(map(str, names)))
+
+
+def placed(path: Path) -> str:
+    """A path, as messages name it."""
+    return shortened(str(path), PATH)
+
+
+def one_line(message: object) -> str:
+    """A message as one line in which everything is seen, no longer than a message may be."""
+    return shortened(visible(str(message)), MESSAGE)
+
+
+def system_reason(error: OSError | ValueError) -> str:
+    """Why a path cannot be used, without the path, which the message names."""
+    if isinstance(error, UnicodeError):
+        return "the path cannot be encoded for this system"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def library_reason(error: BaseException) -> str:
+    """A library's reason in its own words: its first line, without advice to switch checks off."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    sentences = re.split(r"(?<=[.!?;])\s+", first)
+    kept = " ".join(sentence for sentence in sentences if not _ADVICE.search(sentence))
+    return shortened(kept, QUOTE + PATH) or type(error).__name__

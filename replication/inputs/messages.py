@@ -31,12 +31,12 @@ def quoted(value: object) -> str:
 
 def listed(names: Iterable[object]) -> str:
     """Several names, as messages list them."""
-    return shortened(", ".join(map(str, names)))
+    return shortened(visible(", ".join(map(str, names))))
 
 
 def placed(path: Path) -> str:
     """A path, as messages name it."""
-    return shortened(str(path), PATH)
+    return shortened(visible(str(path)), PATH)
 
 
 def one_line(message: object) -> str:

@@ -293,7 +293,7 @@ def test_a_prompt_may_fill_the_context_and_no_more(model: LoadedModel) -> None:
     with pytest.raises(InputError) as raised:
         capture(model, [Pair(SHORT, fits + "7")])
     message = str(raised.value)
-    assert f"{'7' * 40!r}… has 65 tokens" in message
+    assert f"the prompt {'7' * 64!r} has 65 tokens" in message
     assert f"the context of {model.provenance.model} holds 64" in message
     assert "\n" not in message
 

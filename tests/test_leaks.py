@@ -212,4 +212,5 @@ def test_a_name_that_is_no_text_is_told_and_refused_as_an_experiments(
     named = (above / NAME).rename(above / "\udcff")
     for status, output, errors in (judge(named), replication("check", named)):
         assert status == 2
-        assert nothing_leaks_from(output + errors).endswith("the folder's name is no text in UTF-8\n")
+        said = nothing_leaks_from(output + errors)
+        assert said.endswith("the folder's name is no text in UTF-8\n")

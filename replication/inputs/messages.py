@@ -8,8 +8,9 @@ from pathlib import Path
 
 from replication.inputs.visible import visible
 
-# In characters: a whole message, what it quotes of the input, and a path in it.
-MESSAGE, QUOTE, PATH = 300, 80, 120
+# In characters: a whole message, what it quotes of the input, lists, and a path in it, so that
+# one of each leaves room for the reason.
+MESSAGE, QUOTE, LIST, PATH = 300, 80, 60, 100
 # What libraries advise for files that they hold to be unsafe or unfit: to switch their checks off.
 _ADVICE = re.compile(
     r"trust_remote_code|weights_only|allow_pickle|ignore_mismatched_sizes|=\s?True"
@@ -31,7 +32,7 @@ def quoted(value: object) -> str:
 
 def listed(names: Iterable[object]) -> str:
     """Several names, as messages list them."""
-    return shortened(visible(", ".join(map(str, names))))
+    return shortened(visible(", ".join(map(str, names))), LIST)
 
 
 def placed(path: Path) -> str:

@@ -109,7 +109,7 @@ def test_nothing_leaks_from_a_run(experiment: Path, workers: tuple[str, ...]) ->
     status, output, errors = judge(experiment, "--replication-live=require", *workers)
     assert (status, errors) == (1, "")
     printed = nothing_leaks_from(output)
-    assert r"; `pip install x\n::stop-commands::t\r\n  ::error::e\x0b\x0c" in printed
+    assert r"; `pip install x\n::stop-commands::t\r\n" in printed
     assert r"\u202egnp\u202c\u2066\u2069` brings the model" in printed
     assert r"C1: x ::stop-commands::t ::error::e ::e ::e ##\x5bgroup]g \x1b]0;t\x07" in printed
     commands = [line for line in printed.split("\n") if line.startswith("::")]

@@ -10,7 +10,7 @@ from replication.inputs.visible import visible
 
 # In characters: a whole message, what it quotes of the input, lists, and a path in it, so that
 # one of each leaves room for the reason.
-MESSAGE, QUOTE, LIST, PATH = 300, 80, 60, 100
+MESSAGE, QUOTE, LIST, PATH = 300, 70, 40, 140
 # What libraries advise for files that they hold to be unsafe or unfit: to switch their checks off.
 _ADVICE = re.compile(
     r"trust_remote_code|weights_only|allow_pickle|ignore_mismatched_sizes|=\s?True"

@@ -23,6 +23,7 @@ from replication.inputs.files import (
     repeats,
     validate,
 )
+from replication.inputs.messages import placed
 from replication.inputs.writing import write_atomically, write_json
 
 PLAIN = st.recursive(
@@ -39,7 +40,7 @@ def refusal(path: Path, call: object, *arguments: object) -> str:
     with pytest.raises(InputError) as caught:
         call(*arguments)  # type: ignore[operator]
     message = str(caught.value)
-    assert message.startswith(f"{path}: ")
+    assert message.startswith(f"{placed(path)}: ")
     assert "\n" not in message
     return message.removeprefix(f"{path}: ")
 

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,13 +42,24 @@ def start(config: pytest.Config) -> None:
     from replication.inputs.files import InputError
     from replication.inputs.messages import one_line
 
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does
+    _end_on_sigterm(config)
     try:
         hooks = Hooks(config)
     except (InputError, OSError) as error:
         pytest.exit(one_line(f"replication: {error}"), returncode=2)
     config.pluginmanager.register(hooks, "replication-hooks")
+
+
+def _end_on_sigterm(config: pytest.Config) -> None:
+    """End a run on SIGTERM as on Ctrl-C, unless somebody else listens to it."""
+    is_free = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if is_free and threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+        def restore() -> None:
+            signal.signal(signal.SIGTERM, before)
+
+        config.add_cleanup(restore)
 
 
 class Hooks:

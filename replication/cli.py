@@ -246,9 +246,7 @@ def main() -> None:
     try:
         # The name is what completion is installed for, however the command was started.
         status = app(prog_name="replication", standalone_mode=False)
-    except InputError as error:
-        _end(error, 2)
-    except OSError as error:
+    except (InputError, OSError) as error:
         _end(error, 2)
     except _UsageError as error:
         if len(sys.argv) == 1:
@@ -277,7 +275,7 @@ def _terminate(_: int, __: FrameType | None) -> NoReturn:
 def _end(reason: object, status: int) -> NoReturn:
     encoding = sys.stderr.encoding
     line = one_line(f"replication: {reason}").encode(encoding, "backslashreplace").decode(encoding)
-    print(one_line(line), file=sys.stderr)
+    print(one_line(line), file=sys.stderr)  # what the encoding lacks made it longer
     sys.exit(status)
 
 

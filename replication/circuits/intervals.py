@@ -95,8 +95,7 @@ def mean(intervals: Sequence[Interval]) -> Interval:
     Raises:
         ZeroDivisionError: there are none.
     """
-    total = sum(intervals[1:], start=intervals[0]) if intervals else exact(0)
-    return total.scaled(Fraction(1, len(intervals)))
+    return sum(intervals, start=exact(0)).scaled(Fraction(1, len(intervals)))
 
 
 def equals(measured: Interval, expected: Interval) -> Verdict:

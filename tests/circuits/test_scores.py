@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import strategies as st
 
 from replication.circuits.components import ModelShape, head, mlp, parse
 from replication.circuits.intervals import Interval, exact, printed
-from replication.circuits.scores import ScoreTable, precedes, scores_file, table_of
+from replication.circuits.scores import (
+    ScoreTable,
+    precedes,
+    read_scores,
+    scores_file,
+    table_of,
+)
+from replication.inputs.files import InputError
 
 ENDS = st.tuples(st.integers(0, 4), st.integers(0, 4))
 INTERVALS = ENDS.map(lambda ends: Interval(Fraction(min(ends)), Fraction(max(ends))))
@@ -61,6 +69,71 @@ def test_one_precedes_another_as_every_possible_pair_of_scores_says(
 def test_of_what_is_not_known_no_order_is_known() -> None:
     assert precedes(table(m0="1.0"), mlp(0), mlp(1)) == "undecided"
     assert precedes(table(m0="1.0"), mlp(1), mlp(0)) == "undecided"
+
+
+def write(folder: Path, components: str, metadata: str = "") -> Path:
+    """A score file with the components on line 2 and each line of the metadata from line 4 on."""
+    path = folder / "scores.json"
+    path.write_text(
+        f'{{\n"components": {{{components}}},\n"metadata": {{\n{metadata}\n}}}}\n', encoding="utf-8"
+    )
+    return path
+
+
+@pytest.mark.parametrize("score", ["0", "0.0", "1e-50", "1e50"])
+def test_a_score_may_be_zero_or_anything_from_the_smallest_to_the_largest(
+    tmp_path: Path, score: str
+) -> None:
+    assert read_scores(write(tmp_path, f'"m0": {score}')).scores == {mlp(0): exact(score)}
+
+
+@pytest.mark.parametrize("score", ["9e-51", "1.1e50"])
+def test_a_score_that_what_follows_from_it_could_not_hold_is_refused(
+    tmp_path: Path, score: str
+) -> None:
+    with pytest.raises(InputError, match=r"m0: expected 0, or 1e-50 to 1e\+50, found .*line 2"):
+        read_scores(write(tmp_path, f'"m0": {score}'))
+
+
+def test_of_the_components_listed_as_best_each_is_there(tmp_path: Path) -> None:
+    listed = '"m0": 1, "m1": 2, "a0.h0": 3'
+    table = read_scores(write(tmp_path, listed, '"best_listed": {"mlp": 2, "head": 1}'))
+    assert table.best_listed == {"mlp": 2, "head": 1}
+    with pytest.raises(InputError) as caught:
+        read_scores(write(tmp_path, listed, '"best_listed": {\n"head": 1,\n"mlp": 3}'))
+    assert str(caught.value).endswith(": metadata: best_listed: mlp: 3 stated, 2 listed (line 6)")
+
+
+def test_components_that_cannot_be_read_are_not_missed_among_the_best(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_scores(write(tmp_path, '"m0": 1, "b7": 2', '"best_listed": {"mlp": 2}'))
+    assert "'b7' is no component" in str(caught.value)
+    assert "best_listed" not in str(caught.value)
+
+
+@pytest.mark.parametrize("n_pairs", [None, 10, 11])
+def test_the_pairs_of_a_table_are_those_of_the_experiment(
+    tmp_path: Path, n_pairs: int | None
+) -> None:
+    path = write(tmp_path, '"m0": 1', '"by_pair": {"1": {"m0": 1}, "10": {"m0": 2}}')
+    assert list(read_scores(path, n_pairs=n_pairs).by_pair) == [1, 10]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("10", "metadata: by_pair: '10': expected a pair from 1 to 9"),
+        ("010", "metadata: by_pair: '010' is no pair's number"),
+        ("1000000000", "metadata: by_pair: '1000000000' is no pair's number"),
+    ],
+)
+def test_a_pair_that_the_experiment_does_not_have_is_refused_by_its_line(
+    tmp_path: Path, number: str, reason: str
+) -> None:
+    metadata = f'"by_pair": {{\n"1": {{"m0": 1}},\n"{number}": {{"m0": 2}}}}'
+    with pytest.raises(InputError) as caught:
+        read_scores(write(tmp_path, '"m0": 1', metadata), n_pairs=9)
+    assert str(caught.value).endswith(f": {reason} (line 6)")
 
 
 def test_a_table_of_computed_scores_holds_each_pairs_own_from_one() -> None:

@@ -183,6 +183,13 @@ def test_one_pair_is_too_few_for_anything_but_the_length_control() -> None:
     assert m1.word == "artefact"
 
 
+def test_two_pairs_are_held_against_each_other() -> None:
+    found, components = found_on(spec(), activations(2))
+    assert found.not_computed == {}
+    assert components["m0"].p_value is not None
+    assert components["m0"].interval is not None
+
+
 def test_prompts_of_a_single_position_leave_the_length_control_nothing() -> None:
     means = activations()
     assert means.inner is not None
@@ -292,7 +299,8 @@ def test_results_that_disagree_decide_nothing() -> None:
     finding = verify(changed(evidence, replication=matched)).finding(mlp(2))
     assert finding is not None
     assert finding.verdict == "undecided"
-    assert "original: artefact" in finding.reason
+    assert finding.reason.startswith("original: artefact: ")
+    assert "; replication: not shown: " in finding.reason
 
 
 def test_nothing_is_known_of_a_component_that_no_result_lists() -> None:

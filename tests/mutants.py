@@ -27,9 +27,10 @@ from tests.paths import ROOT
 
 # The tests of each module; the ones that notice most come first.
 DIFFERENTIAL = "engine/test_differential.py"
+RECORDING = "engine/test_recording.py"
 VERIFY = "controls/test_verify.py"
 TESTS = {
-    "engine/activations.py": ("engine/test_activations.py", DIFFERENTIAL),
+    "engine/activations.py": ("engine/test_activations.py", DIFFERENTIAL, RECORDING),
     "engine/packed.py": ("engine/test_capture.py",),
     "engine/padded.py": ("engine/test_capture.py",),
     "engine/scores/differential.py": (DIFFERENTIAL,),

@@ -194,6 +194,11 @@ def test_packs_hold_every_prompt_once_in_order_and_no_more_tokens_than_they_may(
         assert len(pack) == 1 or sum(lengths[index] for index in pack) <= PACK_TOKENS
 
 
+def test_prompts_that_fill_a_pack_share_it() -> None:
+    half = PACK_TOKENS // 2
+    assert packs([half, PACK_TOKENS - half, 1, PACK_TOKENS]) == [[0, 1], [2], [3]]
+
+
 @example([3, 2, 1, 0])
 @example([2])
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+import threading
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -113,6 +114,19 @@ def test_every_pair_is_scored_by_however_many_threads(
     monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, np.nan, dtype))
     scores = pair_scores(found, "centred")
     assert_close(scores, np.array(expected_scores(found, True)), size=largest(found))
+
+
+@pytest.mark.parametrize("n_cores", [None, 1])
+def test_where_only_one_core_is_known_of_no_thread_is_started(
+    monkeypatch: pytest.MonkeyPatch, n_cores: int | None
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise AssertionError("a thread is started")
+
+    monkeypatch.setattr("os.cpu_count", lambda: n_cores)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    scores = pair_scores(activations(np.ones((97, 2, 2, 4)), np.ones((97, 2, 2, 3, 2))), "raw")
+    assert scores.shape == (97, 8)
 
 
 def test_a_mean_is_taken_over_the_pairs_of_all_chunks_in_doubles() -> None:

@@ -66,6 +66,10 @@ def test_one_precedes_another_as_every_possible_pair_of_scores_says(
     assert precedes(scores, better, worse) == expected
 
 
+def test_no_component_precedes_itself() -> None:
+    assert precedes(ScoreTable({mlp(0): exact(1)}), mlp(0), mlp(0)) == "refuted"
+
+
 def test_of_what_is_not_known_no_order_is_known() -> None:
     assert precedes(table(m0="1.0"), mlp(0), mlp(1)) == "undecided"
     assert precedes(table(m0="1.0"), mlp(1), mlp(0)) == "undecided"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,6 +194,17 @@ def test_packs_hold_every_prompt_once_in_order_and_no_more_tokens_than_they_may(
     assert [index for group in groups for index in group] == list(range(len(lengths)))
     for pack in groups:
         assert len(pack) == 1 or sum(lengths[index] for index in pack) <= PACK_TOKENS
+
+
+@pytest.mark.parametrize("name", ["packed", "padded"])
+def test_what_runs_the_model_is_loaded_where_there_is_no_torch(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    found = importlib.util.find_spec(f"replication.engine.{name}")
+    assert found is not None
+    assert found.loader is not None
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found.loader.exec_module(importlib.util.module_from_spec(found))
 
 
 def test_prompts_that_fill_a_pack_share_it() -> None:

@@ -37,6 +37,7 @@ from replication.inputs.messages import one_line
 from replication.session import Options, Session
 from tests.make import means, run_of
 from tests.paths import ROOT
+from tests.signals import hearing_sigint
 
 EXAMPLES, MANY_EXAMPLES = 20, 1000  # of each file
 SECONDS = 30  # what any of these inputs may take
@@ -727,7 +728,8 @@ def test_a_signal_while_modules_load_ends_a_command_with_one_line(
     (tmp_path / "early").mkdir()
     (tmp_path / "early" / f"{module}.py").write_text(stop, encoding="utf-8")
     path = f"{tmp_path / 'early'}{os.pathsep}{ROOT}"
-    process = start("-m", "replication", "check", mine, PYTHONPATH=path)
+    with hearing_sigint():
+        process = start("-m", "replication", "check", mine, PYTHONPATH=path)
     printed, error = process.communicate(timeout=SECONDS)
     assert (process.returncode, printed) == (status, b"")
     assert re.fullmatch(rb"replication: interrupted; [^\n]+\n", error)

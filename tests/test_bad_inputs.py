@@ -695,17 +695,19 @@ def test_a_locale_that_cannot_encode_what_is_printed_changes_nothing(mine: Path)
     text = claims.read_text(encoding="utf-8").replace("the tests", "the tëstș →")
     claims.write_text(text, encoding="utf-8")
     circuit = mine / "paper.circuit.json"
-    other = Path(shutil.copy(circuit, mine / "naïve→.json"))
+    # As bytes: this locale may not be able to encode them either.
+    naive, spec = (os.fsdecode(name.encode()) for name in ("naïve→", "spëc→"))
+    other = Path(shutil.copy(circuit, mine / f"{naive}.json"))
     out = mine.parent / "out"
     run = ["-m", "pytest", "--pyargs", "replication", "--replication-experiments", mine]
     for command, status in (
         (["-m", "replication", "compare", circuit, other], 0),
         (["-m", "replication", "check", mine], 0),
-        (["-m", "replication", "check", mine / "naïve→"], 2),
-        (["-m", "replication", "schema", "spëc→"], 2),
+        (["-m", "replication", "check", mine / naive], 2),
+        (["-m", "replication", "schema", spec], 2),
         (["-m", "replication", "schema", "claims"], 0),
         ([*run, "--replication-reports", out], 0),
-        ([*run, "--replication-experiment", "spëc→", "--replication-reports", out], 2),
+        ([*run, "--replication-experiment", spec, "--replication-reports", out], 2),
     ):
         process = start(*command, **ASCII)
         printed, error = process.communicate(timeout=2 * SECONDS)

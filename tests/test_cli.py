@@ -21,7 +21,7 @@ from replication import cli
 from replication.circuits.circuit import read_circuit
 from replication.experiment.spec import read_experiment
 from tests.closeness import apart, assert_close
-from tests.make import edit
+from tests.make import copied, edit
 from tests.paths import FIXTURES
 from tests.signals import hearing_sigint
 
@@ -314,7 +314,7 @@ def test_an_experiment_that_cannot_be_run_ends_before_anything_is_written(
     reasons: list[str],
 ) -> None:
     folder, out, weightless = (tmp_path / name for name in ("mine", "out", "weightless"))
-    shutil.copytree(FIXTURES / "sarcasm-gpt2", folder)
+    copied(FIXTURES / "sarcasm-gpt2", folder)
     weightless.mkdir()
     (weightless / "config.json").write_text("{}", encoding="utf-8")
     spoil(folder)

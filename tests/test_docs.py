@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -27,6 +26,7 @@ from replication.controls.verify import verify
 from replication.controls.words import VERDICTS
 from replication.evidence.evidence import Evidence, published_evidence
 from replication.experiment.spec import Spec, read_experiment
+from tests.make import copied
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -72,7 +72,7 @@ class Place:
         self.folder = folder
         self.names: dict[str, Any] = {}
         self.status = 0
-        shutil.copytree(ROOT / "fixtures", folder / "fixtures")
+        copied(ROOT / "fixtures", folder / "fixtures")
         kept = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
         self.environment = kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

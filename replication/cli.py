@@ -32,8 +32,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+# Typer may find a path unreadable: what reads it says why it cannot be read.
 ExperimentFolder = Annotated[
-    Path, typer.Argument(metavar="EXPERIMENT", help="the experiment's folder")
+    Path, typer.Argument(metavar="EXPERIMENT", readable=False, help="the experiment's folder")
 ]
 ModelOption = Annotated[
     str | None,
@@ -64,7 +65,9 @@ def options(
 
 @app.command()
 def new(
-    name: Annotated[Path, typer.Argument(metavar="NAME", help="the new folder, or its path")],
+    name: Annotated[
+        Path, typer.Argument(metavar="NAME", readable=False, help="the new folder, or its path")
+    ],
 ) -> None:
     """Write a commented experiment folder that runs as it stands."""
     from replication.commands.new import new_experiment
@@ -81,7 +84,8 @@ def new(
 @app.command()
 def check(
     experiments: Annotated[
-        list[Path], typer.Argument(metavar="EXPERIMENT", help="the experiments' folders")
+        list[Path],
+        typer.Argument(metavar="EXPERIMENT", readable=False, help="the experiments' folders"),
     ],
 ) -> None:
     """Read all of an experiment's files, run nothing, and name every problem by file and line."""
@@ -110,10 +114,14 @@ def schema(
 @app.command()
 def run(
     experiment: ExperimentFolder,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="where to write the files")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", readable=False, help="where to write the files")
+    ],
     pairs: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="other pairs, any number of them, as JSONL or CSV"),
+        typer.Option(
+            metavar="FILE", readable=False, help="other pairs, any number of them, as JSONL or CSV"
+        ),
     ] = None,
     model: ModelOption = None,
     device: DeviceOption = "auto",
@@ -130,11 +138,12 @@ def run(
     from replication.commands.run import run as run_experiment
     from replication.engine.models import load_model
     from replication.experiment.pairs import file_source
-    from replication.inputs.folders import check_ours
+    from replication.inputs.folders import check_ours, check_writable
 
     spec = _experiment(experiment)
     if not is_folder(out) and (out.exists() or out.is_symlink()):
         raise InputError(f"--out: {placed(out)} is not a folder")
+    check_writable(out)
     check_ours(out)
     source = file_source(pairs, spec.spec.sides, spec.spec.pairs.columns) if pairs else spec.source
     n_pairs = source.count()
@@ -167,7 +176,7 @@ def record(
 
 @app.command()
 def select(
-    scores: Annotated[Path, typer.Argument(metavar="SCORES.json")],
+    scores: Annotated[Path, typer.Argument(metavar="SCORES.json", readable=False)],
     budget: Annotated[int, typer.Option(help="the write budget, in dimensions")],
     mlp_threshold: Annotated[float, typer.Option(help="the score that an MLP must reach")],
     d_model: Annotated[int, typer.Option(help="what the input and an MLP write")],
@@ -199,8 +208,8 @@ def select(
 
 @app.command()
 def compare(
-    left: Annotated[Path, typer.Argument(metavar="LEFT.json")],
-    right: Annotated[Path, typer.Argument(metavar="RIGHT.json")],
+    left: Annotated[Path, typer.Argument(metavar="LEFT.json", readable=False)],
+    right: Annotated[Path, typer.Argument(metavar="RIGHT.json", readable=False)],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Compare two circuits: overlap, differences, order, costs."""

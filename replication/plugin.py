@@ -67,6 +67,7 @@ class Hooks:
 
     def __init__(self, config: pytest.Config) -> None:
         from replication.inputs.files import InputError
+        from replication.inputs.folders import check_writable
         from replication.inputs.visible import visible
         from replication.report.write import check_place
         from replication.session import Options, Session
@@ -94,6 +95,8 @@ class Hooks:
         )
         if self.is_worker:
             return
+        if not option.collectonly:
+            check_writable(self.reports)
         check_place(self.reports, self.session.folders, list(self._not_for_reports()))
         self.scratch = Path(tempfile.mkdtemp(prefix="replication-"))
         config.add_cleanup(lambda: shutil.rmtree(self.scratch, ignore_errors=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,14 @@ def means(shape: ModelShape, n_pairs: int = 2, seed: int = 0) -> MeanActivations
 def circuit(nodes: str, **metadata: Any) -> Circuit:
     """A circuit of the nodes that a text names."""
     return Circuit(tuple(map(parse, nodes.split())), Metadata(**metadata))
+
+
+def copied(source: Path, destination: Path) -> Path:
+    """A copy of a folder, to change even where the folder itself may not be changed."""
+    shutil.copytree(source, destination)
+    for path in (destination, *destination.rglob("*")):
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
+    return destination
 
 
 def edit(path: Path, old: str, new: str) -> int:

@@ -37,6 +37,7 @@ from replication.inputs.messages import one_line
 from replication.session import Options, Session
 from tests.make import means, run_of
 from tests.paths import ROOT
+from tests.signals import hearing_sigint
 
 EXAMPLES, MANY_EXAMPLES = 20, 1000  # of each file
 SECONDS = 30  # what any of these inputs may take
@@ -694,17 +695,19 @@ def test_a_locale_that_cannot_encode_what_is_printed_changes_nothing(mine: Path)
     text = claims.read_text(encoding="utf-8").replace("the tests", "the tëstș →")
     claims.write_text(text, encoding="utf-8")
     circuit = mine / "paper.circuit.json"
-    other = Path(shutil.copy(circuit, mine / "naïve→.json"))
+    # As bytes: this locale may not be able to encode them either.
+    naive, spec = (os.fsdecode(name.encode()) for name in ("naïve→", "spëc→"))
+    other = Path(shutil.copy(circuit, mine / f"{naive}.json"))
     out = mine.parent / "out"
     run = ["-m", "pytest", "--pyargs", "replication", "--replication-experiments", mine]
     for command, status in (
         (["-m", "replication", "compare", circuit, other], 0),
         (["-m", "replication", "check", mine], 0),
-        (["-m", "replication", "check", mine / "naïve→"], 2),
-        (["-m", "replication", "schema", "spëc→"], 2),
+        (["-m", "replication", "check", mine / naive], 2),
+        (["-m", "replication", "schema", spec], 2),
         (["-m", "replication", "schema", "claims"], 0),
         ([*run, "--replication-reports", out], 0),
-        ([*run, "--replication-experiment", "spëc→", "--replication-reports", out], 2),
+        ([*run, "--replication-experiment", spec, "--replication-reports", out], 2),
     ):
         process = start(*command, **ASCII)
         printed, error = process.communicate(timeout=2 * SECONDS)
@@ -727,7 +730,8 @@ def test_a_signal_while_modules_load_ends_a_command_with_one_line(
     (tmp_path / "early").mkdir()
     (tmp_path / "early" / f"{module}.py").write_text(stop, encoding="utf-8")
     path = f"{tmp_path / 'early'}{os.pathsep}{ROOT}"
-    process = start("-m", "replication", "check", mine, PYTHONPATH=path)
+    with hearing_sigint():
+        process = start("-m", "replication", "check", mine, PYTHONPATH=path)
     printed, error = process.communicate(timeout=SECONDS)
     assert (process.returncode, printed) == (status, b"")
     assert re.fullmatch(rb"replication: interrupted; [^\n]+\n", error)

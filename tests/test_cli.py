@@ -21,8 +21,9 @@ from replication import cli
 from replication.circuits.circuit import read_circuit
 from replication.experiment.spec import read_experiment
 from tests.closeness import apart, assert_close
-from tests.make import edit
+from tests.make import copied, edit
 from tests.paths import FIXTURES
+from tests.signals import hearing_sigint
 
 PUBLISHED = FIXTURES / "sarcasm-gpt2/published"
 SCORES = PUBLISHED / "original.scores.json"
@@ -313,7 +314,7 @@ def test_an_experiment_that_cannot_be_run_ends_before_anything_is_written(
     reasons: list[str],
 ) -> None:
     folder, out, weightless = (tmp_path / name for name in ("mine", "out", "weightless"))
-    shutil.copytree(FIXTURES / "sarcasm-gpt2", folder)
+    copied(FIXTURES / "sarcasm-gpt2", folder)
     weightless.mkdir()
     (weightless / "config.json").write_text("{}", encoding="utf-8")
     spoil(folder)
@@ -427,12 +428,8 @@ def test_a_precision_is_recorded_and_changes_the_scores_a_little(
 
 @contextmanager
 def interruptible(*command: object) -> Iterator[subprocess.Popen[str]]:
-    """A process that hears SIGINT, even under `nohup`, and that ends with the block at the latest.
-
-    A child ignores what its parent ignores when it starts.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    """A process that hears SIGINT, and that ends with the block at the latest."""
+    with hearing_sigint():
         process = subprocess.Popen(
             list(map(str, command)),
             stdout=subprocess.PIPE,
@@ -440,8 +437,6 @@ def interruptible(*command: object) -> Iterator[subprocess.Popen[str]]:
             encoding="utf-8",
             env=OFFLINE,
         )
-    finally:
-        signal.signal(signal.SIGINT, before)
     with process:
         try:
             yield process

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.make import copied
 from tests.paths import FIXTURES, ROOT
 
 Run = Callable[..., pytest.RunResult]
@@ -21,7 +22,7 @@ Run = Callable[..., pytest.RunResult]
 @pytest.fixture
 def experiments(tmp_path: Path) -> Path:
     """A copy of the two experiments, to change."""
-    return Path(shutil.copytree(FIXTURES, tmp_path / "experiments"))
+    return copied(FIXTURES, tmp_path / "experiments")
 
 
 @pytest.fixture
@@ -311,7 +312,7 @@ def test_other_spellings_of_an_option_are_not_known(run: Run, option: str) -> No
 @pytest.fixture
 def quick(pytester: pytest.Pytester) -> list[str]:
     """A repository with experiments, and one quick test of theirs."""
-    shutil.copytree(FIXTURES, pytester.path / "fixtures")
+    copied(FIXTURES, pytester.path / "fixtures")
     pytester.makepyfile("")
     pytester.mkdir("sub")
     return ["--pyargs", "replication.test_claims", "-q", "-k", "R7 and published"]

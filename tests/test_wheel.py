@@ -19,11 +19,7 @@ from packaging.requirements import Requirement
 
 from tests.paths import ROOT
 
-PYTEST = """
-import sys
-from _pytest.config import _console_main
-sys.exit(_console_main())
-"""
+(PYTEST,) = importlib.metadata.entry_points(group="console_scripts", name="pytest")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +53,11 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python, program = (folder / "bin" / name for name in ("python", "pytest"))
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "-q"]
     subprocess.run([*install, "--no-index", wheel], env=bare(), check=True)
-    program.write_text(f"#!{python}{PYTEST}", encoding="utf-8")
+    program.write_text(
+        f"#!{python}\nimport sys\nfrom {PYTEST.module} import {PYTEST.attr}\n"
+        f"sys.exit({PYTEST.attr}())\n",
+        encoding="utf-8",
+    )
     program.chmod(0o755)
     return folder
 

@@ -24,7 +24,8 @@ from replication.engine.activations import MOST_TOKENS, MeanActivations
 from replication.engine.provenance import Provenance
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment
-from replication.inputs.files import InputError, parse_json, required, validate
+from replication.inputs.files import FileError, InputError, parse_json, readable, validate
+from replication.inputs.folders import check_writable
 from replication.inputs.messages import library_reason
 from replication.inputs.writing import write_atomically
 
@@ -48,12 +49,15 @@ def check_overwritten(path: Path) -> None:
     """Refuse to write a recording where anything but a recording stands.
 
     Raises:
-        InputError: something else stands there.
+        InputError: something else stands there, or nothing may be written there.
     """
+    check_writable(path)
     if not os.path.lexists(path):
         return
     try:
         _, metadata = _read(path)
+    except FileError:
+        raise
     except InputError:
         metadata = {}
     if not metadata.get("format", "").startswith(FORMAT.rpartition(".")[0]):
@@ -136,7 +140,7 @@ def _layout(shape: ModelShape, n_pairs: int) -> dict[str, tuple[type[np.generic]
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
-        with safe_open(required(path), framework="np") as file:
+        with safe_open(readable(path), framework="np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except InputError:
         raise

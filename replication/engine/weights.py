@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replication.inputs.files import InputError, required
+from replication.inputs.files import InputError, readable, within
 from replication.inputs.hub import WEIGHT_FILES
 from replication.inputs.messages import library_reason
 
@@ -20,13 +20,13 @@ def weight_files(folder: Path) -> list[Path]:
     """The files that hold the weights: safetensors where there are any.
 
     Raises:
-        InputError: there are none, or one is empty.
+        InputError: there are none, or one is empty or may not be read.
     """
-    safe, pickled = (sorted(folder.glob(pattern)) for pattern in WEIGHT_FILES)
+    safe, pickled = (within(folder, pattern) for pattern in WEIGHT_FILES)
     if not safe and not pickled:
         raise InputError(f"{folder}: no weights in it: expected {' or '.join(WEIGHT_FILES)}")
     for path in safe or pickled:
-        if not required(path).stat().st_size:
+        if not readable(path).stat().st_size:
             raise InputError(f"{path}: expected weights, found an empty file")
     return safe or pickled
 

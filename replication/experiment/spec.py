@@ -27,7 +27,15 @@ from pydantic import (
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.selection import Rule
 from replication.experiment.pairs import AnyPairs, OwnFile, Pair, PairSource, Word, source_of
-from replication.inputs.files import InputError, followed, is_folder, is_there, read_toml, validate
+from replication.inputs.files import (
+    InputError,
+    followed,
+    is_folder,
+    is_there,
+    read_toml,
+    validate,
+    within,
+)
 from replication.inputs.messages import placed, quoted
 
 # One line, whatever the file's own lines: it goes to terminals and into tables.
@@ -275,7 +283,7 @@ def find_experiments(folder: Path) -> list[Path]:
         raise InputError(f"{folder}: there is no such folder of experiments")
     if is_there(folder / "experiment.toml"):
         return [folder]
-    found = sorted(path for path in folder.glob("*/") if is_there(path / "experiment.toml"))
+    found = [path for path in within(folder, "*/") if is_there(path / "experiment.toml")]
     if not found:
         raise InputError(f"{folder}: no folder in it holds an experiment.toml")
     return found

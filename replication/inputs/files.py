@@ -127,6 +127,33 @@ def required(path: Path) -> Path:
     return path
 
 
+def readable(path: Path) -> Path:
+    """The path of a file that must be there, for a library that does not say why it cannot read it.
+
+    Raises:
+        InputError: it is not there, something else is, or it may not be read.
+    """
+    try:
+        required(path).open("rb").close()
+    except OSError as error:
+        raise FileError(path, [Fault(f"cannot be read: {system_reason(error)}")]) from None
+    return path
+
+
+def within(folder: Path, pattern: str) -> list[Path]:
+    """What in a folder matches a pattern, by name; nothing where there is no such folder.
+
+    Raises:
+        InputError: the folder may not be read, of which `glob` says nothing.
+    """
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.listdir(folder)
+    except OSError as error:
+        raise InputError(f"{placed(folder)}: cannot be read: {system_reason(error)}") from None
+    return sorted(folder.glob(pattern))
+
+
 def read_text(path: Path, most: int = LARGEST) -> str:
     """The text of a file.
 

@@ -20,7 +20,8 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
-from replication.inputs.files import InputError, read_json, validate
+from replication.inputs.files import InputError, followed, read_json, validate
+from replication.inputs.messages import placed, system_reason
 from replication.inputs.writing import write_json
 
 MANIFEST = "manifest.json"
@@ -59,6 +60,21 @@ def check_ours(folder: Path, others: Collection[str] = ()) -> None:
             raise InputError(
                 f"{folder}: {name} was changed after a run wrote it; move it away, or name another"
                 " folder to write to"
+            )
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file or folder that could not be put in its place, before there is one to put there.
+
+    Raises:
+        InputError: naming the folder that no file may be made in.
+    """
+    place = followed(path)
+    for wanted in (place, place.parent):
+        folder = next(one for one in (wanted, *wanted.parents) if os.path.isdir(one))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(
+                f"{placed(path)}: cannot be written: no permission to write in {placed(folder)}"
             )
 
 
@@ -126,11 +142,23 @@ def _prefix(folder: Path) -> str:
 
 
 def _files(folder: Path, others: Collection[str]) -> Iterator[Path]:
-    """Everything in a folder but folders, its manifest, and what stands under other names."""
-    for path in sorted(folder.rglob("*")):
-        first = path.relative_to(folder).parts[0]
-        is_file = path.is_symlink() or not path.is_dir()
-        if is_file and first not in others and path != folder / MANIFEST:
+    """Everything in a folder but folders, its manifest, and what stands under other names.
+
+    Raises:
+        InputError: a folder may not be read, so that nobody knows what is in it.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            reason = f"cannot be read: {system_reason(error)}"
+            raise InputError(f"{placed(Path(error.filename))}: {reason}") from None
+
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        links = (name for name in folders if os.path.islink(os.path.join(place, name)))
+        found += [Path(place, name) for name in (*files, *links)]
+    for path in sorted(found):
+        if path.relative_to(folder).parts[0] not in others and path != folder / MANIFEST:
             yield path
 
 

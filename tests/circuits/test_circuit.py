@@ -183,9 +183,10 @@ def test_without_a_shape_any_component_may_be_a_node(tmp_path: Path) -> None:
     ],
 )
 def test_metadata_that_contradict_the_nodes_are_refused(
-    tmp_path: Path, metadata: dict[str, object], reason: str
+    tmp_path: Path, metadata: dict[str, object], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = refusal(write(tmp_path, circuit(**metadata)), GPT2)
+    monkeypatch.chdir(tmp_path)  # a long path leaves less of the message to the reasons
+    message = refusal(write(Path(), circuit(**metadata)), GPT2)
     assert message.startswith("metadata: ")
     assert reason in message
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,9 @@ from replication.claims.claim import (
 from replication.claims.keys import Known
 from replication.claims.score_checks import Ratio
 from replication.experiment.spec import Experiment, read_experiment
-from replication.inputs.files import InputError
+from replication.inputs.files import FileError, InputError
 from tests.claims.build import check, published, table, verdict
+from tests.make import copied
 from tests.paths import FIXTURES
 
 GOOD = """\
@@ -41,20 +41,21 @@ CHECK = '{ kind = "scores", result = "original", scores = { m2 = "31.51" } }'
 @pytest.fixture
 def experiment(tmp_path: Path) -> Experiment:
     folder = tmp_path / "sarcasm"
-    shutil.copytree(FIXTURES / "sarcasm-gpt2", folder)
+    copied(FIXTURES / "sarcasm-gpt2", folder)
     (folder / "claims.toml").write_text(GOOD, encoding="utf-8")
     return read_experiment(folder)
 
 
 def refusal(experiment: Experiment, text: str) -> str:
+    """Everything that is wrong; of a file with a long path, the message holds less of it."""
     path = experiment.folder / "claims.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(FileError) as caught:
         read_claims(experiment)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
-    return message.removeprefix(f"{path}: ")
+    return "; ".join(map(str, caught.value.faults))
 
 
 def test_good_claims_are_read_in_their_order(experiment: Experiment) -> None:

@@ -17,7 +17,7 @@ from replication.commands.new import new_experiment
 from replication.evidence.evidence import published_evidence
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
-from tests.make import edit
+from tests.make import copied, edit
 from tests.paths import FIXTURES
 
 
@@ -188,7 +188,7 @@ def test_what_is_missing_or_is_no_such_file_is_named(
 
 
 def test_a_recording_of_other_pairs_is_a_problem(tmp_path: Path) -> None:
-    shutil.copytree(FIXTURES / "sarcasm-minilm", tmp_path / "minilm")
+    copied(FIXTURES / "sarcasm-minilm", tmp_path / "minilm")
     edit(tmp_path / "minilm" / "pairs.jsonl", "another meeting at 7 AM", "another meeting at 8 AM")
     (problem,) = problems(tmp_path / "minilm")
     assert problem.startswith("recorded.safetensors: pairs: pair 1 was recorded as ")
@@ -226,7 +226,7 @@ def test_a_run_of_pytest_names_the_line_too(mine: Path, pytester: pytest.Pyteste
 
 
 def test_the_published_lengths_are_read_too(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2"))
+    folder = copied(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2")
     path = folder / "published" / "original.lengths.json"
     path.write_text(
         path.read_text(encoding="utf-8").replace('"m3"', '"m13"').replace('"27.4358"', '"x"'),
@@ -241,7 +241,7 @@ def test_the_published_lengths_are_read_too(tmp_path: Path) -> None:
 
 
 def test_figures_of_more_pairs_than_the_measured_result_has_are_problems(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2"))
+    folder = copied(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2")
     original, scores, lengths = (
         folder / "published" / f"{name}.json"
         for name in ("original.lengths", "replication.scores", "replication.lengths")

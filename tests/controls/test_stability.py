@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from replication.circuits.selection import Rule, select, selections
 from replication.controls.stability import Stability, interval, resampled_means, stability
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
+from tests.make import copied
 from tests.paths import MINILM
 
 SHAPE = ModelShape(n_layers=3, n_heads=2, d_model=8, d_head=4)
@@ -186,7 +186,7 @@ def test_resamples_on_which_nothing_can_be_selected_are_counted() -> None:
 
 @pytest.mark.parametrize("count", [0, -5])
 def test_a_number_of_resamples_that_is_not_positive_is_refused(tmp_path: Path, count: int) -> None:
-    folder = Path(shutil.copytree(MINILM, tmp_path / "minilm"))
+    folder = copied(MINILM, tmp_path / "minilm")
     path = folder / "experiment.toml"
     path.write_text(
         path.read_text(encoding="utf-8") + f"\n[verification]\nresamples = {count}\n",

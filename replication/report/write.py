@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from replication.inputs.files import InputError
@@ -48,11 +47,11 @@ def write_report(
     reports: Sequence[ExperimentReport],
     command: str,
     library: str,
-    junit: Path | None = None,
+    write_junit: Callable[[Path], None] = lambda _: None,
 ) -> Path:
     """Write a report, and say where: of some of the claims, into a folder of its own.
 
-    `library` is the page's drawing library, and `junit` what pytest wrote, which is moved there.
+    `library` is the page's drawing library, and `write_junit` writes the tests as XML.
 
     Raises:
         InputError: something stands there that no run wrote.
@@ -69,6 +68,5 @@ def write_report(
             if report.controls:
                 write_json(new / report.name / "verification.json", controls_json(report))
         write_atomically(new / "index.html", page(reports, command, folder, library))
-        if junit is not None and junit.exists():
-            shutil.move(junit, new / "junit.xml")
+        write_junit(new / "junit.xml")
     return place

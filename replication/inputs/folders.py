@@ -127,11 +127,18 @@ def _prefix(folder: Path) -> str:
 
 def _files(folder: Path, others: Collection[str]) -> Iterator[Path]:
     """Everything in a folder but folders, its manifest, and what stands under other names."""
-    for path in sorted(folder.rglob("*")):
-        first = path.relative_to(folder).parts[0]
-        is_file = path.is_symlink() or not path.is_dir()
-        if is_file and first not in others and path != folder / MANIFEST:
-            yield path
+    for path in sorted(folder.iterdir()):
+        if path.name not in (*others, MANIFEST):
+            yield from _files_at(path)
+
+
+def _files_at(path: Path) -> Iterator[Path]:
+    """One by one: whoever stops at the first has not waited for a whole disk to be listed."""
+    if path.is_symlink() or not path.is_dir():
+        yield path
+    else:
+        for inner in sorted(path.iterdir()):
+            yield from _files_at(inner)
 
 
 def _manifest(folder: Path) -> dict[str, str]:
@@ -194,6 +201,8 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 def _remove_ours(old: Path, folder: Path, others: Collection[str]) -> None:
     """Remove a folder whose place is taken; what in it is not ours goes to where it stood."""
+    if not old.exists():  # there was none whose place could be taken
+        return
     known = _manifest(old)
     is_empty = True
     for path in _files(old, ()):

@@ -638,20 +638,20 @@ def try_text(whole: Path, command: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@given(text=TEXTS)
+@given(word=TEXTS)
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=QUIET)
-def test_any_text_as_an_argument_is_used_or_refused(whole: Path, command: str, text: str) -> None:
-    try_text(whole, command, text)
+def test_any_text_as_an_argument_is_used_or_refused(whole: Path, command: str, word: str) -> None:
+    try_text(whole, command, word)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-@given(text=TEXTS)
+@given(word=TEXTS)
 @settings(max_examples=MANY_EXAMPLES, deadline=None, suppress_health_check=QUIET)
 def test_any_of_many_texts_as_an_argument_is_used_or_refused(
-    whole: Path, command: str, text: str
+    whole: Path, command: str, word: str
 ) -> None:
-    try_text(whole, command, text)
+    try_text(whole, command, word)
 
 
 SESSIONS: list[Callable[[Path, str], Options]] = [
@@ -661,10 +661,10 @@ SESSIONS: list[Callable[[Path, str], Options]] = [
 ]
 
 
-def try_session(whole: Path, options: Callable[[Path, str], Options], text: str) -> None:
+def try_session(whole: Path, options: Callable[[Path, str], Options], word: str) -> None:
     with in_time(), in_memory():
         try:
-            Session(options(whole, text))
+            Session(options(whole, word))
         except (InputError, OSError) as error:
             line = one_line(f"replication: {error}")
             assert visible(line) == line
@@ -673,12 +673,12 @@ def try_session(whole: Path, options: Callable[[Path, str], Options], text: str)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", SESSIONS, ids=["experiment", "experiments", "model"])
-@given(text=TEXTS)
+@given(word=TEXTS)
 @settings(max_examples=MANY_EXAMPLES, deadline=None, suppress_health_check=QUIET)
 def test_any_of_many_texts_as_an_option_of_pytest_is_used_or_refused(
-    whole: Path, options: Callable[[Path, str], Options], text: str
+    whole: Path, options: Callable[[Path, str], Options], word: str
 ) -> None:
-    try_session(whole, options, text)
+    try_session(whole, options, word)
 
 
 @pytest.mark.parametrize("value", NUMBERS)

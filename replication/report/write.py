@@ -8,7 +8,7 @@ from pathlib import Path
 from replication.inputs.files import InputError
 from replication.inputs.folders import check_ours, writing_folder
 from replication.inputs.writing import write_atomically, write_json
-from replication.report.data import claims_json, controls_json
+from replication.report.data import claims_json, controls_json, results_json
 from replication.report.page.page import page
 from replication.report.record import ExperimentReport
 from replication.report.text import claims_markdown
@@ -63,7 +63,7 @@ def write_report(
         write_json(new / "claims.json", claims_json(reports, command))
         write_atomically(new / "claims.md", claims_markdown(reports))
         for report in reports:
-            for name, content in report.files.items():
+            for name, content in results_json(report).items():
                 write_json(new / report.name / name, content)
             if report.controls:
                 write_json(new / report.name / "verification.json", controls_json(report))

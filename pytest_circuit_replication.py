@@ -9,14 +9,16 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+LIVE = ("on", "require")
 PACKAGE = Path(__file__).resolve().with_name("replication")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options of the `replication` group; each is None where it is not given."""
     group = parser.getgroup("replication", "replication of circuit-discovery results")
     group.addoption(
@@ -46,6 +48,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="replication_live",
         help="the same, and where one is not, missing evidence fails",
     )
+    for value in _unknown_ways_to_live(pluginmanager):
+        group.addoption(
+            f"--replication-live={value}",
+            action="store_const",
+            const=value,
+            dest="replication_live",
+            help="refused",
+        )
     group.addoption(
         "--replication-model",
         metavar="NAME_OR_FOLDER",
@@ -69,24 +79,49 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Start what judges claims, in a run whose arguments reach them; else rest."""
-    device = config.option.replication_device
-    if device not in (None, *DEVICES):
-        expected = "|".join(DEVICES)
-        pytest.exit(
-            f"replication: --replication-device: expected {expected}, found {device[:80]!r}",
-            returncode=2,
-        )
+    for name, known in (("device", DEVICES), ("live", LIVE)):
+        value = getattr(config.option, f"replication_{name}")
+        if value not in (None, *known):
+            found = _shortened(repr(value), 70)
+            _refuse(f"--replication-{name}: expected {'|'.join(known)}, found {found}")
     is_asked = _reaches_claims(config)
     if (is_asked or _has_options(config)) and (other := _what_hides_the_package()):
-        pytest.exit(
-            f"replication: {other} hides the package of pytest-circuit-replication, as Python finds"
-            " it first; start from another folder",
-            returncode=2,
+        _refuse(
+            f"{_shortened(str(other), 140)} hides the package of pytest-circuit-replication, as"
+            " Python finds it first; start from another folder"
         )
     if is_asked:
         from replication.plugin import start
 
         start(config)
+
+
+def _unknown_ways_to_live(pluginmanager: pytest.PytestPluginManager) -> list[str]:
+    """What `--replication-live=` was given and is none of its values.
+
+    An option of its own for each lets it be refused as other options are, and not by argparse.
+    """
+    config = pluginmanager.get_plugin("pytestconfig")
+    assert isinstance(config, pytest.Config)
+    given = [str(argument).partition("=") for argument in config.invocation_params.args]
+    values = [value for name, is_given, value in given if is_given and name == "--replication-live"]
+    return [value for value in dict.fromkeys(values) if value not in LIVE]
+
+
+def _refuse(reason: str) -> NoReturn:
+    """End with status 2 and one line; `replication` itself may be another package here."""
+    place = PACKAGE / "inputs" / "visible.py"
+    spec = importlib.util.spec_from_file_location("_replication_visible", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    pytest.exit(module.visible(f"replication: {reason}"), returncode=2)
+
+
+def _shortened(text: str, most: int) -> str:
+    half = most // 2
+    return text if len(text) <= most else f"{text[: half - 3]}...{text[-half:]}"
 
 
 def _reaches_claims(config: pytest.Config) -> bool:

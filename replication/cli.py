@@ -17,7 +17,7 @@ import typer
 
 from replication.engine.models import Device, Precision
 from replication.inputs.files import INTEGERS, InputError, is_folder
-from replication.inputs.messages import one_line, placed, quoted
+from replication.inputs.messages import one_line, placed, quoted, shortened
 from replication.inputs.visible import visible
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ def run(
         _one_of("--precision", precision, Precision),
     )
     circuit = run_experiment(spec.spec, loaded, source, n_pairs, out)
-    _print(f"{spec.name}: {n_pairs} pairs, {len(circuit.nodes)} nodes, written to {out}/")
+    counts = f"{n_pairs} pairs, {len(circuit.nodes)} nodes"
+    _print(f"{shortened(spec.name)}: {counts}, written to {placed(out)}/")
 
 
 @app.command()
@@ -171,7 +172,7 @@ def record(
     (recording,) = run_model(spec, model, _one_of("--device", device, Device))
     path = recorded_path(spec)
     write_recording(recording, spec.pairs, path)
-    _print(f"{spec.name}: {len(spec.pairs)} pairs recorded in {path}")
+    _print(f"{shortened(spec.name)}: {len(spec.pairs)} pairs recorded in {placed(path)}")
 
 
 @app.command()

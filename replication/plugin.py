@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,10 +96,8 @@ class Hooks:
         if not option.collectonly:
             check_writable(self.reports)
         check_place(self.reports, self.session.folders, list(self._not_for_reports()))
-        self.scratch = Path(tempfile.mkdtemp(prefix="replication-"))
-        config.add_cleanup(lambda: shutil.rmtree(self.scratch, ignore_errors=True))
         if not getattr(option, "xmlpath", None):
-            option.xmlpath = str(self.scratch / "junit.xml")
+            option.xmlpath = os.devnull  # the report has a copy of its own
 
     def _not_for_reports(self) -> Iterator[Path]:
         """Folders that reports do not belong into: the package, and the experiments' own.
@@ -156,17 +152,21 @@ class Hooks:
         if handover := getattr(report, "replication", None):
             self.session.collect(Handover.model_validate(handover))
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
         """Write the report, when pytest has written its own; it is not the workers' to write."""
         from replication.inputs.files import InputError
 
-        if self.is_worker:
-            return
         try:
-            self._write()
-        except (InputError, OSError) as error:
-            self.problem = f"replication: the report could not be written: {error}"
+            yield
+        except OSError as error:
+            self.problem = f"replication: pytest could not write: {error}"
+        if not self.is_worker:
+            try:
+                self._write()
+            except (InputError, OSError) as error:
+                self.problem = f"replication: the report could not be written: {error}"
+        if self.problem is not None:
             session.exitstatus = 2
 
     def _write(self) -> None:
@@ -179,14 +179,25 @@ class Hooks:
             return
         command = visible(shlex.join(["pytest", *map(str, self.config.invocation_params.args)]))
         library = drawing_library(self._cache())
-        junit = self.scratch / "junit.xml"
-        self.written = write_report(self.reports, reports, command, library, junit)
-        for plugin in self.config.pluginmanager.get_plugins():
-            if getattr(plugin, "logfile", None) == str(junit):
-                plugin.logfile = str(self.written / "junit.xml")  # where pytest says that it is
+        self.written = write_report(self.reports, reports, command, library, self._write_junit)
+        for plugin in self._junit():
+            plugin.logfile = str(self.written / "junit.xml")  # where pytest says that it is
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write((self.written / "claims.md").read_text(encoding="utf-8"))
+
+    def _junit(self) -> list[Any]:
+        """What writes the tests as XML, if nobody else asked for them."""
+        plugins = self.config.pluginmanager.get_plugins()
+        return [one for one in plugins if getattr(one, "logfile", None) == os.devnull]
+
+    def _write_junit(self, path: Path) -> None:
+        for plugin in self._junit():
+            plugin.logfile = str(path)
+            try:
+                plugin.pytest_sessionfinish()
+            finally:
+                plugin.logfile = os.devnull
 
     def _cache(self) -> Path | None:
         """Where the page's drawing library is kept between runs, if it can be."""
@@ -198,6 +209,7 @@ class Hooks:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say in a screenful what was found, what was not judged, and where the report is."""
+        from replication.inputs.messages import one_line
         from replication.inputs.visible import visible
         from replication.report.terminal import summary
 
@@ -208,7 +220,7 @@ class Hooks:
             for line, markup in summary(reports, session.options.live, self.written):
                 terminalreporter.write_line(visible(line), **markup)
         if self.problem is not None:
-            terminalreporter.write_line(visible(self.problem), red=True)
+            terminalreporter.write_line(one_line(self.problem), red=True)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             from replication.report.annotations import annotate
 

@@ -29,8 +29,7 @@ from replication.evidence.evidence import (
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
 from replication.inputs.files import InputError, is_folder
 from replication.inputs.hub import NotAtHand
-from replication.inputs.messages import listed, placed, quoted
-from replication.inputs.visible import visible
+from replication.inputs.messages import listed, one_line, placed, quoted
 from replication.report.handover import (
     controls_records,
     differences,
@@ -177,7 +176,7 @@ class Session:
         except (EvidenceMissing, InputError) as error:
             is_required = kind == "live" and self.options.live == "require"
             fails = isinstance(error, InputError) or is_required
-            reason = visible(str(error))
+            reason = one_line(error)
             handover = Handover(judgement=missing_record(name, case.claim, kind, reason, fails))
             if fails:
                 return Found(handover, failure=f"{case.claim.id}: {reason}")

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,7 @@ from replication.engine.recording import record, recorded_path
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
 from replication.inputs.messages import one_line
+from replication.inputs.visible import visible
 from replication.session import Options, Session
 from tests.make import means, run_of
 from tests.paths import ROOT
@@ -41,6 +43,7 @@ from tests.signals import hearing_sigint
 
 EXAMPLES, MANY_EXAMPLES = 20, 1000  # of each file
 SECONDS = 30  # what any of these inputs may take
+MEMORY = 2**30  # bytes that this process may have at once, with the modules that it loads
 LONGEST = 300
 SHAPE = ModelShape(n_layers=2, n_heads=2, d_model=8, d_head=4)
 
@@ -181,6 +184,19 @@ def in_time() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+@contextmanager
+def in_memory() -> Iterator[None]:
+    """Fail where the most memory that this process ever had at once is more, and from here."""
+    before = most_memory()
+    yield
+    assert most_memory() <= max(before, MEMORY)
+
+
+def most_memory() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 class Done(NamedTuple):
     status: int
     out: str
@@ -194,7 +210,7 @@ def ask(*arguments: object) -> Done:
     sys.argv, sys.stdout, sys.stderr = ["replication", *map(str, arguments)], *streams
     status: object = None
     try:
-        with in_time():
+        with in_time(), in_memory():
             cli.main()
     except SystemExit as end:
         status = end.code
@@ -223,12 +239,12 @@ def assert_clear(done: Done) -> None:
     elif done.error:
         assert re.fullmatch(r"replication: [^\n]+\n", done.error)
         assert len(done.error) <= LONGEST + 1
-        assert done.error[:-1].isprintable()
+        assert visible(done.error[:-1]) == done.error[:-1]
         assert done.out == ""
     else:
         assert done.out
         assert max(map(len, done.out.splitlines())) <= LONGEST
-        assert all(line.isprintable() for line in done.out.splitlines())
+        assert visible(done.out.replace("\n", "")) == done.out.replace("\n", "")
     assert not re.search(r"trust_remote_code|_CircuitFile|instance of|pydantic", done.error)
 
 
@@ -242,7 +258,7 @@ def refused(*arguments: object) -> str:
 
 def judged(experiments: Path) -> str | None:
     """Judge everything as pytest does; the line with which it refuses to start, if it does."""
-    with in_time():
+    with in_time(), in_memory():
         try:
             session = Session(Options(experiments, experiments))
         except (InputError, OSError) as error:
@@ -574,6 +590,98 @@ def test_a_strange_argument_is_used_or_refused(
         assert len(str(raised.value)) <= LONGEST or isinstance(raised.value, OSError)
 
 
+TEXTS = st.one_of(
+    st.sampled_from([*STRANGE, *NUMBERS, *JUNK[1:], "..", "/", "-", "--", "=", "mine", "gpt2"]),
+    st.text(st.characters(exclude_characters="\0"), max_size=40),
+    st.binary(max_size=40).map(lambda content: os.fsdecode(content.replace(b"\0", b""))),
+)
+# Braces stand for any text; nothing here writes, as there is no such model.
+COMMANDS = [
+    "{} EXPERIMENT",
+    "check EXPERIMENT --{}",
+    "check nowhere/{}",
+    "schema x{}",
+    "compare CIRCUIT nowhere/{}",
+    "compare nowhere/{} CIRCUIT --json",
+    "compare CIRCUIT CIRCUIT x{}",
+    "select nowhere/{} --budget=40 --mlp-threshold=0.5 --d-model=8 --d-head=4",
+    "select SCORES --budget=x{} --mlp-threshold=0.5 --d-model=8 --d-head=4",
+    "select SCORES --budget=40 --mlp-threshold=x{} --d-model=8 --d-head=4",
+    "select SCORES --budget=40 --mlp-threshold=0.5 --d-model=x{} --d-head=4",
+    "select SCORES --budget=40 --mlp-threshold=0.5 --d-model=8 --d-head=x{}",
+    "run nowhere/{} --out=out",
+    "run EXPERIMENT --out={}",
+    "run EXPERIMENT --out=out --pairs={}",
+    "run EXPERIMENT --out=out --model={}",
+    "run EXPERIMENT --out=out --device={}",
+    "run EXPERIMENT --out=out --precision={}",
+    "record EXPERIMENT --model={}",
+    "record EXPERIMENT --device={}",
+    "new CIRCUIT/{}",
+]
+
+
+def arguments_of(command: str, folder: Path, text: str) -> list[str]:
+    places = {
+        "EXPERIMENT": folder,
+        "CIRCUIT": folder / "paper.circuit.json",
+        "SCORES": folder / "paper.scores.json",
+    }
+    for word, path in places.items():
+        command = command.replace(word, str(path))
+    return [word.replace("{}", text) for word in command.split()]
+
+
+def try_text(whole: Path, command: str, text: str) -> None:
+    before = tree(whole.parent)
+    assert_clear(ask(*arguments_of(command, whole, text)))
+    assert tree(whole.parent) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@given(word=TEXTS)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=QUIET)
+def test_any_text_as_an_argument_is_used_or_refused(whole: Path, command: str, word: str) -> None:
+    try_text(whole, command, word)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+@given(word=TEXTS)
+@settings(max_examples=MANY_EXAMPLES, deadline=None, suppress_health_check=QUIET)
+def test_any_of_many_texts_as_an_argument_is_used_or_refused(
+    whole: Path, command: str, word: str
+) -> None:
+    try_text(whole, command, word)
+
+
+SESSIONS: list[Callable[[Path, str], Options]] = [
+    lambda mine, text: Options(mine, mine, names=[text]),
+    lambda mine, text: Options(mine / text, mine),
+    lambda mine, text: Options(mine, mine, live="on", model=text),
+]
+
+
+def try_session(whole: Path, options: Callable[[Path, str], Options], word: str) -> None:
+    with in_time(), in_memory():
+        try:
+            Session(options(whole, word))
+        except (InputError, OSError) as error:
+            line = one_line(f"replication: {error}")
+            assert visible(line) == line
+            assert len(line) <= LONGEST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", SESSIONS, ids=["experiment", "experiments", "model"])
+@given(word=TEXTS)
+@settings(max_examples=MANY_EXAMPLES, deadline=None, suppress_health_check=QUIET)
+def test_any_of_many_texts_as_an_option_of_pytest_is_used_or_refused(
+    whole: Path, options: Callable[[Path, str], Options], word: str
+) -> None:
+    try_session(whole, options, word)
+
+
 @pytest.mark.parametrize("value", NUMBERS)
 @pytest.mark.parametrize("option", ["budget", "mlp-threshold", "d-model", "d-head"])
 def test_a_number_that_is_none_is_refused(mine: Path, option: str, value: str) -> None:
@@ -677,6 +785,7 @@ def test_a_model_that_cannot_be_used_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+HOSTILE = "a\x1b[31m\u202e\n##[group]b"
 ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
@@ -779,6 +888,11 @@ def test_pytest_runs_without_its_other_plugins(mine: Path, plugin: str, tmp_path
         ["--replication-experiments", "x" * 300],
         ["--replication-experiments", "loop"],
         ["--replication-reports", "loop/x", "--replication-experiments", "/dev/null"],
+        ["--replication-live=nonsense"],
+        ["--replication-live="],
+        ["--replication-live", "--replication-live=" + "x" * 900],
+        [f"--replication-live={HOSTILE}"],
+        ["--replication-device", HOSTILE],
     ],
 )
 def test_pytest_refuses_an_option_with_one_line(
@@ -787,11 +901,31 @@ def test_pytest_refuses_an_option_with_one_line(
     monkeypatch.chdir(mine.parent)
     Path("loop").symlink_to("loop")
     arguments = ["--replication-experiments", str(mine), *options]
-    process = start("-m", "pytest", "--pyargs", "replication", *arguments)
-    printed, error = process.communicate(timeout=2 * SECONDS)
-    assert process.returncode == 2
-    assert re.fullmatch(rb"Exit: replication: [^\n]+\n", error or printed)
-    assert len(error or printed) <= LONGEST + len("Exit: \n")
+    assert_pytest_refuses("--pyargs", "replication", *arguments)
+
+
+def assert_pytest_refuses(*arguments: str) -> str:
+    """The line with which a run of pytest ends before it has begun."""
+    process = start("-m", "pytest", *arguments)
+    printed, error = (one.decode() for one in process.communicate(timeout=2 * SECONDS))
+    assert process.returncode == 2, printed + error
+    line = (error or printed).removesuffix("\n")
+    assert line.startswith("Exit: replication: ")
+    assert line.isprintable()
+    assert "##[" not in line
+    assert len(line) <= LONGEST + len("Exit: ")
+    return line
+
+
+def test_what_hides_the_package_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (HOSTILE, "x" * 200):
+        own = tmp_path / name / "replication"
+        own.mkdir(parents=True)
+        (own / "__init__.py").touch()
+        monkeypatch.chdir(own.parent)
+        assert " hides the package of " in assert_pytest_refuses("--replication-device", "cpu")
 
 
 def test_a_loop_among_pytests_arguments_is_left_to_pytest(tmp_path: Path) -> None:

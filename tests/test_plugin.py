@@ -524,6 +524,10 @@ def test_a_run_of_some_claims_leaves_a_whole_report_as_it_is(
     assert said in (partial / "index.html").read_text(encoding="utf-8")
     content = json.loads((partial / "claims.json").read_text(encoding="utf-8"))
     assert content["partial"]["judged"] < content["partial"]["of"] or "experiment" in part[0]
+    for name in ("circuit.json", "scores.json"):
+        for path in reports.rglob(name):
+            metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+            assert ("partial" in metadata) == (partial in path.parents)
     run("-q")
     assert (reports / "partial" / "claims.md").exists()
 

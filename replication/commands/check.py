@@ -25,7 +25,7 @@ from replication.experiment.pairs import AnyPairs, source_of
 from replication.experiment.spec import Experiment, Name, ResultSpec, Spec, experiment_of
 from replication.inputs.files import Fault, FileError, InputError, is_there, read_toml, validate
 from replication.inputs.hub import NotAtHand
-from replication.inputs.messages import one_line, placed
+from replication.inputs.messages import LIST, MESSAGE, QUOTE, fitting, one_line, placed, shortened
 
 Part = TypeVar("Part")
 FIGURES = ("circuit", "scores", "lengths")
@@ -86,7 +86,8 @@ def check_experiment(folder: Path) -> Findings:
             replay(experiment)
     if reader.problems:
         return Findings(reader.problems, None)
-    return Findings([], f"{experiment.name}: {pairs}; {_summary(experiment, claims)}")
+    start = f"{shortened(experiment.name)}: {pairs}; "
+    return Findings([], one_line(start + _summary(experiment, claims, MESSAGE - len(start))))
 
 
 def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
@@ -160,25 +161,25 @@ def _read_published(
                 read_lengths(folder / result.lengths, spec.model.shape, spec.sides, own_pairs)
 
 
-def _summary(experiment: Experiment, claims: list[Claim]) -> str:
+def _summary(experiment: Experiment, claims: list[Claim], most: int) -> str:
     """How many claims there are, and what evidence is there and what is missing."""
     spec = experiment.spec
     kinds = Counter(kind for claim in claims for kind in claim.kinds().split("+"))
-    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    counts = [f"{count} {kind}" for kind, count in kinds.most_common()]
     published = [
         f"{name} ({', '.join(key for key in FIGURES if getattr(result, key))})"
         for name, result in spec.results.items()
         if any(getattr(result, key) for key in FIGURES)
     ]
     is_recorded = is_there(recorded_path(experiment))
-    return "; ".join(
-        [
-            f"{len(claims)} claims ({counts})",
-            f"published evidence: {', '.join(published) or 'none'}",
-            f"recorded evidence: {spec.recorded if is_recorded else 'missing'}",
-            f"live evidence: {_live(spec)}",
-        ]
+    stated = f"{len(claims)} claims "
+    evidence = (
+        f"; published evidence: {fitting(published, QUOTE + LIST) or 'none'}"
+        f"; recorded evidence: {spec.recorded if is_recorded else 'missing'}"
+        f"; live evidence: {_live(spec)}"
     )
+    room = max(LIST, most - len(f"{stated}(){evidence}"))
+    return f"{stated}({fitting(counts, room)}){evidence}"
 
 
 def _live(spec: Spec) -> str:

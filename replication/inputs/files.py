@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from replication.inputs.messages import MESSAGE, placed, quoted, shortened, system_reason
+from replication.inputs.messages import MESSAGE, fitting, placed, quoted, shortened, system_reason
 from replication.inputs.positions import Place, lines_of, positions
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -47,22 +47,10 @@ class FileError(InputError):
 
     def __init__(self, path: Path, faults: Sequence[Fault], message: str | None = None) -> None:
         where = f"{placed(path)}: "
-        super().__init__(where + (message or _first(faults, MESSAGE - len(where))))
+        most = MESSAGE - len(f"replication: {where}")
+        super().__init__(where + (message or fitting(list(map(str, faults)), most, "; ")))
         self.path = path
         self.faults = list(faults)
-
-
-def _first(faults: Sequence[Fault], most: int) -> str:
-    """As many faults as so many characters hold, but at least one, and how many more there are."""
-    shown = list(map(str, faults[:1]))
-    for fault in faults[1:]:
-        if (
-            len("; ".join([*shown, str(fault)])) + len(f"replication: ; and {len(faults)} more")
-            > most
-        ):
-            return "; ".join([*shown, f"and {len(faults) - len(shown)} more"])
-        shown.append(str(fault))
-    return "; ".join(shown)
 
 
 def faulty(path: Path, reasons: Iterable[tuple[Place, str]]) -> FileError:

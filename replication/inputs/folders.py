@@ -144,22 +144,33 @@ def _prefix(folder: Path) -> str:
 def _files(folder: Path, others: Collection[str]) -> Iterator[Path]:
     """Everything in a folder but folders, its manifest, and what stands under other names.
 
+    One by one: whoever stops at the first has not waited for a whole disk to be listed.
+
     Raises:
         InputError: a folder may not be read, so that nobody knows what is in it.
     """
+    for path in _directly_in(folder):
+        if path.name not in (*others, MANIFEST):
+            yield from _files_at(path)
 
-    def refuse(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            reason = f"cannot be read: {system_reason(error)}"
-            raise InputError(f"{placed(Path(error.filename))}: {reason}") from None
 
-    found: list[Path] = []
-    for place, folders, files in os.walk(folder, onerror=refuse):
-        links = (name for name in folders if os.path.islink(os.path.join(place, name)))
-        found += [Path(place, name) for name in (*files, *links)]
-    for path in sorted(found):
-        if path.relative_to(folder).parts[0] not in others and path != folder / MANIFEST:
-            yield path
+def _files_at(path: Path) -> Iterator[Path]:
+    if path.is_symlink() or not os.path.isdir(path):
+        yield path
+    else:
+        for inner in _directly_in(path):
+            yield from _files_at(inner)
+
+
+def _directly_in(folder: Path) -> list[Path]:
+    """What stands in a folder, by name; nothing where there is no such folder."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        reason = f"cannot be read: {system_reason(error)}"
+        raise InputError(f"{placed(folder)}: {reason}") from None
 
 
 def _manifest(folder: Path) -> dict[str, str]:
@@ -222,6 +233,8 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 def _remove_ours(old: Path, folder: Path, others: Collection[str]) -> None:
     """Remove a folder whose place is taken; what in it is not ours goes to where it stood."""
+    if not old.exists():  # there was none whose place could be taken
+        return
     known = _manifest(old)
     is_empty = True
     for path in _files(old, ()):

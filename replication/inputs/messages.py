@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from replication.inputs.visible import visible
@@ -28,6 +28,17 @@ def shortened(text: str, most: int = QUOTE) -> str:
 def quoted(value: object) -> str:
     """What was found, as messages quote it."""
     return shortened(repr(value))
+
+
+def fitting(parts: Sequence[str], most: int, separator: str = ", ") -> str:
+    """As many of the parts as so many characters hold, but at least one, and how many more."""
+    more = f"{separator}and {len(parts)} more"
+    shown = list(parts[:1])
+    for part in parts[1:]:
+        if len(separator.join([*shown, part])) + len(more) > most:
+            return separator.join([*shown, f"and {len(parts) - len(shown)} more"])
+        shown.append(part)
+    return separator.join(shown)
 
 
 def listed(names: Iterable[object]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from replication.controls.words import VERDICTS as VERDICT_OF_WORD
 from replication.controls.words import Word
 from replication.evidence.evidence import Kind
+from replication.inputs.messages import QUOTE, fitting
 from replication.report.record import (
     EVIDENCE,
     VERDICTS,
@@ -139,7 +140,7 @@ def _not_computed(report: ExperimentReport) -> list[str]:
         for control, reason in one.not_computed.items():
             lacking.setdefault((control, reason), []).append(f"{one.result} ({one.evidence})")
     return [
-        f"{control.capitalize()}, not computed for {', '.join(results)}: {reason}."
+        f"{control.capitalize()}, not computed for {fitting(results, QUOTE)}: {reason}."
         for (control, reason), results in lacking.items()
     ]
 

@@ -1,4 +1,4 @@
-"""The report as data: `claims.json` and `verification.json`, for programs."""
+"""The report as data, for programs: the judgements, the controls, and what was measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from replication.claims.claim import Claim
 from replication.controls.thresholds import THRESHOLDS
@@ -57,6 +57,19 @@ def _if_partial(reports: Iterable[ExperimentReport]) -> dict[str, Any]:
         for counted in zip(*((one.found, one.cases) for one in reports), strict=True)
     )
     return {"partial": {"judged": judged, "of": cases}}
+
+
+def results_json(report: ExperimentReport) -> dict[str, dict[str, Any]]:
+    """The content of `circuit.json` and `scores.json`, by name."""
+    return {
+        name: {**content, "metadata": {**_table(content["metadata"]), **_if_partial([report])}}
+        for name, content in report.files.items()
+    }
+
+
+def _table(value: JsonValue) -> dict[str, JsonValue]:
+    assert isinstance(value, dict)
+    return value
 
 
 def _filled(counts: Counter[Outcome]) -> dict[Outcome, int]:

@@ -23,7 +23,7 @@ def apart(report: ExperimentReport) -> list[Apart]:
         return []
     return [
         Apart(
-            f"recorded and live evidence differ in {what}: {here} recorded, {there} live", is_other
+            f"Recorded and live evidence differ in {what}: {here} recorded, {there} live", is_other
         )
         for what, here, there, is_other in _fields(recorded, live)
         if here != there

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from replication.inputs.messages import shortened
 from replication.report.answers import Answer, answers
 from replication.report.provenance import apart
 from replication.report.record import EVIDENCE, WORDS, ControlsRecord, ExperimentReport
@@ -22,7 +23,7 @@ def summary(
     for report in reports:
         answered = zip(QUESTIONS, map(_short, answers(report)), strict=True)
         shown = "; ".join(f"{question}: {answer}" for question, answer in answered)
-        yield f"{report.name}: {shown}", {"bold": True}
+        yield f"{shortened(report.name)}: {shown}", {"bold": True}
         for record in report.unexpected():
             yield (
                 f"  UNEXPECTED {record.claim} on {record.evidence} evidence:"
@@ -32,7 +33,7 @@ def summary(
         yield from _missing(report, live)
         for one in apart(report):
             if one.is_another_run:
-                yield f"  {one.text}", {"yellow": True}
+                yield f"  {one.text[0].lower()}{one.text[1:]}", {"yellow": True}
         for found in report.controls:
             yield from _doubtful(found)
     if (said := partial(reports)) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from replication.evidence.evidence import Kind as EvidenceKind
+from replication.inputs.messages import MESSAGE, fitting, shortened
 from replication.report.controls_text import controls_markdown, thresholds_markdown
 from replication.report.markdown import escaped
 from replication.report.provenance import apart
@@ -33,9 +34,10 @@ def partial(reports: Iterable[ExperimentReport]) -> str | None:
     partly = [report for report in reports if report.is_partial]
     if not partly:
         return None
-    counts = [f"{len(one.found)} of {len(one.cases)} of {one.name}" for one in partly]
-    counts += [f"none of {name}" for name in partly[0].left_out]
-    return f"Partial: of the judgements that a whole run makes, this one made {', '.join(counts)}."
+    counts = [f"{len(one.found)} of {len(one.cases)} of {shortened(one.name)}" for one in partly]
+    counts += [f"none of {shortened(name)}" for name in partly[0].left_out]
+    said = "Partial: of the judgements that a whole run makes, this one made "
+    return f"{said}{fitting(counts, MESSAGE - len(f'{said}.'))}."
 
 
 def _partial(reports: Sequence[ExperimentReport]) -> list[str]:
@@ -68,7 +70,7 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
     lines += _counts_table(report, shown)
     lines += _missing(report, shown)
     if differing := apart(report):
-        lines += [*(f"- {escaped(one.text[0].upper() + one.text[1:])}." for one in differing), ""]
+        lines += [*(f"- {escaped(one.text)}." for one in differing), ""]
     shown = [kind for kind in shown if set(report.counts(kind)) != {"missing"}]
     lines += _statements("Unexpected verdicts", report.unexpected(), report)
     refuted = [r for r in report.records if r.verdict == "refuted" and r.as_expected]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from replication.inputs.files import InputError
 from replication.inputs.folders import check_ours, writing_folder
 from replication.inputs.writing import write_atomically, write_json
-from replication.report.data import claims_json, controls_json
+from replication.report.data import claims_json, controls_json, results_json
 from replication.report.page.page import page
 from replication.report.record import ExperimentReport
 from replication.report.text import claims_markdown
@@ -48,11 +47,11 @@ def write_report(
     reports: Sequence[ExperimentReport],
     command: str,
     library: str,
-    junit: Path | None = None,
+    write_junit: Callable[[Path], None] = lambda _: None,
 ) -> Path:
     """Write a report, and say where: of some of the claims, into a folder of its own.
 
-    `library` is the page's drawing library, and `junit` what pytest wrote, which is moved there.
+    `library` is the page's drawing library, and `write_junit` writes the tests as XML.
 
     Raises:
         InputError: something stands there that no run wrote.
@@ -64,11 +63,10 @@ def write_report(
         write_json(new / "claims.json", claims_json(reports, command))
         write_atomically(new / "claims.md", claims_markdown(reports))
         for report in reports:
-            for name, content in report.files.items():
+            for name, content in results_json(report).items():
                 write_json(new / report.name / name, content)
             if report.controls:
                 write_json(new / report.name / "verification.json", controls_json(report))
         write_atomically(new / "index.html", page(reports, command, folder, library))
-        if junit is not None and junit.exists():
-            shutil.move(junit, new / "junit.xml")
+        write_junit(new / "junit.xml")
     return place

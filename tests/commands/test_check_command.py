@@ -52,6 +52,21 @@ def problems(folder: Path) -> list[str]:
     return [problem.replace(f"{folder}/", "") for problem in findings.problems]
 
 
+def test_a_summary_of_long_names_is_one_line_of_300_characters(mine: Path) -> None:
+    spec = mine / "experiment.toml"
+    text = spec.read_text(encoding="utf-8")
+    result = text[text.index("[results.paper]") :]
+    more = [result.replace("[results.paper", f"[results.{letter * 90}") for letter in "abcd"]
+    spec.write_text("\n".join([text, *more]), encoding="utf-8")
+    long = mine.rename(mine.parent / ("m" * 99))
+    output, status = in_process(long)
+    assert status == 0, output
+    (line,) = output.splitlines()
+    assert len(line) <= 300
+    assert "; recorded evidence: missing; live evidence: from gt_all" in line
+    assert " (2 ranking, 1 ratio, 1 shape, " in line
+
+
 def test_a_sound_experiment_is_summed_up_in_one_line(mine: Path) -> None:
     done = check(mine.relative_to(mine.parent), cwd=mine.parent)
     assert (done.returncode, done.stderr) == (0, "")

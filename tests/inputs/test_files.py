@@ -4,6 +4,8 @@ import json
 import os
 import re
 import stat
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -210,6 +212,31 @@ def test_a_failure_before_the_last_step_leaves_the_old_file_and_nothing_else(
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, "new")
     assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+WRITES_ON = """
+import sys, time
+from pathlib import Path
+from replication.inputs.writing import writing_atomically
+with writing_atomically(Path(sys.argv[1])) as file:
+    file.write(b"new")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_one_and_not_before(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    command = [sys.executable, "-c", WRITES_ON, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        write_atomically(path, "old")
+        assert len(list(tmp_path.iterdir())) == 2
+        process.kill()
+    assert len(list(tmp_path.iterdir())) == 2
+    write_atomically(path, "new")
     assert list(tmp_path.iterdir()) == [path]
 
 

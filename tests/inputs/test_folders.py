@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,24 @@ def test_what_no_run_wrote_is_not_touched(tmp_path: Path, name: str) -> None:
         assert f"{folder}: holds {name}, which no earlier run is known" in str(raised.value)
     assert os.path.lexists(path)
     assert (folder / "a").read_text(encoding="utf-8") == "1"
+
+
+def test_a_folder_of_others_is_refused_before_all_of_it_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").touch()
+    listed, iterdir = [], Path.iterdir
+
+    def noted(folder: Path) -> Iterator[Path]:
+        listed.append(folder.name)
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", noted)
+    with pytest.raises(InputError, match="holds a/mine, which no earlier run"):
+        check_ours(tmp_path)
+    assert listed == [tmp_path.name, "a"]
 
 
 def test_what_was_changed_since_it_was_written_is_not_touched(tmp_path: Path) -> None:

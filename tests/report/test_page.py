@@ -438,6 +438,22 @@ def test_a_verdict_that_was_not_expected_stands_at_the_top(tmp_path: Path) -> No
     assert "1 not as expected: R2 (live)." in page([report], "pytest", tmp_path, "")
 
 
+def test_what_stands_at_the_top_is_read_at_a_glance_whatever_the_names(tmp_path: Path) -> None:
+    report = report_of("live", ("refuted",) * 40)
+    report.name, report.cases = "x" * 255, [("R1", "recorded")]
+    report.left_out = [f"{letter * 200}" for letter in "abcdef"]
+    for record in report.records:
+        report.take(Handover(judgement=record.model_copy(update={"as_expected": False})))
+    text = page([report], "pytest", tmp_path, "")
+    said = re.findall('<p class="unexpected">([^<]+)<|role="note"><strong>([^<]+)<', text)
+    partial, unexpected = ("".join(one) for one in said)
+    assert partial.startswith("Partial: of the judgements ")
+    assert partial.endswith(" more.")
+    assert unexpected.startswith("37 not as expected: R1 (live), ")
+    assert unexpected.endswith(" more.")
+    assert max(map(len, (partial, unexpected))) <= 300
+
+
 def test_a_page_without_any_record_says_so(tmp_path: Path) -> None:
     assert "Not run here" in page([], "pytest", tmp_path, "")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from replication.circuits.components import ModelShape
 from replication.claims.claim import Claim
 from replication.evidence.evidence import RunProvenance
+from replication.report.page.page import page
 from replication.report.record import ExperimentReport, Handover, JudgementRecord
 from replication.report.terminal import summary
 from replication.report.text import claims_markdown
@@ -80,6 +83,18 @@ def test_each_difference_of_recorded_and_live_evidence_is_one_line(
     shown = [line for line, _ in summary([report], "on", Path("reports")) if "differ in" in line]
     wanted = [f"  recorded and live evidence differ in {line}" for line in expected]
     assert shown == (wanted if is_another_run else [])
+
+
+@pytest.mark.parametrize(("change", "expected", "is_another_run"), DIFFERENCES)
+def test_the_page_says_them_too_and_at_its_top_where_it_is_another_run(
+    tmp_path: Path, change: dict[str, Any], expected: list[str], is_another_run: bool
+) -> None:
+    report = report_of(RECORDED, RECORDED.model_copy(update=change))
+    text = html.unescape(page([report], "pytest", tmp_path, ""))
+    said = [f"Recorded and live evidence differ in {line}." for line in expected]
+    assert re.findall("<li>(Recorded and live [^<]+)</li>", text) == said
+    at_the_top = re.findall('<p class="unexpected">(Recorded and live [^<]+)</p>', text)
+    assert at_the_top == (said if is_another_run else [])
 
 
 @pytest.mark.parametrize(("recorded", "live"), [(RECORDED, None), (None, RECORDED), (None, None)])

@@ -11,8 +11,10 @@ from pydantic import JsonValue
 from replication.claims.claim import Claim
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.evidence.evidence import RunProvenance
+from replication.inputs.messages import LIST, MESSAGE, fitting, shortened
 from replication.report.answers import Answer, answers, lacks
 from replication.report.page.gallery import View, views
+from replication.report.provenance import Apart, apart
 from replication.report.record import (
     EVIDENCE,
     VERDICTS,
@@ -54,13 +56,17 @@ class Origin:
 
 @dataclass(frozen=True)
 class Section:
-    """An experiment on the page; `id` is what links lead to."""
+    """An experiment on the page; `id` is what links lead to.
+
+    `apart` is in what recorded and live evidence differ.
+    """
 
     name: str
     id: str
     title: str
     answers: Sequence[Answer]
-    unexpected: Sequence[str]
+    unexpected: str
+    apart: Sequence[Apart]
     claims: Sequence[JudgedClaim]
     facets: Sequence[Facet]
     views: Sequence[View]
@@ -75,7 +81,8 @@ def section(report: ExperimentReport) -> Section:
         id=re.sub(r"[^\w.-]", "-", report.name),
         title=report.title,
         answers=answers(report),
-        unexpected=[f"{one.claim} ({one.evidence})" for one in report.unexpected()],
+        unexpected=_unexpected(report),
+        apart=apart(report),
         claims=[_judged(report, claim) for claim in report.claims],
         facets=_facets(report),
         views=list(views(report)),
@@ -99,6 +106,11 @@ def shown(value: JsonValue) -> str:
             return ", ".join(map(shown, value)) or "none"
         case _:
             return str(value)
+
+
+def _unexpected(report: ExperimentReport) -> str:
+    found = [f"{shortened(one.claim)} ({one.evidence})" for one in report.unexpected()]
+    return f"{len(found)} not as expected: {fitting(found, MESSAGE - LIST)}." if found else ""
 
 
 def _judged(report: ExperimentReport, claim: Claim) -> JudgedClaim:

@@ -458,7 +458,7 @@ def test_a_recording_that_is_a_loop_fails_its_claims(mine: Path) -> None:
         ("experiment.toml", "resamples = 50", f"resamples = {'9' * 400}", "too large a number"),
         ("experiment.toml", "threshold = 0.5", "threshold = 1e400", "1e400 is too large a number"),
         ("experiment.toml", '"a paper"', "[" * 900 + "]" * 900, "nested too deeply"),
-        ("experiment.toml", "paper.scores.json", "\\u0000", "null byte"),
+        ("experiment.toml", "paper.scores.json", "\\u0000", "embedded null"),
         ("experiment.toml", "paper.scores.json", "x" * 300, "name too long"),
         ("experiment.toml", 'measures = "mine"', f'measures = "{"x" * 300}"', "at most 100"),
         ("experiment.toml", "[results.paper]", "[results]\nx = 1\n[results.paper]", "an object"),

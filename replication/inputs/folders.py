@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from replication.inputs.files import InputError, followed, read_json, validate
 from replication.inputs.messages import placed, system_reason
-from replication.inputs.writing import write_json
+from replication.inputs.writing import prefix_beside, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = "replication.manifest.1"
@@ -91,7 +91,7 @@ def writing_folder(folder: Path, others: Collection[str] = ()) -> Iterator[Path]
     folder.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(folder, others)
     check_ours(folder, others)
-    new = folder.parent / f"{_prefix(folder)}{uuid4().hex}"
+    new = folder.parent / f"{prefix_beside(folder)}{uuid4().hex}"
     with _owning(new):
         new.mkdir()
         try:
@@ -111,7 +111,7 @@ def writing_folder(folder: Path, others: Collection[str] = ()) -> Iterator[Path]
 
 def clear_leftovers(folder: Path, others: Collection[str] = ()) -> None:
     """Remove what a killed run left beside a folder; a folder that it took away is put back."""
-    beside = folder.parent.glob(f"{glob.escape(_prefix(folder))}*")
+    beside = folder.parent.glob(f"{glob.escape(prefix_beside(folder))}*")
     for left in sorted({path.with_name(path.name.removesuffix(LOCK)) for path in beside}):
         with suppress(Timeout), _owning(left):
             if not (left / MANIFEST).is_file():  # it was not whole yet
@@ -135,10 +135,6 @@ def _owning(left: Path) -> Iterator[None]:
             yield
         finally:
             lock.unlink(missing_ok=True)
-
-
-def _prefix(folder: Path) -> str:
-    return f".{folder.name}.replication-"
 
 
 def _files(folder: Path, others: Collection[str]) -> Iterator[Path]:

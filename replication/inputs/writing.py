@@ -36,7 +36,7 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
 def _new_beside(path: Path) -> tuple[int, str]:
     """A new file, open and named; its lock says, for as long as it is open, that it is used."""
     while True:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix_beside(path))
         with suppress(OSError):  # no file system must have locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         if os.path.exists(name):
@@ -45,13 +45,14 @@ def _new_beside(path: Path) -> tuple[int, str]:
 
 
 def _clear_leftovers(path: Path) -> None:
-    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+    for left in path.parent.glob(f"{glob.escape(prefix_beside(path))}*"):
         with suppress(OSError), left.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink()
 
 
-def _prefix(path: Path) -> str:
+def prefix_beside(path: Path) -> str:
+    """How the names begin of what is written beside a file or folder, to take its place."""
     return f".{path.name}.replication-"
 
 

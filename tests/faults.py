@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
-from replication.engine import capture, packed, padded
+from replication.engine import packed, padded
 from replication.engine.models import LoadedModel
-from replication.engine.prompts import Means, Prompt
+from replication.engine.prompts import Prompt
+from replication.engine.taps import See, Taps
 
 Fault = Callable[[pytest.MonkeyPatch, LoadedModel], None]
 
@@ -38,7 +40,7 @@ def padding_in_one_mean(patch: pytest.MonkeyPatch, _: LoadedModel) -> None:
 
 def no_mask(patch: pytest.MonkeyPatch, model: LoadedModel) -> None:
     """Every position attends to every other one, of all prompts and of the padding."""
-    pack, base = packed.pack, model.bridge.original_model.base_model
+    pack, base = packed.pack, model.taps.transformer
     forward = base.forward
 
     def without_a_mask(*arguments: Any) -> dict[str, torch.Tensor]:
@@ -58,16 +60,15 @@ def no_mask(patch: pytest.MonkeyPatch, model: LoadedModel) -> None:
 
 def another_layer(patch: pytest.MonkeyPatch, _: LoadedModel) -> None:
     """The second layer stands for the first one too."""
-    hook_points, packed_means = padded.hook_points, packed.packed_means
+    hooked = Taps.hooked
 
-    def of_a_pack(model: LoadedModel, prompts: Sequence[Prompt]) -> Means:
-        taps = model.taps
-        assert taps is not None
+    def with_the_second_twice(
+        taps: Taps, see_mlp_out: See, see_z: See
+    ) -> AbstractContextManager[None]:
         mlp_out, z = ([modules[1], *modules[1:]] for modules in (taps.mlp_out, taps.z))
-        return packed_means(replace(model, taps=replace(taps, mlp_out=mlp_out, z=z)), prompts)
+        return hooked(replace(taps, mlp_out=mlp_out, z=z), see_mlp_out, see_z)
 
-    patch.setattr(padded, "hook_points", lambda layer: hook_points(max(layer, 1)))
-    patch.setattr(capture, "packed_means", of_a_pack)
+    patch.setattr(Taps, "hooked", with_the_second_twice)
 
 
 FAULTS: list[Fault] = [padding_in_one_mean, no_mask, another_layer]

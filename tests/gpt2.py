@@ -43,7 +43,7 @@ def make_gpt2(
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    tokenizer = _train_tokenizer(vocab_size, texts)
+    tokenizer = train_tokenizer(vocab_size, texts)
     end = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
     model = GPT2LMHeadModel(
         GPT2Config(
@@ -68,7 +68,7 @@ def make_gpt2(
     return folder
 
 
-def _train_tokenizer(vocab_size: int, texts: Sequence[str]) -> PreTrainedTokenizerFast:
+def train_tokenizer(vocab_size: int, texts: Sequence[str]) -> PreTrainedTokenizerFast:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -112,6 +112,9 @@ measures = "run"
 [model]
 name = "test/gpt2"
 shape = {{ n_layers = {n_layer}, n_heads = {n_head}, d_model = {n_embd}, d_head = {d_head} }}
+
+[tokens]
+special = "bos"
 
 [scoring]
 mlp_out = "centred"

@@ -14,8 +14,10 @@ from replication.circuits.components import ModelShape, parse
 from replication.engine.activations import MeanActivations
 from replication.engine.provenance import Provenance
 from replication.engine.recording import Recording
+from replication.engine.selfcheck import SelfCheck
+from replication.engine.tokens import SeenTokens
 from replication.evidence.evidence import Evidence, Measured, measure
-from replication.experiment.spec import Spec
+from replication.experiment.spec import Spec, TokensSpec
 
 
 def make_spec(shape: ModelShape, **changes: Any) -> Spec:
@@ -42,16 +44,37 @@ def run_of(activations: MeanActivations) -> Recording:
     """These activations as a run of a model that there is not."""
     _, _, n_layers, d_model = activations.mlp_out.shape
     *_, n_heads, d_head = activations.z.shape
-    provenance = Provenance(
-        model="none",
-        weights_sha256="0" * 64,
-        shape=ModelShape(n_layers=n_layers, n_heads=n_heads, d_model=d_model, d_head=d_head),
-        device="cpu",
-        precision="float32",
-        versions={},
-        platform="none",
+    shape = ModelShape(n_layers=n_layers, n_heads=n_heads, d_model=d_model, d_head=d_head)
+    return Recording(activations, provenance_of(shape), seen_in(activations))
+
+
+def provenance_of(shape: ModelShape, **changes: Any) -> Provenance:
+    """The provenance of a run of a model that there is not."""
+    stated: dict[str, Any] = {
+        "model": "none",
+        "weights_sha256": "0" * 64,
+        "shape": shape,
+        "key_heads": shape.n_heads,
+        "mlp_at": "residual",
+        "tokens": TokensSpec(),
+        "tokenizer_sha256": "1" * 64,
+        "self_check": SelfCheck(way="packed", means=0.0, earlier=0.0),
+        "device": "cpu",
+        "precision": "float32",
+        "versions": {},
+        "platform": "none",
+    }
+    return Provenance(**{**stated, **changes})
+
+
+def seen_in(activations: MeanActivations) -> SeenTokens:
+    """Tokens that a model may have seen where it gave these activations."""
+    one, other = activations.token_lengths[0].tolist()
+    inner = activations.inner or activations
+    added = (activations.token_lengths - inner.token_lengths)[0].tolist()
+    return SeenTokens(
+        first_pair=(["a"] * one, ["b"] * other), added=tuple(added), ids_sha256="2" * 64
     )
-    return Recording(activations, provenance)
 
 
 def measured_of(spec: Spec, activations: MeanActivations) -> Measured:

@@ -529,16 +529,15 @@ def test_a_check_runs_nothing_of_a_package_that_a_spec_names(
         (mine.parent / place / "__init__.py").write_text("raise SystemExit(7)", encoding="utf-8")
     monkeypatch.syspath_prepend(mine.parent)
     spec = mine / "experiment.toml"
-    for name, word in [
-        ("boobytrap.inner", "here"),
-        ("boobytrap", "here"),
-        ("boobytrap.x", "is not"),
+    for name, word, status in [
+        ("boobytrap.inner", "boobytrap/inner/model: no weights in it", 2),
+        ("boobytrap", "boobytrap/model: no weights in it", 2),
+        ("boobytrap.x", "live evidence: missing: the package boobytrap.x is not", 0),
     ]:
         text = re.sub('package = ".*"', f'package = "{name}"', spec.read_text(encoding="utf-8"))
         spec.write_text(text, encoding="utf-8")
         done = ask("check", mine)
-        assert done.status == 0
-        assert word in done.out.split("live evidence: ")[1]
+        assert (done.status, word in done.out) == (status, True)
     assert "boobytrap" not in sys.modules
 
 
@@ -738,9 +737,24 @@ def lost_weights(model: Path) -> None:
     link_to_nothing(model / "model.safetensors")
 
 
+def a_billion_words(model: Path) -> None:
+    change_config(model, vocab_size=10**9)
+
+
+def a_billion_positions(model: Path) -> None:
+    change_config(model, n_positions=10**9)
+
+
+def no_words(model: Path) -> None:
+    path = model / "tokenizer.json"
+    own = json.loads(path.read_text(encoding="utf-8"))
+    own["model"] |= {"vocab": {}, "merges": []}
+    path.write_text(json.dumps(own), encoding="utf-8")
+
+
 def pickled_nonsense(model: Path) -> None:
     (model / "model.safetensors").unlink()
-    (model / "pytorch_model.bin").write_bytes(b"\x80\x04cos\nsystem\n.")
+    (model / "pytorch_model.bin").write_bytes(b"\x80\x04cos\nsystem\n." + bytes(10_000))
 
 
 def nonsense_for_words(model: Path) -> None:
@@ -761,14 +775,20 @@ def other_type_of_weights(model: Path) -> None:
         (a_billion_layers, "config.json: n_layers: Input should be less than or equal to 1000"),
         (layers_in_words, "config.json: n_layers: Input should be a valid integer, found 'three'"),
         (list_for_configuration, "config.json: expected an object, found [1]"),
-        (foreign_code, "cannot load it: "),
+        (foreign_code, "transformers cannot read it: "),
         (broken_second_file, "model-00002-of-00002.safetensors: not a whole safetensors file"),
         (cut_second_file, "model-00002-of-00002.safetensors: not a whole safetensors file"),
         (pipe_for_weights, "model.safetensors: cannot be read: a pipe or a device"),
         (lost_weights, "model.safetensors: cannot be read: a link that leads nowhere"),
-        (pickled_nonsense, "cannot load it: "),
-        (nonsense_for_words, "cannot load it: "),
-        (other_type_of_weights, "weights lack"),
+        (a_billion_words, "its sizes ask for 32,000,040,224 weights, and the weight files hold"),
+        (
+            a_billion_positions,
+            "its sizes ask for 32,000,050,816 weights, and the weight files hold",
+        ),
+        (pickled_nonsense, "cannot be loaded as gpt2: "),
+        (nonsense_for_words, "its tokenizer cannot be loaded: "),
+        (no_words, "has no tokens"),
+        (other_type_of_weights, "its sizes ask for 52,864 weights, and the weight files hold"),
     ],
 )
 def test_a_model_that_cannot_be_used_is_refused(

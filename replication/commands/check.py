@@ -18,6 +18,7 @@ from replication.circuits.scores import read_scores
 from replication.claims.claim import Claim, read_claim_file
 from replication.claims.keys import Known
 from replication.engine.locate import locate
+from replication.engine.models import tokenizer_at_hand
 from replication.engine.recording import recorded_path, replay
 from replication.evidence.evidence import published_circuit
 from replication.evidence.lengths import read_lengths
@@ -33,10 +34,14 @@ FIGURES = ("circuit", "scores", "lengths")
 
 @dataclass(frozen=True)
 class Findings:
-    """What is wrong, one line each, as `file:line: reason`; and what is there, if nothing is."""
+    """What is wrong, one line each, as `file:line: reason`; and what is there, if nothing is.
+
+    `tokens` are those that the model sees of the first pair, where its tokenizer is at hand.
+    """
 
     problems: list[str]
-    summary: str | None
+    summary: str | None = None
+    tokens: str | None = None
 
 
 class _Reader:
@@ -74,20 +79,24 @@ def check_experiment(folder: Path) -> Findings:
         data = read_toml(path)
         spec = validate(Spec, data, path)
     if not os.path.isfile(path):
-        return Findings(reader.problems, None)
+        return Findings(reader.problems)
     pairs, n_pairs = _read_pairs(reader, folder, data)
     claims = _read_claims(reader, folder, data, n_pairs)
     _read_published(reader, folder, data, spec, n_pairs)
     if spec is None or reader.problems:
-        return Findings(reader.problems, None)
+        return Findings(reader.problems)
     with reader.noting(), suppress(NotAtHand):
         experiment = experiment_of(folder, spec)
         if is_there(recorded_path(experiment)):
             replay(experiment)
     if reader.problems:
-        return Findings(reader.problems, None)
+        return Findings(reader.problems)
+    tokens = _read_tokens(reader, experiment)
+    if reader.problems:
+        return Findings(reader.problems)
     start = f"{shortened(experiment.name)}: {pairs}; "
-    return Findings([], one_line(start + _summary(experiment, claims, MESSAGE - len(start))))
+    summary = one_line(start + _summary(experiment, claims, MESSAGE - len(start)))
+    return Findings([], summary, tokens)
 
 
 def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
@@ -159,6 +168,19 @@ def _read_published(
         if result is not None and result.lengths is not None and spec is not None:
             with reader.noting():
                 read_lengths(folder / result.lengths, spec.model.shape, spec.sides, own_pairs)
+
+
+def _read_tokens(reader: _Reader, experiment: Experiment) -> str | None:
+    """Which tokens the model sees of the first pair; None where its tokenizer is not at hand."""
+    spec = experiment.spec
+    with reader.noting(), suppress(NotAtHand):
+        tokenizer = tokenizer_at_hand(spec.model, spec.tokens)
+        found = list(tokenizer.problems(experiment.pairs))
+        reader.note(Path(experiment.source.name), [Fault(problem) for problem in found])
+        if not found:
+            seen = tokenizer.seen(experiment.pairs[:1])
+            return one_line(f"{shortened(experiment.name)}: {seen.described()}")
+    return None
 
 
 def _summary(experiment: Experiment, claims: list[Claim], most: int) -> str:

@@ -3,7 +3,8 @@
 Where the first position carries the same large activation whatever the text (an attention sink), a
 mean over T positions moves with 1/T: if f is what stands at the first position, with an encoder's
 separator, and b the mean over the others, the mean is (f + (T - 1) b) / T, and prompts of T and T'
-tokens score |1/T - 1/T'| |f - b| before a word of them counts.
+tokens score |1/T - 1/T'| |f - b| before a word of them counts. The tokens that are the same in
+every prompt are those that were added to its text; where none was, f cannot be told from the text.
 """
 
 from __future__ import annotations
@@ -30,17 +31,19 @@ from replication.inputs.files import InputError
 class Length:
     """What the prompts' lengths explain, by component.
 
-    `norms` times |1/T - 1/T'|, which `steps` holds by pair, is the score of a pair that length
-    alone gives; `alone` its mean over the pairs, `share` that over the score. `fit` is the share of
-    a left-out pair's squared score that lengths predict, at whichever positions they act.
-    `free_p_value` is that of the means without the first position (and an encoder's separator),
-    with what goes with length taken out, `free_q_value` its false-discovery rate.
-    `without_first` are the scores, and `nodes_without_first` the circuit, without that position;
-    where it cannot be selected, `no_circuit` says why. `matched` are the scores over the pairs of
+    `added` tokens stand around a prompt's text, most often one in front of it. `norms` times
+    |1/T - 1/T'|, which `steps` holds by pair, is the score of a pair that length alone gives;
+    `alone` its mean over the pairs, `share` that over the score: all 0 where no token was added.
+    `fit` is the share of a left-out pair's squared score that lengths predict, at whichever
+    positions they act. `free_p_value` is that of the means over the text alone, with what goes with
+    length taken out, `free_q_value` its false-discovery rate. `without_first` are the scores, and
+    `nodes_without_first` the circuit, of the text alone; where it cannot be selected, `no_circuit`
+    says why. `matched` are the scores over the pairs of
     equal length, whose numbers are `matched_pairs`; None where there are none.
     """
 
     token_lengths: Int64[np.ndarray, "pairs 2"]
+    added: int
     steps: Float64[np.ndarray, " pairs"]
     norms: Float64[np.ndarray, " components"]
     alone: Float64[np.ndarray, " components"]
@@ -60,7 +63,7 @@ def length(spec: Spec, measured: Measured) -> Length | NotComputed:
     activations = measured.activations
     lengths, inner = activations.token_lengths, activations.inner
     if inner is None or not inner.token_lengths.all():
-        return NotComputed("a prompt has no position but the first (and a separator)")
+        return NotComputed("a prompt has no position of its own text")
     if len(np.unique(lengths)) == 1:
         return NotComputed(f"it has nothing to see: every prompt has {lengths[0, 0]} tokens")
 
@@ -74,6 +77,7 @@ def length(spec: Spec, measured: Measured) -> Length | NotComputed:
     matched = np.flatnonzero(steps == 0)
     return Length(
         token_lengths=lengths,
+        added=int((lengths - inner.token_lengths).max()),
         steps=steps,
         norms=norms,
         alone=alone,

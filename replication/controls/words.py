@@ -52,8 +52,8 @@ def measured_word(
     score = float(measured.means[index])
     if isinstance(length, NotComputed):
         return not_shown(stability=stability, null=null, length=length)
-    share = exact(float(length.share[index]))
-    if _is_artefact(share):
+    share = exact(float(length.share[index])) if length.added else None
+    if share is not None and _is_artefact(share):
         alone = f"the prompts' lengths alone give {length.alone[index]:.4g} of {score:.4g}"
         return ComponentControl("artefact", f"{alone}: {percent(share.low, share.high)}")
     if isinstance(stability, NotComputed) or isinstance(null, NotComputed):
@@ -79,8 +79,8 @@ def measured_word(
     )
     with_length_out = f"q = {q_value:.2g}; {free:.2g} with length taken out"
     if q_value <= rate and free <= rate:
-        explains = f"which explains {percent(share.low, share.high)}"
-        return ComponentControl("specific", f"{compared} ({with_length_out}, {explains})")
+        explains = f", which explains {percent(share.low, share.high)}" if share else ""
+        return ComponentControl("specific", f"{compared} ({with_length_out}{explains})")
     if null.smallest_p > rate:
         return ComponentControl(
             "not shown",

@@ -29,9 +29,8 @@ class MeanActivations:
     """Each component's activation averaged over the positions of one prompt.
 
     `mlp_out` is `blocks.{layer}.hook_mlp_out` and `z` is `blocks.{layer}.attn.hook_z`, both on
-    raw weights; the tokenizer's own special tokens are among the positions, which `token_lengths`
-    counts. `inner` are the means without the first position and, where the tokenizer ends prompts
-    with a separator, without that; a mean over no position is zero.
+    raw weights; tokens that were added to a prompt are among the positions, which `token_lengths`
+    counts. `inner` are the means over the positions of the prompt's own text alone.
     """
 
     mlp_out: Float32[np.ndarray, "pairs 2 layers d_model"]

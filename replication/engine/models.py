@@ -1,52 +1,46 @@
-"""The model: finding its weights, checking them, and loading them through TransformerLens.
+"""The model: found, checked, loaded, and shown to give what it gives by itself.
 
 Nothing here imports torch, transformers or the hub's client before a model is asked for.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from replication.circuits.components import ModelShape
+from replication.engine.configuration import read_configuration
+from replication.engine.gguf import converted
 from replication.engine.locate import is_on_hub, label, locate
 from replication.engine.provenance import Provenance, versions
-from replication.engine.taps import PACKABLE, Taps, find_taps, hook_points
-from replication.engine.weights import check_weights, weight_files, weights_sha256
-from replication.experiment.spec import ModelSpec
-from replication.inputs.files import InputError, read_json, validate
-from replication.inputs.messages import library_reason, placed, quoted
-
-if TYPE_CHECKING:
-    from transformer_lens.model_bridge import TransformerBridge
+from replication.engine.selfcheck import Widths, self_check
+from replication.engine.taps import Taps
+from replication.engine.tokens import Tokenizer, load_tokenizer
+from replication.engine.transformer import load_taps
+from replication.engine.weights import is_gguf, weight_files, weights_sha256
+from replication.experiment.spec import MlpAt, ModelSpec, TokensSpec
+from replication.inputs.files import InputError, validate
+from replication.inputs.hub import NotAtHand, cached_folder
+from replication.inputs.messages import placed
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]
-# What configurations call the sizes of a model.
-_SIZES = {
-    "n_layers": ("n_layer", "num_hidden_layers"),
-    "n_heads": ("n_head", "num_attention_heads"),
-    "d_model": ("n_embd", "hidden_size"),
-}
-_TOKENIZER_FILES = ["tokenizer.json", "vocab.*", "*.model", "*.tiktoken"]
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to run, and its provenance; `taps` where its prompts can be packed."""
+    """A model that is ready to run, its tokenizer, and its provenance."""
 
-    bridge: TransformerBridge
+    taps: Taps
+    tokenizer: Tokenizer
     provenance: Provenance
-    taps: Taps | None = None
 
     @property
     def shape(self) -> ModelShape:
-        """The model's own shape, as its configuration gives it."""
+        """The model's own shape, as a run of it shows."""
         return self.provenance.shape
 
 
@@ -76,93 +70,85 @@ def load_model(
     override: str | None = None,
     device: Device = "auto",
     precision: Precision = "float32",
+    *,
+    tokens: TokensSpec = TokensSpec(),  # noqa: B008
+    mlp_at: MlpAt = "residual",
 ) -> LoadedModel:
-    """Load the model, on raw weights, after checking its hash, its shape and its hook points.
+    """Load the model, on raw weights, after checking its hash, its shape and its way to run.
 
     Raises:
         ModelNotFound: the model cannot be had here.
-        InputError: no weights, other weights than the pinned ones, another shape, no such device,
-            a missing hook point.
+        InputError: no weights, other weights than the pinned ones, missing ones, another shape, no
+            such device, or the self-check fails.
     """
-    folder = locate(spec, override)
-    weight_files(folder)
-    if not any(next(folder.glob(name), None) for name in _TOKENIZER_FILES):
-        raise InputError(f"{folder}: no tokenizer in it: expected {' or '.join(_TOKENIZER_FILES)}")
+    place = locate(spec, override)
+    weight_files(place)
     target = choose_device(device)
-    _check_configuration(folder, spec.shape)
     with ThreadPoolExecutor(1) as pool:
-        hashing = pool.submit(weights_sha256, folder)  # while the model is loaded
-        _import_quietly()
-        bridge = _boot(folder, target, precision)
+        hashing = pool.submit(weights_sha256, place)  # while the model is loaded
+        if is_gguf(place):
+            _check_pinned(spec, override, place, hashing.result())
+            folder = converted(place, hashing.result())
+        else:
+            folder = place
+        config = read_configuration(folder, spec.shape)
+        tokenizer = load_tokenizer(folder, config, tokens)
+        taps = load_taps(folder, config, target, precision, mlp_at)
         digest = hashing.result()
-    if override is None and spec.sha256 not in (None, digest):
-        raise InputError(
-            f"{folder}: the weights' SHA-256 is {digest}, and the experiment pins {spec.sha256}"
-        )
-    sizes = {name: getattr(bridge.cfg, name) for name in ModelShape.model_fields}
-    shape = validate(ModelShape, sizes, folder)
-    if shape != spec.shape:
-        raise InputError(f"{folder}: the model has {shape}; the experiment expects {spec.shape}")
-    for layer in range(shape.n_layers):
-        for name in hook_points(layer):
-            if name not in bridge.hook_dict:
-                raise InputError(f"{folder}: the model has no hook point {name}")
+    _check_pinned(spec, override, place, digest)
+    try:
+        widths, checked = self_check(taps, tokenizer.ordinary(8), precision)
+    except InputError as error:
+        raise InputError(f"{placed(place)}: {error}") from None
     provenance = Provenance(
         model=label(spec, override),
-        revision=folder.name if is_on_hub(spec, override) else None,
+        revision=place.name if is_on_hub(spec, override) else None,
         weights_sha256=digest,
-        shape=shape,
+        shape=_shape(place, taps, widths, spec.shape),
+        key_heads=taps.key_heads,
+        mlp_at=mlp_at,
+        tokens=tokens,
+        tokenizer_sha256=tokenizer.sha256,
+        self_check=checked,
         device=target,
         precision=precision,
-        versions=versions(),
+        versions=versions(*(["gguf"] if is_gguf(place) else [])),
         platform=f"{platform.system()} {platform.machine()}",
     )
-    taps = find_taps(bridge) if bridge.cfg.architecture in PACKABLE else None
-    if taps is not None:
-        check_weights(folder, taps.transformer, bridge.original_model.base_model_prefix)
-    return LoadedModel(bridge, provenance, taps)
+    return LoadedModel(taps, tokenizer, provenance)
 
 
-def _check_configuration(folder: Path, expected: ModelShape) -> None:
-    """Refuse a model whose stated sizes are others, before a library builds one of these sizes."""
-    path = folder / "config.json"
-    config = read_json(path)
-    if not isinstance(config, dict):
-        raise InputError(f"{placed(path)}: expected an object, found {quoted(config)}")
-    sizes = {size: config[key] for size, keys in _SIZES.items() for key in keys if key in config}
-    if len(sizes) < len(_SIZES):
-        return  # whatever the libraries make of it
-    are_counts = all(type(size) is int and size > 0 for size in sizes.values())
-    sizes["d_head"] = config.get("head_dim") or (
-        sizes["d_model"] // sizes["n_heads"] if are_counts else 1
-    )
-    found = validate(ModelShape, sizes, path)
-    if found.model_copy(update={"d_head": expected.d_head}) != expected:
+def tokenizer_at_hand(spec: ModelSpec, tokens: TokensSpec) -> Tokenizer:
+    """The model's tokenizer by itself, where it can be had without asking the hub.
+
+    Raises:
+        NotAtHand: it cannot be had so.
+        InputError: the model's configuration or its tokenizer cannot be used.
+    """
+    place = locate(spec) if spec.name is None else cached_folder("model", spec.name, spec.revision)
+    if place is None:
+        raise NotAtHand(f"{spec.label} is not in the hub's cache")
+    weight_files(place)
+    folder = converted(place, weights_sha256(place)) if is_gguf(place) else place
+    return load_tokenizer(folder, read_configuration(folder, spec.shape), tokens)
+
+
+def _check_pinned(spec: ModelSpec, override: str | None, place: Path, digest: str) -> None:
+    if override is None and spec.sha256 not in (None, digest):
         raise InputError(
-            f"{placed(folder)}: the model has {found}; the experiment expects {expected}"
+            f"{place}: the weights' SHA-256 is {digest}, and the experiment pins {spec.sha256}"
         )
 
 
-def _boot(folder: Path, device: str, precision: Precision) -> TransformerBridge:
-    import torch
-    from transformer_lens.model_bridge import TransformerBridge
-
-    try:
-        return TransformerBridge.boot_transformers(
-            str(folder), device=device, dtype=getattr(torch, precision)
-        )
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # whatever a folder of files can make the libraries raise
-        reason = library_reason(error)
-        raise InputError(f"{placed(folder)}: TransformerLens cannot load it: {reason}") from None
-
-
-def _import_quietly() -> None:
-    """Import the libraries that load models, without their own progress bars and advice."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("transformer_lens").setLevel(logging.ERROR)
+def _shape(place: Path, taps: Taps, widths: Widths, expected: ModelShape) -> ModelShape:
+    """The shape that a run of the model shows, which must be the expected one."""
+    sizes = {
+        "n_layers": len(taps.mlp_out),
+        "n_heads": taps.n_heads,
+        "d_model": widths.mlp_out,
+        "d_head": widths.z // taps.n_heads,
+    }
+    shape = validate(ModelShape, sizes, place)
+    if shape != expected:
+        raise InputError(f"{place}: the model has {shape}; the experiment expects {expected}")
+    return shape

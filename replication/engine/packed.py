@@ -5,15 +5,14 @@ A block-diagonal mask keeps them apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from replication.engine.models import LoadedModel
 from replication.engine.prompts import Means, Prompt
+from replication.engine.taps import Packing, See, Taps
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
     from torch import Tensor
 
 PACK_TOKENS = 512  # tokens in a pack; from 256 to 512 a token costs least on a CPU
@@ -32,49 +31,67 @@ def packs(lengths: Sequence[int]) -> list[list[int]]:
     return groups
 
 
-def pack(prompts: Sequence[Int[Tensor, " position"]], is_causal: bool) -> dict[str, Tensor]:
+def pack(prompts: Sequence[Int[Tensor, " position"]], taps: Taps) -> dict[str, Any]:
     """What the transformer takes for prompts put one behind the other, each with own positions.
 
-    A position attends to those of its own prompt only: in a decoder, to the earlier ones.
+    A position attends to those of its own prompt only: in a decoder, to the earlier ones, and
+    behind a sliding window, to those in it.
     """
     import torch
 
+    packing = taps.packing
+    assert packing is not None
     device = prompts[0].device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     prompt_of = torch.repeat_interleave(torch.arange(len(prompts), device=device), lengths)
     position = torch.cat([torch.arange(len(prompt), device=device) for prompt in prompts])
+    back = position[:, None] - position
     attends = prompt_of[:, None] == prompt_of
-    if is_causal:
-        attends &= position[:, None] >= position
+    if taps.is_causal:
+        attends &= back >= 0
+    whole, near = (
+        _as_taken(mask, packing, taps)
+        for mask in (
+            attends,
+            attends if packing.window is None else attends & (back < packing.window),
+        )
+    )
     return {
         "input_ids": torch.cat(list(prompts))[None],
-        "position_ids": position[None],
-        "attention_mask": attends[None, None],
+        "position_ids": position[None] + packing.first_position,
+        "attention_mask": (
+            {"full_attention": whole, "sliding_attention": near} if packing.by_type else near
+        ),
     }
 
 
-def packed_means(model: LoadedModel, prompts: Sequence[Prompt]) -> Means:
-    """A pack of prompts, through the modules that the bridge was built around."""
+def _as_taken(attends: Bool[Tensor, "position position"], packing: Packing, taps: Taps) -> Tensor:
+    """A mask in the form that the attention takes."""
     import torch
 
-    assert model.taps is not None
+    if not packing.is_additive:
+        return attends[None, None]
+    dtype = next(taps.transformer.parameters()).dtype
+    scores = torch.zeros(attends.shape, dtype=dtype, device=attends.device)
+    return scores.masked_fill(~attends, torch.finfo(dtype).min)[None, None]
+
+
+def packed_means(taps: Taps, prompts: Sequence[Prompt]) -> Means:
+    """The means of a pack of prompts."""
+    import torch
+
     weights = _mean_weights(prompts)
     mlp_out: list[Float[Tensor, "2 prompts d_model"]] = []
     z: list[Float[Tensor, "2 prompts z"]] = []
 
-    def keep(means: list[Any]) -> Callable[..., None]:
-        def hook(_: Any, inputs: tuple[Any, ...], output: Any = None) -> None:
-            activation: Float[Tensor, "1 position size"] = inputs[0] if output is None else output
-            means.append(weights @ activation[0].float())
+    def keep(means: list[Float[Tensor, "2 prompts size"]]) -> See:
+        def see(_: int, activation: Float[Tensor, "*positions size"]) -> None:
+            means.append(weights @ activation.reshape(-1, activation.shape[-1]).float())
 
-        return hook
+        return see
 
-    with ExitStack() as hooks:
-        for module in model.taps.mlp_out:
-            hooks.enter_context(module.register_forward_hook(keep(mlp_out)))
-        for module in model.taps.z:
-            hooks.enter_context(module.register_forward_pre_hook(keep(z)))
-        model.taps.transformer(**pack([prompt.tokens for prompt in prompts], model.taps.is_causal))
+    with taps.hooked(keep(mlp_out), keep(z)):
+        taps.transformer(**pack([prompt.tokens for prompt in prompts], taps))
     return torch.stack(mlp_out, 2).cpu().numpy(), torch.stack(z, 2).cpu().numpy()
 
 

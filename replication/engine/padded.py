@@ -1,16 +1,15 @@
-"""Padded prompts: batches through TransformerLens' own hooks, for any architecture."""
+"""Padded prompts: batches of similar lengths, for any architecture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int64
 
-from replication.engine.models import LoadedModel
 from replication.engine.prompts import Means, Prompt
-from replication.engine.taps import hook_points
+from replication.engine.taps import See, Taps
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -25,8 +24,8 @@ def batches(lengths: Int64[np.ndarray, " prompts"]) -> list[list[int]]:
     return [by_length[start : start + BATCH_SIZE] for start in range(0, len(by_length), BATCH_SIZE)]
 
 
-def padded_means(model: LoadedModel, prompts: Sequence[Prompt]) -> Means:
-    """One padded batch through TransformerLens' own hook points, for any architecture."""
+def padded_means(taps: Taps, prompts: Sequence[Prompt]) -> Means:
+    """The means of one padded batch."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -41,30 +40,23 @@ def padded_means(model: LoadedModel, prompts: Sequence[Prompt]) -> Means:
     )
     is_real = position < lengths
     is_inner = (position >= starts) & (position < stops)
-    mlp_out: dict[int, Tensor] = {}
-    z: dict[int, Tensor] = {}
+    mlp_out: list[Float[Tensor, "2 prompts d_model"]] = []
+    z: list[Float[Tensor, "2 prompts z"]] = []
 
-    def keep(means: dict[int, Tensor], layer: int) -> Callable[..., None]:
-        def hook(activation: Float[Tensor, "prompts position ..."], **_: Any) -> None:
-            flat = activation.flatten(2).float()
-            means[layer] = torch.stack(
-                [_mean_over_positions(flat, chosen) for chosen in (is_real, is_inner)]
+    def keep(means: list[Float[Tensor, "2 prompts size"]]) -> See:
+        def see(_: int, activation: Float[Tensor, "*positions size"]) -> None:
+            by_prompt = activation.reshape(*tokens.shape, -1).float()
+            means.append(
+                torch.stack(
+                    [_mean_over_positions(by_prompt, chosen) for chosen in (is_real, is_inner)]
+                )
             )
 
-        return hook
+        return see
 
-    hooks = [
-        (name, keep(means, layer))
-        for layer in range(model.shape.n_layers)
-        for name, means in zip(hook_points(layer), (mlp_out, z), strict=True)
-    ]
-    with model.bridge.hooks(fwd_hooks=hooks):
-        model.bridge.original_model.base_model(input_ids=tokens, attention_mask=is_real.long())
-    layers = range(model.shape.n_layers)
-    return (
-        torch.stack([mlp_out[layer] for layer in layers], 2).cpu().numpy(),
-        torch.stack([z[layer] for layer in layers], 2).cpu().numpy(),
-    )
+    with taps.hooked(keep(mlp_out), keep(z)):
+        taps.transformer(input_ids=tokens, attention_mask=is_real.long())
+    return torch.stack(mlp_out, 2).cpu().numpy(), torch.stack(z, 2).cpu().numpy()
 
 
 def _mean_over_positions(

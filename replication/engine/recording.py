@@ -13,15 +13,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import BaseModel
 from safetensors import safe_open
 from safetensors.numpy import save
 
 from replication.circuits.components import ModelShape
 from replication.engine.activations import MOST_TOKENS, MeanActivations
 from replication.engine.provenance import Provenance
+from replication.engine.tokens import SeenTokens
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment
 from replication.inputs.files import FileError, InputError, parse_json, readable, validate
@@ -29,15 +31,17 @@ from replication.inputs.folders import check_writable
 from replication.inputs.messages import library_reason
 from replication.inputs.writing import write_atomically
 
-FORMAT = "replication.mean-activations.3"
+Part = TypeVar("Part", bound=BaseModel)
+FORMAT = "replication.mean-activations.4"
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Mean activations and their provenance."""
+    """Mean activations, their provenance, and the tokens that the model saw."""
 
     activations: MeanActivations
     provenance: Provenance
+    seen: SeenTokens
 
 
 def recorded_path(experiment: Experiment) -> Path:
@@ -70,6 +74,7 @@ def record(recording: Recording, pairs: Sequence[Pair], path: Path) -> None:
     metadata = {
         "format": FORMAT,
         "provenance": _canonical(recording.provenance.model_dump(mode="json")),
+        "tokens": _canonical(recording.seen.model_dump(mode="json")),
         "pairs": _canonical(pairs),
     }
     digest = _digest(tensors, metadata)
@@ -90,9 +95,8 @@ def replay(experiment: Experiment) -> Recording:
             f"{path}: format: expected {FORMAT}, found {metadata.get('format')};"
             " `replication record` writes it anew"
         )
-    provenance = validate(
-        Provenance, parse_json(metadata.get("provenance", ""), f"{path}: provenance"), path
-    )
+    provenance = _part(path, metadata, "provenance", Provenance)
+    seen = _part(path, metadata, "tokens", SeenTokens)
     _check_source(path, experiment, provenance)
     _check_pairs(path, parse_json(metadata.get("pairs", ""), f"{path}: pairs"), experiment.pairs)
     layout = _layout(experiment.spec.model.shape, len(experiment.pairs))
@@ -101,10 +105,14 @@ def replay(experiment: Experiment) -> Recording:
     for name, expected in layout.items():
         _check_tensor(path, name, tensors.get(name), expected)
     activations = replace(_means(tensors), inner=_means(tensors, "inner."))
-    _check_lengths(path, activations)
+    _check_lengths(path, activations, seen)
     if _digest(tensors, metadata) != metadata.get("digest"):
         raise InputError(f"{path}: the recording was changed after it was made")
-    return Recording(activations, provenance)
+    return Recording(activations, provenance, seen)
+
+
+def _part(path: Path, metadata: Mapping[str, str], key: str, kind: type[Part]) -> Part:
+    return validate(kind, parse_json(metadata.get(key, ""), f"{path}: {key}"), path)
 
 
 def _tensors(activations: MeanActivations) -> dict[str, np.ndarray]:
@@ -157,6 +165,15 @@ def _check_source(path: Path, experiment: Experiment, provenance: Provenance) ->
             f"{path}: recorded from weights with SHA-256 {provenance.weights_sha256};"
             f" the experiment pins {model.sha256}"
         )
+    spec = experiment.spec
+    stated = {**spec.tokens.model_dump(), "mlp_at": spec.scoring.mlp_at}
+    recorded = {**provenance.tokens.model_dump(), "mlp_at": provenance.mlp_at}
+    for key, expected in stated.items():
+        if recorded[key] != expected:
+            raise InputError(
+                f"{path}: recorded with {key} = {json.dumps(recorded[key])}; the experiment states"
+                f" {json.dumps(expected)}"
+            )
 
 
 def _check_pairs(path: Path, found: Any, expected: Sequence[Pair]) -> None:
@@ -191,8 +208,8 @@ def _check_tensor(
         raise InputError(f"{path}: {name}: holds NaN or infinity")
 
 
-def _check_lengths(path: Path, activations: MeanActivations) -> None:
-    """Every prompt has tokens; all but the first, and perhaps a separator, are inner ones."""
+def _check_lengths(path: Path, activations: MeanActivations, seen: SeenTokens) -> None:
+    """Every prompt has tokens; those of its text, and not those that were added, are inner ones."""
     assert activations.inner is not None
     lengths = zip(activations.token_lengths, activations.inner.token_lengths, strict=True)
     for number, pair in enumerate(lengths, start=1):
@@ -202,12 +219,16 @@ def _check_lengths(path: Path, activations: MeanActivations) -> None:
                     f"{path}: token_lengths: pair {number}: expected 1 to {MOST_TOKENS} tokens,"
                     f" found {whole}"
                 )
-            fewest, most = max(whole - 2, 0), whole - 1
-            if not fewest <= inner <= most:
+            if not 1 <= inner <= whole:
                 raise InputError(
-                    f"{path}: inner.token_lengths: pair {number}: expected {fewest} or {most} of"
-                    f" {whole} tokens, found {inner}"
+                    f"{path}: inner.token_lengths: pair {number}: expected 1 to {whole} tokens,"
+                    f" found {inner}"
                 )
+    lengths = activations.token_lengths[0].tolist()
+    if lengths != [len(tokens) for tokens in seen.first_pair]:
+        raise InputError(f"{path}: tokens: the first pair's are not as many as its token_lengths")
+    if [*seen.added] != (activations.token_lengths - activations.inner.token_lengths)[0].tolist():
+        raise InputError(f"{path}: tokens: not as many were added to the first pair as it says")
 
 
 def _digest(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:

@@ -1,53 +1,147 @@
-"""Taps: the model's own modules behind TransformerLens' hook points."""
+"""Taps: the model's own modules behind the hook points, and how to see what passes them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from replication.engine.architectures import Architecture, first_position
+from replication.experiment.spec import MlpAt
 from replication.inputs.files import InputError
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
     from torch.nn import Module
     from transformer_lens.model_bridge import TransformerBridge
 
-# Architectures whose own modules are shown, by tests, to give what the bridge's hook points give.
-PACKABLE = {"GPT2LMHeadModel", "BertForMaskedLM"}
+# What is shown an activation, after the number of its layer.
+See = Callable[[int, "Float[Tensor, '*positions size']"], None]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """What a transformer needs to be told of prompts that are put one behind the other.
+
+    `window` is how many positions back a layer with a sliding window looks, the own one counted;
+    where `by_type`, masks are given by the layers' types. An additive mask is added to the
+    attention's scores, another one says who attends to whom.
+    """
+
+    first_position: int
+    window: int | None
+    by_type: bool
+    is_additive: bool
 
 
 @dataclass(frozen=True)
 class Taps:
-    """The modules that the bridge was built around, freed of its hook machinery.
+    """The model's own modules behind the hook points.
 
-    `transformer` is the model without its language-model head; each MLP's output is that of its
-    module in `mlp_out`, each layer's z is the input of its module in `z`.
+    `transformer` is the model without its language-model head. A layer's MLP gives the output of
+    its module in `mlp_out` times `mlp_scale`, its heads give the input of its module in `z`.
+    `packing` says how prompts are packed; None where they are padded.
     """
 
     transformer: Module
-    mlp_out: list[Module]
-    z: list[Module]
+    mlp_out: Sequence[Module]
+    z: Sequence[Module]
+    n_heads: int
+    key_heads: int
     is_causal: bool
+    mlp_scale: float
+    packing: Packing | None = None
+
+    @property
+    def device(self) -> Any:
+        """Where the model is."""
+        return next(self.transformer.parameters()).device
+
+    @contextmanager
+    def hooked(self, see_mlp_out: See, see_z: See) -> Iterator[None]:
+        """Show each layer's activations as a forward pass makes them."""
+        with ExitStack() as hooks:
+            for layer, module in enumerate(self.mlp_out):
+                hook = partial(_show_output, see_mlp_out, layer)
+                hooks.enter_context(module.register_forward_hook(hook))
+            for layer, module in enumerate(self.z):
+                hook = partial(_show_input, see_z, layer)
+                hooks.enter_context(module.register_forward_pre_hook(hook))
+            yield
+
+
+def _show_output(see: See, layer: int, _: Module, __: Any, output: Any) -> None:
+    see(layer, output[0] if isinstance(output, tuple) else output)
+
+
+def _show_input(see: See, layer: int, _: Module, inputs: Any) -> None:
+    see(layer, inputs[0])
+
+
+def tabled_taps(transformer: Module, architecture: Architecture, mlp_at: MlpAt) -> Taps:
+    """The modules that a row of the table names."""
+    config: Any = transformer.config
+    mlp = (mlp_at == "residual" and architecture.post_norm) or architecture.mlp
+    layers: Any = transformer.get_submodule(architecture.layers)
+    return Taps(
+        transformer,
+        [layer.get_submodule(mlp) for layer in layers],
+        [layer.get_submodule(architecture.z) for layer in layers],
+        n_heads=config.num_attention_heads,
+        key_heads=getattr(config, architecture.key_heads or "num_attention_heads"),
+        is_causal=architecture.is_causal,
+        mlp_scale=_multiplier(config, mlp_at),
+        packing=Packing(
+            first_position(config),
+            None if architecture.windows == "none" else getattr(config, "sliding_window", None),
+            architecture.windows == "by type",
+            config._attn_implementation == "eager",
+        ),
+    )
+
+
+def located_taps(bridge: TransformerBridge, mlp_at: MlpAt) -> Taps:
+    """The modules behind the hook points of a bridge, freed of its wrappers.
+
+    The bridge itself is spent afterwards.
+
+    Raises:
+        InputError: a hook point is missing, or is no module's output or input; or the MLP's own
+            output is asked for, which the bridge does not tell from what is added.
+    """
+    if mlp_at == "module":
+        raise InputError(
+            'scoring.mlp_at = "module": of this architecture only what is added to the residual'
+            " stream is known"
+        )
+    cfg = bridge.cfg
+    names = [hook_points(layer) for layer in range(cfg.n_layers)]
+    mlp_out = _modules_behind(bridge, [mlp_out for mlp_out, _ in names], "hook_out")
+    z = _modules_behind(bridge, [z for _, z in names], "hook_in")
+    transformer: Any = bridge.original_model.base_model
+    _unwrap(transformer)
+    return Taps(
+        transformer,
+        mlp_out,
+        z,
+        n_heads=cfg.n_heads,
+        key_heads=getattr(cfg, "n_key_value_heads", None) or cfg.n_heads,
+        is_causal=cfg.attention_dir == "causal",
+        mlp_scale=_multiplier(transformer.config, mlp_at),
+    )
+
+
+def _multiplier(config: Any, mlp_at: MlpAt) -> float:
+    """What the MLP's output is multiplied by before it is added to the residual stream."""
+    return getattr(config, "residual_multiplier", 1.0) if mlp_at == "residual" else 1.0
 
 
 def hook_points(layer: int) -> tuple[str, str]:
     """The names of a layer's hook points: the MLP's output, and the heads' z."""
     return f"blocks.{layer}.hook_mlp_out", f"blocks.{layer}.attn.hook_z"
-
-
-def find_taps(bridge: TransformerBridge) -> Taps:
-    """Free the bridge's underlying modules of its wrappers, and find those behind its hook points.
-
-    The bridge itself is spent afterwards, but for its configuration and its tokenizer.
-    """
-    names = [hook_points(layer) for layer in range(bridge.cfg.n_layers)]
-    mlp_out = _modules_behind(bridge, [mlp_out for mlp_out, _ in names], "hook_out")
-    z = _modules_behind(bridge, [z for _, z in names], "hook_in")
-    transformer = bridge.original_model.base_model
-    _unwrap(transformer)
-    bridge.original_model.set_attn_implementation("sdpa")
-    transformer.config.output_attentions = False
-    transformer.config.use_cache = False
-    return Taps(transformer, mlp_out, z, bridge.cfg.attention_dir == "causal")
 
 
 def _modules_behind(bridge: TransformerBridge, names: list[str], side: str) -> list[Any]:
@@ -59,8 +153,10 @@ def _modules_behind(bridge: TransformerBridge, names: list[str], side: str) -> l
         if child == side
     }
     for name in names:
+        if name not in bridge.hook_dict:
+            raise InputError(f"TransformerLens has no hook point {name} for this architecture")
         if id(bridge.hook_dict[name]) not in components:
-            raise InputError(f"the hook point {name} is not the {side} of a component")
+            raise InputError(f"the hook point {name} is not the {side} of a module")
     return [components[id(bridge.hook_dict[name])].original_component for name in names]
 
 

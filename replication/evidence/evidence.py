@@ -28,6 +28,7 @@ from replication.engine.models import Device, load_model
 from replication.engine.provenance import Provenance
 from replication.engine.recording import Recording, recorded_path, replay
 from replication.engine.scores.differential import mean_scores, pair_scores
+from replication.engine.tokens import SeenTokens
 from replication.evidence.lengths import Lengths, read_lengths
 from replication.experiment.spec import Experiment, Spec
 from replication.inputs.files import InputError, faulty, is_there
@@ -52,10 +53,11 @@ class Result:
 
 
 class RunProvenance(Provenance):
-    """Where a measured result comes from: the model, the pairs, and their prompts' lengths."""
+    """Where a measured result comes from: the model, the pairs, and their prompts' tokens."""
 
     pairs: int
     pairs_from: dict[str, str]
+    seen: SeenTokens
     token_lengths: list[tuple[int, int]]
 
     @classmethod
@@ -65,6 +67,7 @@ class RunProvenance(Provenance):
             **run.provenance.model_dump(),
             pairs=len(run.activations.token_lengths),
             pairs_from=dict(pairs_from),
+            seen=run.seen,
             token_lengths=run.activations.token_lengths.tolist(),
         )
 
@@ -211,8 +214,10 @@ def run_model(
         InputError: the model or the device cannot be used.
     """
     pairs = experiment.pairs
-    loaded = load_model(experiment.spec.model, model, device)
-    return [Recording(capture(loaded, pairs), loaded.provenance) for _ in range(runs)]
+    spec = experiment.spec
+    loaded = load_model(spec.model, model, device, tokens=spec.tokens, mlp_at=spec.scoring.mlp_at)
+    seen = loaded.tokenizer.seen(pairs)
+    return [Recording(capture(loaded, pairs), loaded.provenance, seen) for _ in range(runs)]
 
 
 def live_evidence(experiment: Experiment, published: Evidence, runs: list[Recording]) -> Evidence:

@@ -67,6 +67,8 @@ class ModelSpec(_Table):
     """An installed Python package that carries the model."""
     folder: Word | None = None
     """The model's folder in the package; by itself, a folder told from the spec's own."""
+    file: Annotated[str, StringConstraints(pattern=r"^[^/\\]+\.gguf$")] | None = None
+    """A GGUF file in the folder, which holds the weights and the tokenizer."""
     install: str | None = None
     """What pip is given to install the package, where that is not its name."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -82,6 +84,8 @@ class ModelSpec(_Table):
             )
         if self.revision is not None and self.name is None:
             raise ValueError("a revision is of a model on the hub")
+        if self.file is not None and self.name is not None:
+            raise ValueError("a file is of a package or a folder, not of a model on the hub")
         return self
 
     @property
@@ -96,7 +100,29 @@ class ModelSpec(_Table):
         return self.model_copy(update={"folder": str(followed(folder / str(self.folder)))})
 
 
+Special = Literal["tokenizer", "bos", "none"]
+
+
+class TokensSpec(_Table):
+    """Which tokens the model sees of a prompt."""
+
+    special: Special = "tokenizer"
+    """Which tokens are added: `tokenizer` adds those that the tokenizer itself adds, `bos` one
+    beginning-of-sequence token in front, and `none` none."""
+    chat_template: bool = False
+    """Whether a prompt is put to the model as a user's message, in the tokenizer's own template."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> TokensSpec:
+        if self.chat_template and self.special != "tokenizer":
+            raise ValueError(
+                "a chat template says itself which tokens are added: leave out special"
+            )
+        return self
+
+
 MlpOut = Literal["centred", "raw"]
+MlpAt = Literal["residual", "module"]
 
 
 class ScoringSpec(_Table):
@@ -105,6 +131,10 @@ class ScoringSpec(_Table):
     mlp_out: MlpOut
     """`centred` is the MLP output less its mean over d_model: what a library that centres the
     writing weights (TransformerLens' default processing) reports. `raw` is the output itself."""
+    mlp_at: MlpAt = "residual"
+    """Where the MLP's output is read: `residual` is what is added to the residual stream, behind a
+    norm and a multiplier where the architecture has them (Gemma 2 and 3, OLMo 2, Granite), and
+    `module` is what the MLP itself gives."""
 
 
 class SelectionSpec(_Table):
@@ -159,6 +189,7 @@ class Spec(_Table):
     claims: OwnFile = "claims.toml"
     """The file of claims."""
     model: ModelSpec
+    tokens: TokensSpec = TokensSpec()
     scoring: ScoringSpec
     selection: SelectionSpec
     verification: VerificationSpec = VerificationSpec()

@@ -21,6 +21,20 @@ class NotAtHand(InputError):
     """What comes from elsewhere cannot be had here; the message says where it was looked for."""
 
 
+def cached_folder(kind: Kind, name: str, revision: str | None) -> Path | None:
+    """The folder of what an earlier run fetched, without asking the hub; None if there is none."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        cached = Path(
+            snapshot_download(name, repo_type=kind, revision=revision, local_files_only=True)
+        )
+    except (HFValidationError, LocalEntryNotFoundError, OSError, ValueError):
+        return None
+    return cached if kind == "dataset" or has_weights(cached) else None
+
+
 def hub_folder(kind: Kind, name: str, revision: str | None) -> Path:
     """The folder of a model's or a dataset's files; its name is the commit that they are of.
 

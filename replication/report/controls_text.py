@@ -117,10 +117,16 @@ def _length(found: ControlsRecord) -> Iterator[str]:
         one.component for one in found.components if one.word == "artefact" and one not in explained
     ]
     matched = length.matched_pairs
+    if length.added == 0:
+        alone = (
+            "No token stands in front of their text, so what lengths alone give at the first"
+            " position cannot be told from what the text gives there"
+        )
+    else:
+        alone = f"Their lengths alone explain most of the score of {named or 'no component'}"
     yield (
-        f"the prompts have {min(tokens)} to {max(tokens)} tokens. Their lengths alone"
-        f" explain most of the score of {named or 'no component'}. Of the {found.pairs} pairs"
-        f" {len(matched)} {'has' if len(matched) == 1 else 'have'} prompts of one length."
+        f"the prompts have {min(tokens)} to {max(tokens)} tokens. {alone}. Of the {found.pairs}"
+        f" pairs {len(matched)} {'has' if len(matched) == 1 else 'have'} prompts of one length."
     )
     if going_with:
         yield (
@@ -134,12 +140,18 @@ def _length(found: ControlsRecord) -> Iterator[str]:
         )
     if length.circuit_without_first:
         yield (
-            "With the first position (and an encoder's separator) left out of the means,"
+            f"With {_without(length.added)} left out of the means,"
             f" {length.shared} of the circuit's {length.of} nodes are selected,"
             f" among {len(length.circuit_without_first)}."
         )
     elif length.no_circuit:
-        yield f"With the first position left out of the means, {length.no_circuit}."
+        yield f"With {_without(length.added)} left out of the means, {length.no_circuit}."
+
+
+def _without(added: int | None) -> str:
+    if added == 1:
+        return "the first position"
+    return "the first position and the separator" if added == 2 else f"the {added} added tokens"
 
 
 def _chance(found: ControlsRecord) -> Iterator[str]:

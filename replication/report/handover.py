@@ -140,13 +140,16 @@ def _measured_component(
         matched, has_null = length.matched, isinstance(found.null, Null)
         figures |= {
             "controlled_q_value": float(length.free_q_value[index]) if has_null else None,
-            "score_without_first": float(length.without_first[index]),
-            "length_norm": float(length.norms[index]),
-            "length_score": float(length.alone[index]),
-            "length_share": [share, share],
             "length_fit": float(length.fit[index]),
             "matched_score": None if matched is None else float(matched[index]),
         }
+        if length.added:
+            figures |= {
+                "score_without_first": float(length.without_first[index]),
+                "length_norm": float(length.norms[index]),
+                "length_score": float(length.alone[index]),
+                "length_share": [share, share],
+            }
     return ComponentRecord.model_validate(
         {
             "component": str(component),
@@ -246,7 +249,8 @@ def _length(found: MeasuredControls) -> LengthRecord | None:
         token_lengths=length.token_lengths.tolist(),
         inverse_differences=length.steps.tolist(),
         matched_pairs=list(length.matched_pairs),
-        circuit_without_first=names(length.nodes_without_first),
+        added=length.added,
+        circuit_without_first=names(length.nodes_without_first) if length.added else [],
         no_circuit=length.no_circuit,
         shared=len({*nodes} & {*length.nodes_without_first}),
         of=len(nodes),

@@ -40,8 +40,16 @@ def _fields(recorded: RunProvenance, live: RunProvenance) -> Iterator[tuple[str,
             "{} and {}".format(*one.token_lengths[others[0] - 1]) for one in (recorded, live)
         )
         yield f"the token lengths, first in pair {others[0]}", here, there, True
+    yield "how tokens are added", _added(recorded), _added(live), True
+    yield "the tokenizer's SHA-256", recorded.tokenizer_sha256, live.tokenizer_sha256, False
+    yield "the tokens' SHA-256", recorded.seen.ids_sha256, live.seen.ids_sha256, True
+    yield "where the MLP's output is read", recorded.mlp_at, live.mlp_at, True
     for package in dict.fromkeys([*recorded.versions, *live.versions]):
         here, there = (one.versions.get(package, "none") for one in (recorded, live))
         yield f"the version of {package}", here, there, False
     yield "precision", recorded.precision, live.precision, False
     yield "device", recorded.device, live.device, False
+
+
+def _added(run: RunProvenance) -> str:
+    return "chat template" if run.tokens.chat_template else run.tokens.special

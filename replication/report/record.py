@@ -135,11 +135,15 @@ class NullRecord(_Record):
 
 
 class LengthRecord(_Record):
-    """The prompts' lengths and, of a measured result, the circuit without the first position."""
+    """The prompts' lengths and, of a measured result, the circuit without the first position.
+
+    `added` is how many tokens stand around a prompt's text.
+    """
 
     token_lengths: list[tuple[int, int]]
     inverse_differences: list[float]
     matched_pairs: list[int]
+    added: int | None = None
     circuit_without_first: list[str] = []
     no_circuit: str | None = None
     shared: int | None = None

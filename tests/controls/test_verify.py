@@ -18,6 +18,7 @@ from replication.evidence.evidence import (
 )
 from replication.evidence.lengths import Lengths
 from replication.experiment.spec import Spec, read_experiment
+from replication.report.controls_text import sentences
 from replication.report.handover import controls_records
 from replication.report.record import ComponentRecord, ControlsRecord
 from tests.make import evidence_of, make_spec
@@ -197,9 +198,7 @@ def test_prompts_of_a_single_position_leave_the_length_control_nothing() -> None
     lengths[0, 0] = 0
     inner = replace(means.inner, token_lengths=lengths)
     found, _ = found_on(spec(), replace(means, inner=inner))
-    assert found.not_computed == {
-        "length": "a prompt has no position but the first (and a separator)"
-    }
+    assert found.not_computed == {"length": "a prompt has no position of its own text"}
 
 
 def test_the_score_on_matched_pairs_is_that_of_the_pairs_of_one_length() -> None:
@@ -341,3 +340,19 @@ def test_the_agreement_is_with_every_other_circuit() -> None:
     alone = replace(evidence, results={"replication": evidence.results["replication"]})
     assert not on_published(alone)["replication"].chance
     assert not verify(replace(evidence, results={"original": Result()})).results
+
+
+def test_without_a_token_in_front_no_share_is_told_from_the_text() -> None:
+    means = activations(sink=4000.0)
+    bare = replace(means, inner=replace(means, inner=None))
+    record, components = found_on(spec(), bare)
+    m1 = components["m1"]
+    assert record.length is not None
+    assert record.length.added == 0
+    assert record.length.circuit_without_first == []
+    assert (m1.length_share, m1.length_score, m1.score_without_first) == (None, None, None)
+    # What lengths predict of a left-out pair is seen all the same.
+    assert m1.word == "artefact"
+    (said,) = [line for heading, line in sentences(record) if heading == "Length"]
+    assert "No token stands in front of their text, so what lengths alone give at the" in said
+    assert "explain most" not in said

@@ -26,7 +26,7 @@ from replication.evidence.evidence import Measured
 # One component of ten pairs that every control speaks for.
 SPECIFIC: dict[str, Any] = {
     "probability": 1.0, "q_value": 0.01, "exchanges": 512, "is_exhaustive": True,
-    "alone": 0.5, "share": 0.25, "fit": 0.1, "free_q_value": 0.02,
+    "alone": 0.5, "share": 0.25, "fit": 0.1, "free_q_value": 0.02, "added": 1,
 }  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def word_on(
         is_exhaustive=value["is_exhaustive"],
     )
     names = ("alone", "share", "fit", "free_q_value")
-    length = SimpleNamespace(**{name: column(name) for name in names})
+    length = SimpleNamespace(added=value["added"], **{name: column(name) for name in names})
     measured = SimpleNamespace(means=np.full(n_components, 2.0), pair_scores=np.zeros((10, 1)))
     return measured_word(
         n_components - 1,
@@ -70,6 +70,9 @@ def word_on(
         ({}, "specific"),
         ({"share": 0.5}, "specific"),
         ({"share": 0.501}, "artefact"),
+        # Without a token in front, nothing is known of a share.
+        ({"share": 0.501, "added": 0}, "specific"),
+        ({"fit": 0.501, "q_value": 0.051, "added": 0}, "artefact"),
         # Lengths predict it, and it has no direction of its own, which could have been found.
         ({"fit": 0.501, "q_value": 0.051}, "artefact"),
         ({"fit": 0.5, "q_value": 0.051}, "not shown"),
@@ -105,6 +108,10 @@ def test_the_word_is_the_first_that_applies(changes: dict[str, Any], word: str) 
             {},
             "3.25 between the sides, 1.5 within them (q = 0.01; 0.02 with length taken out,"
             " which explains 25%)",
+        ),
+        (
+            {"added": 0},
+            "3.25 between the sides, 1.5 within them (q = 0.01; 0.02 with length taken out)",
         ),
         ({"share": 0.75, "alone": 1.5}, "the prompts' lengths alone give 1.5 of 2: 75%"),
         (

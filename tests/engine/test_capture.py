@@ -18,9 +18,8 @@ from transformers import AutoTokenizer
 import replication.engine.capture
 import replication.engine.packed
 import replication.engine.padded
-import replication.engine.prompts
 from replication.circuits.components import ModelShape
-from replication.engine import models
+from replication.engine import transformer
 from replication.engine.activations import MeanActivations
 from replication.engine.capture import capture
 from replication.engine.models import LoadedModel, load_model
@@ -29,7 +28,7 @@ from replication.engine.padded import _mean_over_positions
 from replication.engine.scores.differential import pair_scores
 from replication.engine.taps import hook_points
 from replication.experiment.pairs import Pair
-from replication.experiment.spec import ModelSpec
+from replication.experiment.spec import ModelSpec, TokensSpec
 from replication.inputs.files import InputError
 from tests.closeness import (
     SAME,
@@ -49,7 +48,8 @@ SHORT, LONG = PAIRS[1]
 
 
 def load(folder: Path, shape: ModelShape = SHAPE) -> LoadedModel:
-    return load_model(ModelSpec(name="test/gpt2", shape=shape), str(folder), "cpu")
+    spec = ModelSpec(name="test/gpt2", shape=shape)
+    return load_model(spec, str(folder), "cpu", tokens=TokensSpec(special="bos"))
 
 
 def boot_compatible(folder: Path) -> Any:
@@ -63,14 +63,14 @@ def boot_compatible(folder: Path) -> Any:
 def load_plain(folder: Path, shape: ModelShape = SHAPE) -> LoadedModel:
     """The model as any architecture is run: padded batches through the bridge's hook points."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "PACKABLE", set())
+        patch.delitem(transformer.ARCHITECTURES, "gpt2")
         return load(folder, shape)
 
 
 @pytest.fixture(scope="module", params=[load, load_plain], ids=["packed", "padded"])
 def model(request: pytest.FixtureRequest, gpt2_folder: Path) -> LoadedModel:
     loaded: LoadedModel = request.param(gpt2_folder)
-    assert (loaded.taps is not None) == (request.param is load)
+    assert (loaded.taps.packing is not None) == (request.param is load)
     return loaded
 
 
@@ -268,18 +268,6 @@ def test_the_inner_means_leave_out_the_first_position(
                 assert_close(inner.z[number, side, layer], z)
 
 
-def test_a_prompt_without_an_inner_position_has_an_inner_mean_of_zero(model: LoadedModel) -> None:
-    tokens = torch.tensor([0])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replication.engine.prompts, "_tokens", lambda *_: tokens)
-        found = capture(model, [Pair("a", "b")])
-    assert found.token_lengths.tolist() == [[1, 1]]
-    assert found.inner is not None
-    assert found.inner.token_lengths.tolist() == [[0, 0]]
-    assert found.mlp_out.any()
-    assert not found.inner.mlp_out.any()
-
-
 def test_token_lengths_count_the_prompts_tokens_and_the_beginning_of_sequence(
     gpt2_folder: Path, activations: MeanActivations
 ) -> None:
@@ -300,7 +288,7 @@ def test_two_captures_are_the_same_to_the_bit(
 def test_two_loads_of_a_model_capture_the_same_to_the_bit(
     gpt2_folder: Path, model: LoadedModel, activations: MeanActivations
 ) -> None:
-    again = capture(load(gpt2_folder) if model.taps else load_plain(gpt2_folder), PAIRS)
+    again = capture(load(gpt2_folder) if model.taps.packing else load_plain(gpt2_folder), PAIRS)
     assert np.array_equal(again.mlp_out, activations.mlp_out)
     assert np.array_equal(again.z, activations.z)
 
@@ -312,7 +300,8 @@ def test_a_prompt_may_fill_the_context_and_no_more(model: LoadedModel) -> None:
         capture(model, [Pair(SHORT, fits + "7")])
     message = str(raised.value)
     assert f"the prompt {'7' * 64!r} has 65 tokens" in message
-    assert f"the context of {model.provenance.model} holds 64" in message
+    assert "the model's context holds 64" in message
+    assert message.startswith("pair 1: ")
     assert "\n" not in message
 
 
@@ -321,7 +310,7 @@ def test_activations_that_are_not_finite_are_refused(
     gpt2_folder: Path, load_model_of: Callable[[Path], LoadedModel]
 ) -> None:
     broken = load_model_of(gpt2_folder)
-    parameters = dict(broken.bridge.original_model.named_parameters())
+    parameters = dict(broken.taps.transformer.named_parameters())
 
     def spoil(pattern: str) -> None:
         (name,) = (name for name in parameters if re.search(pattern, name))
@@ -335,23 +324,15 @@ def test_activations_that_are_not_finite_are_refused(
         capture(broken, PAIRS)
 
 
-def test_the_language_model_head_never_runs(model: LoadedModel) -> None:
-    def refuse(*_: Any) -> None:
-        raise AssertionError("the language-model head runs")
-
-    whole = model.bridge.original_model
-    handle = whole.lm_head.register_forward_pre_hook(refuse)
-    try:
-        with pytest.raises(AssertionError, match="head runs"):
-            whole(torch.tensor([[0]]))
-        capture(model, PAIRS)
-    finally:
-        handle.remove()
+def test_the_transformer_has_no_language_model_head(model: LoadedModel) -> None:
+    names = [name for name, _ in model.taps.transformer.named_modules()]
+    assert "h.0.mlp" in names
+    assert not [name for name in names if "lm_head" in name]
 
 
 def test_no_hook_stays_behind(model: LoadedModel) -> None:
     def hooks() -> int:
-        modules = list(model.bridge.original_model.modules())
+        modules = list(model.taps.transformer.modules())
         return sum(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in modules)
 
     capture(model, PAIRS)

@@ -140,10 +140,10 @@ def test_the_bound_on_means_catches_a_fault(
 def test_token_lengths_count_an_encoders_first_and_separator_tokens(
     experiment: Experiment, model: LoadedModel, activations: MeanActivations
 ) -> None:
-    tokenizer = model.bridge.tokenizer
+    tokenizer = model.tokenizer.own
     for pair, lengths in zip(experiment.pairs, activations.token_lengths, strict=True):
         for prompt, length in zip(pair, lengths, strict=True):
-            tokens = model.bridge.to_tokens(prompt)[0].tolist()
+            tokens = model.tokenizer.read(prompt).ids
             assert (tokens[0], tokens[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
             assert length == 1 + len(tokenizer.tokenize(prompt)) + 1
 

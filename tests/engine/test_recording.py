@@ -17,12 +17,12 @@ from safetensors.numpy import load_file, save_file
 
 from replication.circuits.components import ModelShape
 from replication.engine.activations import MeanActivations
-from replication.engine.provenance import Provenance
 from replication.engine.recording import Recording, _digest, record, recorded_path, replay
 from replication.experiment.pairs import Pair
-from replication.experiment.spec import Experiment, read_experiment
+from replication.experiment.spec import Experiment, TokensSpec, read_experiment
 from replication.inputs.files import InputError
 from tests.gpt2 import make_experiment
+from tests.make import edit, provenance_of, seen_in
 
 pytestmark = pytest.mark.numeric
 
@@ -42,27 +42,24 @@ def experiment(tmp_path: Path) -> Experiment:
 def recording() -> Recording:
     random = np.random.default_rng(0)
     token_lengths = random.integers(3, 30, (3, 2))
-    return Recording(
+    activations = MeanActivations(
+        random.standard_normal((3, 2, 2, 12), np.float32),
+        random.standard_normal((3, 2, 2, 3, 4), np.float32),
+        token_lengths,
         MeanActivations(
             random.standard_normal((3, 2, 2, 12), np.float32),
             random.standard_normal((3, 2, 2, 3, 4), np.float32),
-            token_lengths,
-            MeanActivations(
-                random.standard_normal((3, 2, 2, 12), np.float32),
-                random.standard_normal((3, 2, 2, 3, 4), np.float32),
-                token_lengths - random.integers(1, 3, (3, 2)),
-            ),
-        ),
-        Provenance(
-            model="test/gpt2",
-            weights_sha256=WEIGHTS,
-            shape=SHAPE,
-            device="cpu",
-            precision="float32",
-            versions={"python": "3.11", "torch": "2.13.0+cpu"},
-            platform="Linux x86_64",
+            token_lengths - random.integers(1, 3, (3, 2)),
         ),
     )
+    provenance = provenance_of(
+        SHAPE,
+        model="test/gpt2",
+        weights_sha256=WEIGHTS,
+        tokens=TokensSpec(special="bos"),
+        versions={"python": "3.11", "torch": "2.13.0+cpu"},
+    )
+    return Recording(activations, provenance, seen_in(activations))
 
 
 @pytest.fixture
@@ -153,7 +150,7 @@ def test_a_recording_without_a_digest_is_refused(experiment: Experiment, path: P
         ('"device":"cpu"', '"device":"gpu"'),
         ('"precision":"float32"', '"precision":"float64"'),
         ('"torch":"2.13.0+cpu"', '"torch":"2.14.0+cpu"'),
-        ('"platform":"Linux x86_64"', '"platform":"Other"'),
+        ('"platform":"none"', '"platform":"Other"'),
         (WEIGHTS, "0a" * 32),
         ('"revision":null', '"revision":"main"'),
         ('{"device"', '{ "device"'),
@@ -178,10 +175,12 @@ def test_no_metadata_added_go_unnoticed(experiment: Experiment, path: Path) -> N
 def test_the_digest_is_one_of_the_canonical_metadata_and_the_tensors(path: Path) -> None:
     tensors, metadata = read(path)
     header = (
-        '[{"format":"replication.mean-activations.3","pairs":'
+        '[{"format":"replication.mean-activations.4","pairs":'
         + json.dumps(metadata["pairs"], ensure_ascii=False)
         + ',"provenance":'
         + json.dumps(metadata["provenance"], ensure_ascii=False)
+        + ',"tokens":'
+        + json.dumps(metadata["tokens"], ensure_ascii=False)
         + '},{"inner.mlp_out":["float32",[3,2,2,12]],"inner.token_lengths":["int64",[3,2]],'
         '"inner.z":["float32",[3,2,2,3,4]],"mlp_out":["float32",[3,2,2,12]],'
         '"token_lengths":["int64",[3,2]],"z":["float32",[3,2,2,3,4]]}]'
@@ -197,9 +196,9 @@ def test_the_digest_is_one_of_the_canonical_metadata_and_the_tensors(path: Path)
         (0, 0, "token_lengths: pair 2: expected 1 to 100000000 tokens, found 0"),
         (-3, 0, "token_lengths: pair 2: expected 1 to 100000000 tokens, found -3"),
         (2**62, 2**62 - 1, f"token_lengths: pair 2: expected 1 to 100000000 tokens, found {2**62}"),
-        (9, -1, "inner.token_lengths: pair 2: expected 7 or 8 of 9 tokens, found -1"),
-        (9, 9, "inner.token_lengths: pair 2: expected 7 or 8 of 9 tokens, found 9"),
-        (9, 6, "inner.token_lengths: pair 2: expected 7 or 8 of 9 tokens, found 6"),
+        (9, -1, "inner.token_lengths: pair 2: expected 1 to 9 tokens, found -1"),
+        (9, 0, "inner.token_lengths: pair 2: expected 1 to 9 tokens, found 0"),
+        (9, 10, "inner.token_lengths: pair 2: expected 1 to 9 tokens, found 10"),
         (2**62, -(2**63), f"token_lengths: pair 2: expected 1 to 100000000 tokens, found {2**62}"),
     ],
 )
@@ -318,14 +317,14 @@ def test_a_file_of_another_format_is_refused(
     others = {key: value for key, value in metadata.items() if key != "format"}
     save_file(tensors, path, others if found is None else {**others, "format": found})
     assert refused(experiment) == (
-        f"format: expected replication.mean-activations.3, found {found};"
+        f"format: expected replication.mean-activations.4, found {found};"
         " `replication record` writes it anew"
     )
 
 
 def test_a_safetensors_file_without_metadata_is_refused(experiment: Experiment, path: Path) -> None:
     save_file(load_file(path), path)
-    assert refused(experiment).startswith("format: expected replication.mean-activations.3, found")
+    assert refused(experiment).startswith("format: expected replication.mean-activations.4, found")
 
 
 def without(key: str) -> Callable[[dict[str, Any]], Any]:
@@ -414,3 +413,42 @@ def test_a_recording_stays_whole_when_writing_over_it_fails_midway(
         record(replace(recording, activations=changed), experiment.pairs, path)
     assert sorted(experiment.folder.iterdir()) == before
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('special = "bos"', 'special = "none"', 'recorded with special = "bos"; the experiment'),
+        (
+            'special = "bos"',
+            "chat_template = true",
+            'recorded with special = "bos"; the experiment states "tokenizer"',
+        ),
+        (
+            'mlp_out = "centred"',
+            'mlp_out = "centred"\nmlp_at = "module"',
+            'recorded with mlp_at = "residual"; the experiment states "module"',
+        ),
+    ],
+)
+def test_a_recording_made_in_another_way_than_the_experiment_states_is_refused(
+    experiment: Experiment, path: Path, old: str, new: str, reason: str
+) -> None:
+    assert path.is_file()
+    edit(experiment.folder / "experiment.toml", old, new)
+    assert refused(read_experiment(experiment.folder)).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"first_pair": (["a"], ["b"])}, "tokens: the first pair's are not as many as its"),
+        ({"added": (7, 7)}, "tokens: not as many were added to the first pair as it says"),
+    ],
+)
+def test_tokens_that_do_not_fit_their_lengths_are_refused(
+    experiment: Experiment, recording: Recording, changed: dict[str, Any], reason: str
+) -> None:
+    seen = recording.seen.model_copy(update=changed)
+    record(replace(recording, seen=seen), experiment.pairs, recorded_path(experiment))
+    assert refused(experiment).startswith(reason)

@@ -11,20 +11,23 @@ import pytest
 
 from replication.circuits.components import ModelShape
 from replication.claims.claim import Claim
+from replication.engine.tokens import SeenTokens
 from replication.evidence.evidence import RunProvenance
+from replication.experiment.spec import TokensSpec
 from replication.report.page.page import page
 from replication.report.record import ExperimentReport, Handover, JudgementRecord
 from replication.report.terminal import summary
 from replication.report.text import claims_markdown
+from tests.make import provenance_of
 
+SHAPE = ModelShape(n_layers=1, n_heads=1, d_model=4, d_head=4)
+OF_THE_RUN = provenance_of(
+    SHAPE, weights_sha256="0a" * 32, versions={"python": "3.11.7", "torch": "2.13.0+cpu"}
+)
+SEEN = SeenTokens(first_pair=(["a"] * 10, ["b"] * 12), added=(1, 1), ids_sha256="3c" * 32)
 RECORDED = RunProvenance(
-    model="a-model",
-    weights_sha256="0a" * 32,
-    shape=ModelShape(n_layers=1, n_heads=1, d_model=4, d_head=4),
-    device="cpu",
-    precision="float32",
-    versions={"python": "3.11.7", "torch": "2.13.0+cpu"},
-    platform="Linux x86_64",
+    **OF_THE_RUN.model_dump(),
+    seen=SEEN,
     pairs=3,
     pairs_from={"file": "pairs.jsonl"},
     token_lengths=[(10, 12), (9, 9), (8, 7)],
@@ -46,6 +49,26 @@ DIFFERENCES: list[tuple[dict[str, Any], list[str], bool]] = [
     (
         {"weights_sha256": "5e" * 32},
         [f"the weights' SHA-256: {'0a' * 32} recorded, {'5e' * 32} live"],
+        True,
+    ),
+    (
+        {"tokens": TokensSpec(special="bos")},
+        ["how tokens are added: tokenizer recorded, bos live"],
+        True,
+    ),
+    (
+        {"tokenizer_sha256": "4d" * 32},
+        [f"the tokenizer's SHA-256: {'1' * 64} recorded, {'4d' * 32} live"],
+        False,
+    ),
+    (
+        {"seen": SEEN.model_copy(update={"ids_sha256": "4d" * 32})},
+        [f"the tokens' SHA-256: {'3c' * 32} recorded, {'4d' * 32} live"],
+        True,
+    ),
+    (
+        {"mlp_at": "module"},
+        ["where the MLP's output is read: residual recorded, module live"],
         True,
     ),
     ({"token_lengths": [(10, 12), (8, 8), (7, 6)]}, [OF_TOKENS], True),

@@ -88,8 +88,8 @@ def test_a_sound_experiment_is_summed_up_with_the_tokens_that_its_model_sees(min
             "tokenizer",
             "I suppose",
             "[CLS] I suppose",
-            "pair 1: the prompt '[CLS] I suppose the train might be a little late today.' itself begins"
-            " with the token that is added in front of it",
+            "pair 1: the prompt '[CLS] I suppose the train might be a little late today.' itself"
+            " begins with the token that is added in front of it",
         ),
         (
             "none",

@@ -6,7 +6,6 @@ import csv
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -166,11 +165,9 @@ def _jsonl_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pai
 
 
 def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair | Fault]:
-    lines = read_lines(path)
-    first = next(lines, "").removeprefix("\ufeff")  # what spreadsheets write before UTF-8
-    reader = csv.reader(chain([first], lines), strict=True)
+    reader = csv.reader(read_lines(path), strict=True)
     try:
-        header = next(reader)
+        header = next(reader, [])
         if header and (reason := _header_fault(header, sides, columns)):
             yield Fault(reason, 1)
             return

@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -155,7 +156,7 @@ def read_text(path: Path, most: int = LARGEST) -> str:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, one by one.
+    """The lines of a text file, one by one, without the mark that some programs write before UTF-8.
 
     Raises:
         InputError: the file is missing, none, unreadable, or not UTF-8, or a line is too long.
@@ -166,7 +167,7 @@ def read_lines(path: Path) -> Iterator[str]:
         with path.open("rb") as file:
             for line in iter(functools.partial(file.readline, LARGEST + 1), b""):
                 number += 1
-                yield _decoded(path, line, number)
+                yield _decoded(path, line.removeprefix(BOM_UTF8) if number == 1 else line, number)
     except OSError as error:
         raise FileError(path, [Fault(f"cannot be read: {system_reason(error)}")]) from None
 

@@ -62,6 +62,11 @@ def test_a_csv_file_gives_the_pairs_in_the_order_of_the_sides(
     assert pairs(path, content) == [Pair("a", "b"), Pair("c", "d")]
 
 
+def test_a_mark_before_utf8_is_no_part_of_a_pair(path: Path) -> None:
+    line = '\ufeff{"hedged": "a", "plain": "b"}\n'
+    assert pairs(path.with_suffix(".jsonl"), line) == [Pair("a", "b")]
+
+
 def test_a_prompt_is_kept_to_the_letter(path: Path) -> None:
     content = 'hedged,plain\n" a, ""b""\nc",→ “naïve” \n'
     assert pairs(path, content) == [Pair(' a, "b"\nc', "→ “naïve” ")]

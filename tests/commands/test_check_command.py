@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -200,6 +201,17 @@ def test_what_is_missing_or_is_no_such_file_is_named(
     assert problem.startswith(expected)
     assert "\n" not in problem
     assert all(other.startswith("pairs.jsonl:1: expected an object") for other in others)
+
+
+def test_published_files_with_a_mark_and_other_keys_are_read(mine: Path) -> None:
+    for path in (mine / "published").glob("*.json"):
+        published = json.loads(path.read_text(encoding="utf-8")) | {"component_rankings": {}}
+        path.write_text("\ufeff" + json.dumps(published), encoding="utf-8")
+    assert problems(mine) == []
+    circuit = mine / "published" / "paper.circuit.json"
+    nodes = json.loads(circuit.read_text(encoding="utf-8-sig"))["nodes"]
+    circuit.write_text(json.dumps({"nodes": nodes}), encoding="utf-8")
+    assert problems(mine) == []
 
 
 def test_a_recording_of_other_pairs_is_a_problem(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -238,9 +238,7 @@ def _header_fault(header: Sequence[str], sides: Sides, columns: Sides | None) ->
     if repeated := repeats(header):
         return f"the column {quoted(repeated[0])} stands there more than once"
     if not _fits(header, sides, columns):
-        first, second = columns or sides
-        found = listed(map(repr, header))
-        return f"expected the columns {first!r} and {second!r}, found {found}"
+        return f"expected the columns {_apart(header, sides, columns)}"
     return None
 
 
@@ -248,13 +246,22 @@ def _fits(keys: Iterable[str], sides: Sides, columns: Sides | None) -> bool:
     return set(keys) == set(sides) if columns is None else set(keys) >= set(columns)
 
 
+def _apart(names: Collection[str], sides: Sides, columns: Sides | None) -> str:
+    """Which two names are expected, and what stands in their stead or beside them."""
+    first, second = columns or sides
+    more = [repr(name) for name in names if name not in (first, second)]
+    found = f"also {listed(more)}" if len(names) == len(more) + 2 else listed(map(repr, names))
+    way_out = "; pairs.columns says which two to read" if columns is None else ""
+    return f"{first!r} and {second!r}, found {found}{way_out}"
+
+
 def _pair(data: object, sides: Sides, columns: Sides | None) -> Pair:
     first, second = keys = columns or sides
-    if not isinstance(data, dict) or not _fits(data, sides, columns):
-        found = listed(map(repr, data)) if isinstance(data, dict) else quoted(data)
-        raise InputError(
-            f"expected an object with the keys {first!r} and {second!r}, found {found}"
-        )
+    if not isinstance(data, dict):
+        expected = f"expected an object with the keys {first!r} and {second!r}"
+        raise InputError(f"{expected}, found {quoted(data)}")
+    if not _fits(data, sides, columns):
+        raise InputError(f"expected an object with the keys {_apart(data, sides, columns)}")
     for key in keys:
         if not isinstance(data[key], str):
             raise InputError(f"{key}: expected a text, found {quoted(data[key])}")

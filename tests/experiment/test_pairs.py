@@ -89,7 +89,12 @@ def test_named_columns_are_taken_and_others_left_aside(path: Path) -> None:
         ("hedged\na\n", "line 1: expected the columns 'hedged' and 'plain', found 'hedged'"),
         ("hedged;plain\na;b\n", "line 1: expected the columns 'hedged' and 'plain', found 'hedg"),
         ("hedged, plain\na,b\n", "line 1: expected the columns 'hedged' and 'plain', found"),
-        ("hedged,plain,id\na,b,1\n", "line 1: expected the columns 'hedged' and 'plain', found"),
+        (
+            "hedged,id,plain,by\na,1,b,me\n",
+            "line 1: expected the columns 'hedged' and 'plain', found also 'id', 'by';"
+            " pairs.columns says which two to read",
+        ),
+        ("soft,hard\na,b\n", "'plain', found 'soft', 'hard'; pairs.columns says which two to read"),
         ("hedged,plain,plain\na,b,c\n", "line 1: the column 'plain' stands there more than once"),
         ("hedged,plain\na,b\nc\n", "line 3: expected 2 values, found 1"),
         ("hedged,plain\na,b,c\n", "line 2: expected 2 values, found 3"),
@@ -122,6 +127,14 @@ def test_a_named_column_that_is_missing_or_no_prompt_is_refused(
     tmp_path: Path, name: str, content: str, reason: str
 ) -> None:
     assert reason in refusal(tmp_path / name, content, ("soft", "hard"))
+
+
+def test_keys_beside_the_sides_are_named_with_the_way_to_leave_them_aside(tmp_path: Path) -> None:
+    reason = refusal(tmp_path / "a.jsonl", '{"hedged": "a", "label": 1, "plain": "b"}')
+    assert reason == (
+        "line 1: expected an object with the keys 'hedged' and 'plain', found also 'label';"
+        " pairs.columns says which two to read"
+    )
 
 
 def test_a_missing_file_is_named(path: Path) -> None:
@@ -289,7 +302,7 @@ def test_a_dataset_is_read_at_the_revision_that_the_spec_names(cache: Path) -> N
         ([("a", 1)], DATASET, "row 1: hard: expected a text, found 1"),
         ([("a", None), ("a", "b")], DATASET, "row 1: hard: expected a text, found None"),
         (ROWS, DATASET.replace("hard", "firm"), "expected the columns 'soft' and 'firm', found "),
-        (ROWS, DATASET.partition("columns")[0], "expected the columns 'first' and 'second', found"),
+        (ROWS, DATASET.partition("columns")[0], "'hard'; pairs.columns says which two to read"),
         (ROWS, DATASET.replace("train", "test"), "datasets cannot read it: Unknown split"),
     ],
 )

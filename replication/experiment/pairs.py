@@ -6,6 +6,7 @@ import csv
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -19,7 +20,15 @@ from pydantic import (
     model_validator,
 )
 
-from replication.inputs.files import Fault, FileError, InputError, load_json, read_lines, repeats
+from replication.inputs.files import (
+    Fault,
+    FileError,
+    InputError,
+    NotJSON,
+    load_json,
+    read_lines,
+    repeats,
+)
 from replication.inputs.hub import NotAtHand, hub_folder
 from replication.inputs.messages import library_reason, listed, quoted
 
@@ -156,12 +165,35 @@ def _some(rows: Iterator[Pair | Fault]) -> Iterator[Pair | Fault]:
 
 
 def _jsonl_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair | Fault]:
+    if _is_one_document(path, columns or sides):
+        yield Fault("expected JSONL, one object a line, or a .csv file, found one JSON document")
+        return
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
                 yield _pair(load_json(line.rstrip()), sides, columns)
             except InputError as error:
                 yield Fault(str(error), number)
+
+
+def _is_one_document(path: Path, keys: Sides) -> bool:
+    """Whether JSON goes on after its first line, or its only line holds more than a pair."""
+    first, second, *_ = [*islice(filter(str.strip, read_lines(path)), 2), "", ""]
+    try:
+        data = load_json(first.strip())
+    except NotJSON as error:
+        return bool(first) and error.is_cut and (first[0] == "[" or not _is_object(second))
+    if second or (isinstance(data, dict) and set(keys) <= set(data)):
+        return False
+    values = data.values() if isinstance(data, dict) else data if isinstance(data, list) else []
+    return any(isinstance(value, dict | list) for value in values)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(load_json(text.strip()), dict)
+    except NotJSON:
+        return False
 
 
 def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair | Fault]:

@@ -183,12 +183,19 @@ def _decoded(path: Path, line: bytes, number: int) -> str:
 
 
 class NotJSON(InputError):
-    """What is wrong with a JSON text; on which line, or which key it repeats."""
+    """What is wrong with a JSON text: on which line, or which key it repeats, or that it is cut."""
 
-    def __init__(self, reason: str, line: int | None = None, repeated: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        line: int | None = None,
+        repeated: str | None = None,
+        is_cut: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.line = line
         self.repeated = repeated
+        self.is_cut = is_cut
 
 
 def read_json(path: Path) -> Any:
@@ -256,7 +263,7 @@ def load_json(text: str) -> Any:
         raise
     except json.JSONDecodeError as error:
         reason = f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-        raise NotJSON(reason, error.lineno) from None
+        raise NotJSON(reason, error.lineno, is_cut=error.pos >= len(text)) from None
     except RecursionError:
         raise NotJSON("not usable JSON: nested too deeply") from None
     # Both are rare, and looked for only where the text can hold them: pairs come by the million.

@@ -6,6 +6,7 @@ import csv
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -53,6 +54,10 @@ class Pair(NamedTuple):
     second: str
 
 
+# A pair as it is read, with its line in a file that has lines; or why it cannot be read.
+Row = tuple[Pair, int | None] | Fault
+
+
 class PairsSpec(BaseModel):
     """Where the pairs come from: a JSONL or CSV file, or a split of a dataset on the hub."""
 
@@ -96,7 +101,7 @@ AnyPairs = Annotated[
 
 @dataclass(frozen=True)
 class PairSource:
-    """Pairs that can be read, as often as wanted, in memory that does not grow with them.
+    """Pairs that can be read, as often as wanted; what is kept of each is a digest.
 
     `name` is what errors call it; `origin` is what provenance says of it.
     """
@@ -132,7 +137,7 @@ def source_of(spec: PairsSpec, folder: Path, sides: Sides) -> PairSource:
         return file_source(folder / spec.file, sides, spec.columns)
     return PairSource(
         f"{spec.dataset}, split {spec.split}",
-        lambda: _some(_dataset_rows(spec, sides)),
+        lambda: _distinct(_dataset_rows(spec, sides)),
         lambda: _dataset_origin(spec),
     )
 
@@ -141,7 +146,7 @@ def file_source(path: Path, sides: Sides, columns: Sides | None = None) -> PairS
     """The pairs of a file: CSV if it is called so, else JSONL, one object a line."""
     read = _csv_rows if path.suffix.lower() == ".csv" else _jsonl_rows
     return PairSource(
-        str(path), lambda: _some(read(path, sides, columns)), lambda: {"file": path.name}
+        str(path), lambda: _distinct(read(path, sides, columns)), lambda: {"file": path.name}
     )
 
 
@@ -154,24 +159,43 @@ def read_pairs(path: Path, sides: Sides) -> list[Pair]:
     return list(file_source(path, sides).stream())
 
 
-def _some(rows: Iterator[Pair | Fault]) -> Iterator[Pair | Fault]:
-    """The rows; that there are none is a fault too."""
-    is_empty = True
-    for row in rows:
-        is_empty = False
-        yield row
-    if is_empty:
+def _distinct(rows: Iterator[Row]) -> Iterator[Pair | Fault]:
+    """The pairs; that there are none is a fault too, and so is one that stands there again.
+
+    Every control takes the pairs for independent ones, of which repeats would make many from few.
+    """
+    seen: dict[bytes, int] = {}  # a pair's number, negative where its prompts are not sorted
+    number = 0
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, Fault):
+            yield row
+            continue
+        pair, line = row
+        here = number if pair.first < pair.second else -number
+        there = seen.setdefault(_digest(pair), here)
+        if there == here:
+            yield pair
+        else:
+            how = "" if there * here > 0 else ", its sides exchanged"
+            yield Fault(f"pair {number} repeats pair {abs(there)}{how}; give each pair once", line)
+    if number == 0:
         yield Fault("there are no pairs in it")
 
 
-def _jsonl_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair | Fault]:
+def _digest(pair: Pair) -> bytes:
+    """What stands for a pair, whichever of its prompts comes first."""
+    one, other = sorted(pair)
+    return blake2b(f"{len(one)} {one}{other}".encode(), digest_size=16).digest()
+
+
+def _jsonl_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Row]:
     if _is_one_document(path, columns or sides):
         yield Fault("expected JSONL, one object a line, or a .csv file, found one JSON document")
         return
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
-                yield _pair(load_json(line.rstrip()), sides, columns)
+                yield _pair(load_json(line.rstrip()), sides, columns), number
             except InputError as error:
                 yield Fault(str(error), number)
 
@@ -196,7 +220,7 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair | Fault]:
+def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Row]:
     reader = csv.reader(read_lines(path), strict=True)
     try:
         header = next(reader, [])
@@ -214,16 +238,16 @@ def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair 
 
 def _csv_row(
     header: list[str], values: list[str], sides: Sides, columns: Sides | None, number: int
-) -> Pair | Fault:
+) -> Row:
     if len(values) != len(header):
         return Fault(f"expected {len(header)} values, found {len(values)}", number)
     try:
-        return _pair(dict(zip(header, values, strict=True)), sides, columns)
+        return _pair(dict(zip(header, values, strict=True)), sides, columns), number
     except InputError as error:
         return Fault(str(error), number)
 
 
-def _dataset_rows(spec: PairsSpec, sides: Sides) -> Iterator[Pair | Fault]:
+def _dataset_rows(spec: PairsSpec, sides: Sides) -> Iterator[Row]:
     dataset = _load_dataset(spec)
     if reason := _header_fault(dataset.column_names, sides, spec.columns):
         yield Fault(reason)
@@ -231,7 +255,7 @@ def _dataset_rows(spec: PairsSpec, sides: Sides) -> Iterator[Pair | Fault]:
     wanted = dataset.select_columns(list(spec.columns or sides))
     for number, row in enumerate(wanted, start=1):
         try:
-            yield _pair(row, sides, spec.columns)
+            yield _pair(row, sides, spec.columns), None
         except InputError as error:
             yield Fault(f"row {number}: {error}")
 
@@ -303,4 +327,6 @@ def _pair(data: object, sides: Sides, columns: Sides | None) -> Pair:
             data[key].encode()
         except UnicodeEncodeError as error:
             raise InputError(f"{key}: the prompt is no text: {error.reason}") from None
+    if data[first] == data[second]:
+        raise InputError(f"{first} and {second}: the two prompts are the same text")
     return Pair(data[first], data[second])

@@ -218,6 +218,24 @@ def test_of_many_problems_of_a_kind_some_are_told_and_the_rest_counted(mine: Pat
     ]
 
 
+def test_repeated_pairs_and_prompts_are_problems(mine: Path) -> None:
+    pairs = mine / "pairs.jsonl"
+    lines = pairs.read_text(encoding="utf-8").splitlines()
+    same = '{"hedged": "Maybe.", "plain": "Maybe."}'
+    exchanged = json.dumps(
+        dict(zip(("plain", "hedged"), json.loads(lines[1]).values(), strict=True))
+    )
+    pairs.write_text("\n".join([*lines, exchanged, same, *lines * 7]), encoding="utf-8")
+    first, second, *more, rest = problems(mine)
+    assert first == (
+        "pairs.jsonl:6: pair 6 repeats pair 2, its sides exchanged; give each pair once"
+    )
+    assert second == "pairs.jsonl:7: hedged and plain: the two prompts are the same text"
+    assert more[0] == "pairs.jsonl:8: pair 8 repeats pair 1; give each pair once"
+    assert len(more) == 10
+    assert rest == "pairs.jsonl: 25 more such: pair ... repeats pair ...; give each pair once"
+
+
 def test_many_faults_of_a_published_file_are_counted_too(mine: Path) -> None:
     scores = mine / "published" / "paper.scores.json"
     components = {f"m{n}": 1.0 for n in range(300)}

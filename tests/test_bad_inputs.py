@@ -105,7 +105,12 @@ check = [
   { kind = "control", component = "m0" },
 ]
 """
-PAIRS = [("One prompt here.", "Another one, which is longer."), ("Great.", "Good, and how.")] * 2
+PAIRS = [
+    ("One prompt here.", "Another one, which is longer."),
+    ("Great.", "Good, and how."),
+    ("One more.", "Another one."),
+    ("Fine.", "It is well, as it was."),
+]
 CIRCUIT = {
     "nodes": ["input", "m0", "m1", "a0.h1"],
     "metadata": {"total_components": 4, "write_budget_used": 28, "write_budget_max": 100}
@@ -871,8 +876,8 @@ def test_a_command_that_is_told_to_end_leaves_nothing_behind(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:
     pairs, out = tmp_path / "mine.jsonl", tmp_path / "out"
-    text = (gpt2_experiment / "pairs.jsonl").read_text(encoding="utf-8")
-    pairs.write_text(text * 20_000, encoding="utf-8")
+    lines = [f'{{"first": "Perfect, it crashed.", "second": "{n}"}}\n' for n in range(80_000)]
+    pairs.write_text("".join(lines), encoding="utf-8")
     arguments = ["run", gpt2_experiment, "--pairs", pairs, "--model", gpt2_folder, "--out", out]
     process = start("-m", "replication", *arguments)
     with process:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import importlib.metadata
 import json
 import os
@@ -267,6 +268,11 @@ def missing_pairs(folder: Path) -> None:
     (folder / "pairs.jsonl").unlink()
 
 
+def repeated_pair(folder: Path) -> None:
+    pairs = folder / "pairs.jsonl"
+    pairs.write_text(2 * pairs.read_text(encoding="utf-8"), encoding="utf-8")
+
+
 def empty_prompt(folder: Path) -> None:
     with (folder / "pairs.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"sarcastic": "Oh great.", "literal": ""}\n')
@@ -299,6 +305,8 @@ def tree(folder: Path) -> dict[str, bytes]:
     [
         ("run", unknown_key, [], ["experiment.toml: selection: ", "bugdet: unknown key"]),
         ("record", missing_pairs, [], ["pairs.jsonl: there is no such file"]),
+        ("run", repeated_pair, [], ["pairs.jsonl: line 6: pair 6 repeats pair 1; give each pair"]),
+        ("record", repeated_pair, [], ["pairs.jsonl: line 6: pair 6 repeats pair 1"]),
         ("run", empty_prompt, [], ["pairs.jsonl: line 6: literal: the prompt is empty"]),
         ("record", bad_claim, [], ["claims.toml: claim R13: check 1: ", "shared"]),
         ("run", nothing, ["--device", "tpu"], ["--device: ", "auto|cpu|cuda|mps", "'tpu'"]),
@@ -379,30 +387,35 @@ def test_pairs_may_come_from_another_file_and_their_scores_stream_out(
 ) -> None:
     pairs, out = tmp_path / "mine.jsonl", tmp_path / "out"
     lines = (gpt2_experiment / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
-    pairs.write_text("\n".join(lines * 40), encoding="utf-8")
+    more = [json.dumps({"first": f"Wow, {n}.", "second": "It is saved."}) for n in range(156)]
+    pairs.write_text("\n".join([*lines, *more]), encoding="utf-8")
     arguments = ["run", gpt2_experiment, "--model", gpt2_folder, "--out", out]
     assert in_process(*arguments)[1] is None
-    few = json.loads((out / "scores.json").read_text(encoding="utf-8"))["components"]
+    few = pair_scores(out)
     assert in_process(*arguments, "--pairs", pairs)[1] is None
-    many = json.loads((out / "scores.json").read_text(encoding="utf-8"))
-    assert many["metadata"]["provenance"]["pairs"] == 160
-    assert_close(many["components"], few)
-    header, *rows = (out / "pair_scores.csv").read_text(encoding="utf-8").splitlines()
-    assert header.startswith("pair,first_tokens,second_tokens,m0,")
-    assert [row.split(",")[0] for row in rows] == [str(number) for number in range(1, 161)]
-    column = header.split(",").index("m0")
-    mean = sum(float(row.split(",")[column]) for row in rows) / 160
-    # A row gives each score with the digits of a float32.
-    assert mean == pytest.approx(many["components"]["m0"], rel=1e-6)
+    found = json.loads((out / "scores.json").read_text(encoding="utf-8"))
+    assert found["metadata"]["provenance"]["pairs"] == 160
+    many = pair_scores(out)
+    for row, again in zip(few, many[:4], strict=True):
+        assert_close(again, row)
+    assert list(many[0])[:4] == ["pair", "first_tokens", "second_tokens", "m0"]
+    assert [row["pair"] for row in many] == list(range(1, 161))
+    for name, score in found["components"].items():
+        # A row gives each score with the digits of a float32.
+        assert sum(row[name] for row in many) / 160 == pytest.approx(score, rel=1e-6)
+
+
+def pair_scores(out: Path) -> list[dict[str, float]]:
+    with (out / "pair_scores.csv").open(encoding="utf-8", newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def test_a_bad_line_stops_the_run_before_the_model_is_loaded(
     gpt2_experiment: Path, tmp_path: Path
 ) -> None:
     pairs = tmp_path / "mine.jsonl"
-    pairs.write_text(
-        '{"first": "a", "second": "b"}\n' * 3000 + '{"first": "a"}\n', encoding="utf-8"
-    )
+    lines = [f'{{"first": "a", "second": "b{n}"}}\n' for n in range(3000)]
+    pairs.write_text("".join(lines) + '{"first": "a"}\n', encoding="utf-8")
     arguments = ["--pairs", pairs, "--model", "/nowhere", "--out", tmp_path / "out"]
     message = refusal("run", gpt2_experiment, *arguments)
     assert f"{pairs}: line 3001: expected an object with the keys 'first' and 'second'" in message
@@ -448,9 +461,8 @@ def test_an_interrupted_run_leaves_nothing_behind(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:
     pairs, out = tmp_path / "mine.jsonl", tmp_path / "out"
-    pairs.write_text(
-        (gpt2_experiment / "pairs.jsonl").read_text(encoding="utf-8") * 20_000, encoding="utf-8"
-    )
+    lines = [f'{{"first": "Perfect, it crashed.", "second": "{n}"}}\n' for n in range(80_000)]
+    pairs.write_text("".join(lines), encoding="utf-8")
     arguments = ["run", gpt2_experiment, "--pairs", pairs, "--model", gpt2_folder, "--out", out]
     with interruptible(sys.executable, "-m", "replication.cli", *arguments) as process:
         deadline = time.monotonic() + 60

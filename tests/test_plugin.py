@@ -223,6 +223,9 @@ def test_a_statement_expected_to_be_false_fails_when_it_starts_to_hold(
     result.stdout.fnmatch_lines(["  expected: refuted; on published evidence: holds"])
 
 
+FIRST = (FIXTURES / "sarcasm-gpt2" / "pairs.jsonl").read_text(encoding="utf-8").split("\n")[
+    0
+] + "\n"
 BAD_INPUT = [
     ("sarcasm-gpt2/experiment.toml", "budget = 11200", "budget = -1", "selection: budget"),
     ("sarcasm-gpt2/experiment.toml", "budget = 11200", "bugdet = 11200", "selection: bugdet"),
@@ -230,6 +233,7 @@ BAD_INPUT = [
     ("sarcasm-gpt2/claims.toml", 'of = "m2"', 'of = "m12"', "the model has no component m12"),
     ("sarcasm-gpt2/claims.toml", 'id = "R2"', 'id = "R1"', "two claims have the id R1"),
     ("sarcasm-gpt2/pairs.jsonl", "Oh great", 'Oh "great', "line 1"),
+    ("sarcasm-gpt2/pairs.jsonl", FIRST, 2 * FIRST, "line 2: pair 2 repeats pair 1; give each pair"),
     ("sarcasm-gpt2/published/original.circuit.json", '"m11"', '"m2"', "m2 stands there more"),
     ("sarcasm-gpt2/published/original.scores.json", '"m11"', '"b7"', "'b7' is no component"),
 ]

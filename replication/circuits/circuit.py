@@ -44,10 +44,12 @@ class Metadata(BaseModel):
 
 
 class _CircuitFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    """What is read of a circuit file; published ones hold other keys besides."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
 
     nodes: list[str]
-    metadata: Metadata
+    metadata: Metadata = Metadata()
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,18 @@ def circuit_file(circuit: Circuit) -> dict[str, Any]:
 
 
 def read_circuit(path: Path, shape: ModelShape | None = None) -> Circuit:
-    """The circuit in a file, after checking its metadata against its nodes.
+    """The circuit in a file, after checking its metadata, as far as stated, against its nodes.
 
     With a shape, every node must be a component of the model.
 
     Raises:
         InputError: naming the file, what was found and what was expected.
     """
-    file = validate(_CircuitFile, read_json(path), path)
+    data = read_json(path)
+    if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
+        expected = 'expected a circuit file, {"nodes": [names], ...}'
+        raise faulty(path, [(("nodes",), f"{expected}, found {quoted(data)}")])
+    file = validate(_CircuitFile, data, path)
     faults: list[tuple[Place, str]] = []
     nodes: list[Component] = []
     if not file.nodes:

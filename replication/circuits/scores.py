@@ -109,9 +109,12 @@ class _Metadata(BaseModel):
 
 
 class _ScoreFile(BaseModel):
-    """`{"components": {"m2": 31.51, …}, "metadata": {…}}`; a score as a string keeps its digits."""
+    """`{"components": {"m2": 31.51, …}, "metadata": {…}}`; a score as a string keeps its digits.
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    Published ones hold other keys besides.
+    """
+
+    model_config = ConfigDict(extra="ignore", strict=True)
 
     components: dict[str, Score]
     metadata: _Metadata = Field(default_factory=_Metadata)

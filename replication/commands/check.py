@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ from replication.inputs.messages import LIST, MESSAGE, QUOTE, fitting, one_line,
 
 Part = TypeVar("Part")
 FIGURES = ("circuit", "scores", "lengths")
+MOST_OF_A_KIND = 10  # problems of a file that are told one by one
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,31 @@ class Findings:
 
 
 class _Reader:
-    """Reads on after a problem, and keeps every one."""
+    """Reads on after a problem, and keeps every one, but of many of a kind some and how many."""
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        self._told: list[str | tuple[Path, str]] = []
+        self._counts = Counter[tuple[Path, str]]()
+
+    @property
+    def problems(self) -> list[str]:
+        return [
+            one_line(f"{placed(one[0])}: {self._counts[one] - MOST_OF_A_KIND} more such: {one[1]}")
+            if isinstance(one, tuple)
+            else one
+            for one in self._told
+        ]
 
     def note(self, path: Path, faults: Iterable[Fault]) -> None:
         for fault in sorted(faults, key=lambda fault: fault.line or 0):
-            shown = placed(path)
-            where = shown if fault.line is None else f"{shown}:{fault.line}"
-            self.problems.append(one_line(f"{where}: {fault.reason}"))
+            kind = (path, _kind(fault.reason))
+            self._counts[kind] += 1
+            if self._counts[kind] <= MOST_OF_A_KIND:
+                shown = placed(path)
+                where = shown if fault.line is None else f"{shown}:{fault.line}"
+                self._told.append(one_line(f"{where}: {fault.reason}"))
+            elif self._counts[kind] == MOST_OF_A_KIND + 1:
+                self._told.append(kind)
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -63,7 +80,12 @@ class _Reader:
         except FileError as error:
             self.note(error.path, error.faults)
         except InputError as error:
-            self.problems.append(one_line(error))
+            self._told.append(one_line(error))
+
+
+def _kind(reason: str) -> str:
+    """What is wrong, without where it is and what was found there."""
+    return re.sub(r"'.*'|\".*\"|\d+", "...", re.sub(", found .*", "", reason)).rpartition(": ")[2]
 
 
 def check_experiment(folder: Path) -> Findings:
@@ -118,16 +140,17 @@ def _read_pairs(
     if sides is None or spec is None:
         return None, None
     source = source_of(spec, folder, sides)
-    number = 0
+    number, faulty = 0, 0
     with reader.noting():
         try:
             for row in source.rows():
                 if isinstance(row, Fault):
                     reader.note(Path(source.name), [row])
+                    faulty += 1
                 number += 1
         except NotAtHand as error:
             return f"pairs: missing: {error}", None
-    return f"{number} pairs", number or None
+    return f"{number} pairs", number if number > faulty else None
 
 
 def _read_claims(

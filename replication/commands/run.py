@@ -1,6 +1,6 @@
-"""Run: an experiment on any number of pairs, in memory that does not grow with them.
+"""Run: an experiment on any number of pairs.
 
-Pairs stream in and per-pair scores stream out; what is kept is their sum.
+Pairs stream in and per-pair scores stream out; their sum is kept, and a digest of each pair.
 """
 
 from __future__ import annotations

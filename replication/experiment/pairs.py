@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,7 +21,15 @@ from pydantic import (
     model_validator,
 )
 
-from replication.inputs.files import Fault, FileError, InputError, load_json, read_lines, repeats
+from replication.inputs.files import (
+    Fault,
+    FileError,
+    InputError,
+    NotJSON,
+    load_json,
+    read_lines,
+    repeats,
+)
 from replication.inputs.hub import NotAtHand, hub_folder
 from replication.inputs.messages import library_reason, listed, quoted
 
@@ -43,6 +52,10 @@ class Pair(NamedTuple):
 
     first: str
     second: str
+
+
+# A pair as it is read, with its line in a file that has lines; or why it cannot be read.
+Row = tuple[Pair, int | None] | Fault
 
 
 class PairsSpec(BaseModel):
@@ -88,7 +101,7 @@ AnyPairs = Annotated[
 
 @dataclass(frozen=True)
 class PairSource:
-    """Pairs that can be read, as often as wanted, in memory that does not grow with them.
+    """Pairs that can be read, as often as wanted; what is kept of each is a digest.
 
     `name` is what errors call it; `origin` is what provenance says of it.
     """
@@ -124,7 +137,7 @@ def source_of(spec: PairsSpec, folder: Path, sides: Sides) -> PairSource:
         return file_source(folder / spec.file, sides, spec.columns)
     return PairSource(
         f"{spec.dataset}, split {spec.split}",
-        lambda: _some(_dataset_rows(spec, sides)),
+        lambda: _distinct(_dataset_rows(spec, sides)),
         lambda: _dataset_origin(spec),
     )
 
@@ -133,7 +146,7 @@ def file_source(path: Path, sides: Sides, columns: Sides | None = None) -> PairS
     """The pairs of a file: CSV if it is called so, else JSONL, one object a line."""
     read = _csv_rows if path.suffix.lower() == ".csv" else _jsonl_rows
     return PairSource(
-        str(path), lambda: _some(read(path, sides, columns)), lambda: {"file": path.name}
+        str(path), lambda: _distinct(read(path, sides, columns)), lambda: {"file": path.name}
     )
 
 
@@ -146,31 +159,71 @@ def read_pairs(path: Path, sides: Sides) -> list[Pair]:
     return list(file_source(path, sides).stream())
 
 
-def _some(rows: Iterator[Pair | Fault]) -> Iterator[Pair | Fault]:
-    """The rows; that there are none is a fault too."""
-    is_empty = True
-    for row in rows:
-        is_empty = False
-        yield row
-    if is_empty:
+def _distinct(rows: Iterator[Row]) -> Iterator[Pair | Fault]:
+    """The pairs; that there are none is a fault too, and so is one that stands there again.
+
+    Every control takes the pairs for independent ones, of which repeats would make many from few.
+    """
+    seen: dict[bytes, int] = {}  # a pair's number, negative where its prompts are not sorted
+    number = 0
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, Fault):
+            yield row
+            continue
+        pair, line = row
+        here = number if pair.first < pair.second else -number
+        there = seen.setdefault(_digest(pair), here)
+        if there == here:
+            yield pair
+        else:
+            how = "" if there * here > 0 else ", its sides exchanged"
+            yield Fault(f"pair {number} repeats pair {abs(there)}{how}; give each pair once", line)
+    if number == 0:
         yield Fault("there are no pairs in it")
 
 
-def _jsonl_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair | Fault]:
+def _digest(pair: Pair) -> bytes:
+    """What stands for a pair, whichever of its prompts comes first."""
+    one, other = sorted(pair)
+    return blake2b(f"{len(one)} {one}{other}".encode(), digest_size=16).digest()
+
+
+def _jsonl_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Row]:
+    if _is_one_document(path, columns or sides):
+        yield Fault("expected JSONL, one object a line, or a .csv file, found one JSON document")
+        return
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
-                yield _pair(load_json(line.rstrip()), sides, columns)
+                yield _pair(load_json(line.rstrip()), sides, columns), number
             except InputError as error:
                 yield Fault(str(error), number)
 
 
-def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair | Fault]:
-    lines = read_lines(path)
-    first = next(lines, "").removeprefix("\ufeff")  # what spreadsheets write before UTF-8
-    reader = csv.reader(chain([first], lines), strict=True)
+def _is_one_document(path: Path, keys: Sides) -> bool:
+    """Whether JSON goes on after its first line, or its only line holds more than a pair."""
+    first, second, *_ = [*islice(filter(str.strip, read_lines(path)), 2), "", ""]
     try:
-        header = next(reader)
+        data = load_json(first.strip())
+    except NotJSON as error:
+        return bool(first) and error.is_cut and (first[0] == "[" or not _is_object(second))
+    if second or (isinstance(data, dict) and set(keys) <= set(data)):
+        return False
+    values = data.values() if isinstance(data, dict) else data if isinstance(data, list) else []
+    return any(isinstance(value, dict | list) for value in values)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(load_json(text.strip()), dict)
+    except NotJSON:
+        return False
+
+
+def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Row]:
+    reader = csv.reader(read_lines(path), strict=True)
+    try:
+        header = next(reader, [])
         if header and (reason := _header_fault(header, sides, columns)):
             yield Fault(reason, 1)
             return
@@ -185,16 +238,16 @@ def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Pair 
 
 def _csv_row(
     header: list[str], values: list[str], sides: Sides, columns: Sides | None, number: int
-) -> Pair | Fault:
+) -> Row:
     if len(values) != len(header):
         return Fault(f"expected {len(header)} values, found {len(values)}", number)
     try:
-        return _pair(dict(zip(header, values, strict=True)), sides, columns)
+        return _pair(dict(zip(header, values, strict=True)), sides, columns), number
     except InputError as error:
         return Fault(str(error), number)
 
 
-def _dataset_rows(spec: PairsSpec, sides: Sides) -> Iterator[Pair | Fault]:
+def _dataset_rows(spec: PairsSpec, sides: Sides) -> Iterator[Row]:
     dataset = _load_dataset(spec)
     if reason := _header_fault(dataset.column_names, sides, spec.columns):
         yield Fault(reason)
@@ -202,7 +255,7 @@ def _dataset_rows(spec: PairsSpec, sides: Sides) -> Iterator[Pair | Fault]:
     wanted = dataset.select_columns(list(spec.columns or sides))
     for number, row in enumerate(wanted, start=1):
         try:
-            yield _pair(row, sides, spec.columns)
+            yield _pair(row, sides, spec.columns), None
         except InputError as error:
             yield Fault(f"row {number}: {error}")
 
@@ -241,9 +294,7 @@ def _header_fault(header: Sequence[str], sides: Sides, columns: Sides | None) ->
     if repeated := repeats(header):
         return f"the column {quoted(repeated[0])} stands there more than once"
     if not _fits(header, sides, columns):
-        first, second = columns or sides
-        found = listed(map(repr, header))
-        return f"expected the columns {first!r} and {second!r}, found {found}"
+        return f"expected the columns {_apart(header, sides, columns)}"
     return None
 
 
@@ -251,13 +302,22 @@ def _fits(keys: Iterable[str], sides: Sides, columns: Sides | None) -> bool:
     return set(keys) == set(sides) if columns is None else set(keys) >= set(columns)
 
 
+def _apart(names: Collection[str], sides: Sides, columns: Sides | None) -> str:
+    """Which two names are expected, and what stands in their stead or beside them."""
+    first, second = columns or sides
+    more = [repr(name) for name in names if name not in (first, second)]
+    found = f"also {listed(more)}" if len(names) == len(more) + 2 else listed(map(repr, names))
+    way_out = "; pairs.columns says which two to read" if columns is None else ""
+    return f"{first!r} and {second!r}, found {found}{way_out}"
+
+
 def _pair(data: object, sides: Sides, columns: Sides | None) -> Pair:
     first, second = keys = columns or sides
-    if not isinstance(data, dict) or not _fits(data, sides, columns):
-        found = listed(map(repr, data)) if isinstance(data, dict) else quoted(data)
-        raise InputError(
-            f"expected an object with the keys {first!r} and {second!r}, found {found}"
-        )
+    if not isinstance(data, dict):
+        expected = f"expected an object with the keys {first!r} and {second!r}"
+        raise InputError(f"{expected}, found {quoted(data)}")
+    if not _fits(data, sides, columns):
+        raise InputError(f"expected an object with the keys {_apart(data, sides, columns)}")
     for key in keys:
         if not isinstance(data[key], str):
             raise InputError(f"{key}: expected a text, found {quoted(data[key])}")
@@ -267,4 +327,6 @@ def _pair(data: object, sides: Sides, columns: Sides | None) -> Pair:
             data[key].encode()
         except UnicodeEncodeError as error:
             raise InputError(f"{key}: the prompt is no text: {error.reason}") from None
+    if data[first] == data[second]:
+        raise InputError(f"{first} and {second}: the two prompts are the same text")
     return Pair(data[first], data[second])

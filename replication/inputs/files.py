@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -155,7 +156,7 @@ def read_text(path: Path, most: int = LARGEST) -> str:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, one by one.
+    """The lines of a text file, one by one, without the mark that some programs write before UTF-8.
 
     Raises:
         InputError: the file is missing, none, unreadable, or not UTF-8, or a line is too long.
@@ -166,7 +167,7 @@ def read_lines(path: Path) -> Iterator[str]:
         with path.open("rb") as file:
             for line in iter(functools.partial(file.readline, LARGEST + 1), b""):
                 number += 1
-                yield _decoded(path, line, number)
+                yield _decoded(path, line.removeprefix(BOM_UTF8) if number == 1 else line, number)
     except OSError as error:
         raise FileError(path, [Fault(f"cannot be read: {system_reason(error)}")]) from None
 
@@ -182,12 +183,19 @@ def _decoded(path: Path, line: bytes, number: int) -> str:
 
 
 class NotJSON(InputError):
-    """What is wrong with a JSON text; on which line, or which key it repeats."""
+    """What is wrong with a JSON text: on which line, or which key it repeats, or that it is cut."""
 
-    def __init__(self, reason: str, line: int | None = None, repeated: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        line: int | None = None,
+        repeated: str | None = None,
+        is_cut: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.line = line
         self.repeated = repeated
+        self.is_cut = is_cut
 
 
 def read_json(path: Path) -> Any:
@@ -255,7 +263,7 @@ def load_json(text: str) -> Any:
         raise
     except json.JSONDecodeError as error:
         reason = f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-        raise NotJSON(reason, error.lineno) from None
+        raise NotJSON(reason, error.lineno, is_cut=error.pos >= len(text)) from None
     except RecursionError:
         raise NotJSON("not usable JSON: nested too deeply") from None
     # Both are rare, and looked for only where the text can hold them: pairs come by the million.

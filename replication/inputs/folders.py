@@ -12,6 +12,7 @@ import glob
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,6 +67,8 @@ def check_ours(folder: Path, others: Collection[str] = ()) -> None:
 def check_writable(path: Path) -> None:
     """Refuse a file or folder that could not be put in its place, before there is one to put there.
 
+    What only trying shows, such as a folder of the system's own, is tried beside its place.
+
     Raises:
         InputError: naming the folder that no file may be made in.
     """
@@ -76,6 +79,13 @@ def check_writable(path: Path) -> None:
             raise InputError(
                 f"{placed(path)}: cannot be written: no permission to write in {placed(folder)}"
             )
+    try:
+        tried = tempfile.mkdtemp(prefix=prefix_beside(place), dir=folder)
+    except OSError as error:
+        reason = f"nothing can be made in {placed(folder)}: {system_reason(error)}"
+        raise InputError(f"{placed(path)}: cannot be written: {reason}") from None
+    with suppress(FileNotFoundError):  # another run may take it for a leftover
+        os.rmdir(tried)
 
 
 @contextmanager

@@ -17,7 +17,15 @@ from replication.circuits.circuit import (
     read_circuit,
     selected_circuit,
 )
-from replication.circuits.components import INPUT, Component, ModelShape, WriteCosts, head, mlp
+from replication.circuits.components import (
+    INPUT,
+    Component,
+    ModelShape,
+    WriteCosts,
+    head,
+    mlp,
+    parse,
+)
 from replication.inputs.files import InputError
 from replication.inputs.writing import write_json
 from tests.paths import PUBLISHED
@@ -123,19 +131,23 @@ def test_a_selected_circuit_states_what_its_nodes_are() -> None:
     }
 
 
+EXPECTED = 'expected a circuit file, {"nodes": [names], ...}'
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         ("", "not JSON: "),
         ('{"nodes": ["m1"], "nodes": [], "metadata": {}}', "the key 'nodes' stands there"),
-        ([], "the whole file: "),
-        ({"nodes": ["m1"]}, "metadata: missing"),
-        ({"metadata": {}}, "nodes: missing"),
+        ([], f"{EXPECTED}, found []"),
+        (["input", "m0"], f"{EXPECTED}, found ['input', 'm0']"),
+        (None, f"{EXPECTED}, found None"),
+        ("m0", "not JSON: "),
+        ({"metadata": {}}, f"{EXPECTED}, found {{'metadata': {{}}}}"),
         ({"nodes": [], "metadata": {}}, "nodes: there are none"),
-        ({"nodes": "m1", "metadata": {}}, "nodes: "),
+        ({"nodes": "m1", "metadata": {}}, f"{EXPECTED}, found {{'nodes': 'm1', 'metadata': "),
         ({"nodes": ["m1", 2], "metadata": {}}, "nodes 2: Input should be a valid string, found 2"),
-        ({"nodes": {"m1": 1}, "metadata": {}}, "nodes: "),
-        ({"nodes": ["m1"], "metadata": {}, "edges": []}, "edges: unknown key"),
+        ({"cfg": {}, "nodes": {"m1": 1}, "edges": {}}, f"{EXPECTED}, found {{'cfg': {{}}, 'nodes'"),
         ({"nodes": ["m1"], "metadata": []}, "metadata: "),
         ({"nodes": ["m1", "a0.h1", "m1"], "metadata": {}}, "nodes: m1 stands there more than once"),
         ({"nodes": ["input", "input"], "metadata": {}}, "nodes: input stands there more than"),
@@ -149,7 +161,20 @@ def test_a_selected_circuit_states_what_its_nodes_are() -> None:
 def test_a_bad_circuit_is_refused_with_its_reason(
     tmp_path: Path, content: object, reason: str
 ) -> None:
-    assert reason in refusal(write(tmp_path, content), GPT2)
+    message = refusal(write(tmp_path, content), GPT2)
+    assert reason in message
+    assert "_CircuitFile" not in message
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"metadata": {}}, {"component_rankings": {"m0": 1.5}}, {"edges": [], "metadata": {}}],
+)
+def test_of_a_published_circuit_only_the_nodes_must_be_there(
+    tmp_path: Path, more: dict[str, object]
+) -> None:
+    path = write(tmp_path, "\ufeff" + json.dumps({"nodes": NODES} | more))
+    assert read_circuit(path, GPT2) == Circuit(tuple(map(parse, NODES)), Metadata())
 
 
 def test_without_a_shape_any_component_may_be_a_node(tmp_path: Path) -> None:

@@ -91,6 +91,12 @@ def test_a_score_may_be_zero_or_anything_from_the_smallest_to_the_largest(
     assert read_scores(write(tmp_path, f'"m0": {score}')).scores == {mlp(0): exact(score)}
 
 
+def test_of_a_published_table_only_the_components_must_be_there(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text('\ufeff{"components": {"m0": 1}, "task": "ioi"}', encoding="utf-8")
+    assert read_scores(path) == ScoreTable({mlp(0): exact("1")})
+
+
 @pytest.mark.parametrize("score", ["9e-51", "1.1e50"])
 def test_a_score_that_what_follows_from_it_could_not_hold_is_refused(
     tmp_path: Path, score: str

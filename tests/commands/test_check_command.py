@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -252,6 +253,87 @@ def test_what_is_missing_or_is_no_such_file_is_named(
     assert problem.startswith(expected)
     assert "\n" not in problem
     assert all(other.startswith("pairs.jsonl:1: expected an object") for other in others)
+
+
+def test_of_many_problems_of_a_kind_some_are_told_and_the_rest_counted(mine: Path) -> None:
+    lines = [f'{{"hedged": "{n}", "plain": {n}}}' for n in range(40)]
+    lines[2] = lines[5] = '{"hedged": "a", "plain": "b", "more": 1}'
+    lines[35] = '{"hedged": 1, "plain": "b"}'
+    (mine / "pairs.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    of_a_kind = [n for n in range(40) if n not in (2, 5, 35)]
+    told = [(n + 1, f"plain: expected a text, found {n}") for n in of_a_kind[:10]]
+    expected = "expected an object with the keys 'hedged' and 'plain', found also 'more'"
+    told += [(n, f"{expected}; pairs.columns says which two to read") for n in (3, 6)]
+    assert problems(mine) == [
+        *(f"pairs.jsonl:{line}: {reason}" for line, reason in sorted(told)),
+        "pairs.jsonl: 28 more such: expected a text",
+    ]
+
+
+def test_repeated_pairs_and_prompts_are_problems(mine: Path) -> None:
+    pairs = mine / "pairs.jsonl"
+    lines = pairs.read_text(encoding="utf-8").splitlines()
+    same = '{"hedged": "Maybe.", "plain": "Maybe."}'
+    exchanged = json.dumps(
+        dict(zip(("plain", "hedged"), json.loads(lines[1]).values(), strict=True))
+    )
+    pairs.write_text("\n".join([*lines, exchanged, same, *lines * 7]), encoding="utf-8")
+    first, second, *more, rest = problems(mine)
+    assert first == (
+        "pairs.jsonl:6: pair 6 repeats pair 2, its sides exchanged; give each pair once"
+    )
+    assert second == "pairs.jsonl:7: hedged and plain: the two prompts are the same text"
+    assert more[0] == "pairs.jsonl:8: pair 8 repeats pair 1; give each pair once"
+    assert len(more) == 10
+    assert rest == "pairs.jsonl: 25 more such: pair ... repeats pair ...; give each pair once"
+
+
+def test_many_faults_of_a_published_file_are_counted_too(mine: Path) -> None:
+    scores = mine / "published" / "paper.scores.json"
+    components = {f"m{n}": 1.0 for n in range(300)}
+    scores.write_text(json.dumps({"components": components}, indent=1), encoding="utf-8")
+    *told, rest = problems(mine)
+    assert len(told) == 10
+    assert rest.startswith("published/paper.scores.json: 284 more such: ")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("pairs.jsonl", json.dumps([{"hedged": "a", "plain": "b"}] * 500, indent=2)),
+        ("pairs.csv", "hedged,plain,label\na,b,1\n"),
+    ],
+)
+def test_pairs_of_which_none_can_be_read_are_one_problem(
+    mine: Path, file: str, content: str
+) -> None:
+    edit(mine / "experiment.toml", 'pairs = "pairs.jsonl"', f'pairs = "{file}"')
+    (mine / file).write_text(content, encoding="utf-8")
+    edit(mine / "published" / "paper.scores.json", '"1": { "m0"', '"5": { "m0"')
+    edit(mine / "experiment.toml", 'measures = "rerun"', 'measures = "paper"')
+    (mine / "claims.toml").write_text(CLAIM, encoding="utf-8")
+    assert [problem.split(":")[0] for problem in problems(mine)] == [file]
+
+
+CLAIM = """
+[[claim]]
+id = "C1"
+made_by = "us"
+source = "here"
+statement = "The model has 6 layers."
+check = [{ kind = "shape", n_layers = 6, n_heads = 12, d_model = 384, d_head = 32 }]
+"""
+
+
+def test_published_files_with_a_mark_and_other_keys_are_read(mine: Path) -> None:
+    for path in (mine / "published").glob("*.json"):
+        published = json.loads(path.read_text(encoding="utf-8")) | {"component_rankings": {}}
+        path.write_text("\ufeff" + json.dumps(published), encoding="utf-8")
+    assert problems(mine) == []
+    circuit = mine / "published" / "paper.circuit.json"
+    nodes = json.loads(circuit.read_text(encoding="utf-8-sig"))["nodes"]
+    circuit.write_text(json.dumps({"nodes": nodes}), encoding="utf-8")
+    assert problems(mine) == []
 
 
 def test_a_recording_of_other_pairs_is_a_problem(tmp_path: Path) -> None:

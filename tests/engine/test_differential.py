@@ -235,7 +235,6 @@ def test_scores_by_pair_are_read_beside_the_means(tmp_path: Path) -> None:
         ({}, ["components: missing"]),
         ({"components": {}}, ["components: there are no scores in it"]),
         ({"components": [["m0", 1]]}, ["components: "]),
-        ({"components": {"m0": 1}, "scores": {}}, ["scores: unknown key"]),
         ({"components": {"m0": -1}}, ["components: m0: ", "greater than or equal to 0, found -1"]),
         ({"components": {"m0": "-1.0"}}, ["m0: ", "cannot be negative, found '-1.0'"]),
         ({"components": {"m0": "-0.0"}}, ["m0: ", "cannot be negative"]),

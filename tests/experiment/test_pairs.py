@@ -62,6 +62,11 @@ def test_a_csv_file_gives_the_pairs_in_the_order_of_the_sides(
     assert pairs(path, content) == [Pair("a", "b"), Pair("c", "d")]
 
 
+def test_a_mark_before_utf8_is_no_part_of_a_pair(path: Path) -> None:
+    line = '\ufeff{"hedged": "a", "plain": "b"}\n'
+    assert pairs(path.with_suffix(".jsonl"), line) == [Pair("a", "b")]
+
+
 def test_a_prompt_is_kept_to_the_letter(path: Path) -> None:
     content = 'hedged,plain\n" a, ""b""\nc",→ “naïve” \n'
     assert pairs(path, content) == [Pair(' a, "b"\nc', "→ “naïve” ")]
@@ -84,7 +89,12 @@ def test_named_columns_are_taken_and_others_left_aside(path: Path) -> None:
         ("hedged\na\n", "line 1: expected the columns 'hedged' and 'plain', found 'hedged'"),
         ("hedged;plain\na;b\n", "line 1: expected the columns 'hedged' and 'plain', found 'hedg"),
         ("hedged, plain\na,b\n", "line 1: expected the columns 'hedged' and 'plain', found"),
-        ("hedged,plain,id\na,b,1\n", "line 1: expected the columns 'hedged' and 'plain', found"),
+        (
+            "hedged,id,plain,by\na,1,b,me\n",
+            "line 1: expected the columns 'hedged' and 'plain', found also 'id', 'by';"
+            " pairs.columns says which two to read",
+        ),
+        ("soft,hard\na,b\n", "'plain', found 'soft', 'hard'; pairs.columns says which two to read"),
         ("hedged,plain,plain\na,b,c\n", "line 1: the column 'plain' stands there more than once"),
         ("hedged,plain\na,b\nc\n", "line 3: expected 2 values, found 1"),
         ("hedged,plain\na,b,c\n", "line 2: expected 2 values, found 3"),
@@ -119,13 +129,43 @@ def test_a_named_column_that_is_missing_or_no_prompt_is_refused(
     assert reason in refusal(tmp_path / name, content, ("soft", "hard"))
 
 
+def test_keys_beside_the_sides_are_named_with_the_way_to_leave_them_aside(tmp_path: Path) -> None:
+    reason = refusal(tmp_path / "a.jsonl", '{"hedged": "a", "label": 1, "plain": "b"}')
+    assert reason == (
+        "line 1: expected an object with the keys 'hedged' and 'plain', found also 'label';"
+        " pairs.columns says which two to read"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("a,b\nc,d\na,b\n", "line 4: pair 3 repeats pair 1; give each pair once"),
+        ("a,b\nc,d\nd,c\n", "line 4: pair 3 repeats pair 2, its sides exchanged; give each pair"),
+        ("b,a\nc,d\nb,a\n", "line 4: pair 3 repeats pair 1; give"),
+        ("d,c\n\nc,d\nd,c\n", "line 4: pair 2 repeats pair 1, its sides exchanged; give"),
+        ("a,b\nc,c\n", "line 3: hedged and plain: the two prompts are the same text"),
+    ],
+)
+def test_a_pair_that_repeats_another_or_itself_is_refused(
+    path: Path, rows: str, reason: str
+) -> None:
+    assert refusal(path, f"hedged,plain\n{rows}").startswith(reason)
+
+
+def test_pairs_that_share_a_prompt_or_all_their_letters_are_no_repeats(path: Path) -> None:
+    rows = "a,b\na,c\nb,c\nab,c\na,bc\na ,b\nA,b\n"
+    assert len(pairs(path, f"hedged,plain\n{rows}")) == 7
+
+
 def test_a_missing_file_is_named(path: Path) -> None:
     with pytest.raises(InputError, match=r"pairs\.csv: there is no such file"):
         file_source(path, SIDES).count()
 
 
 def test_a_source_is_read_as_often_as_wanted(path: Path) -> None:
-    path.write_text("hedged,plain\na,b\n" * 1 + "c,d\n" * 999, encoding="utf-8")
+    rows = [f"c,d{number}\n" for number in range(999)]
+    path.write_text("".join(["hedged,plain\na,b\n", *rows]), encoding="utf-8")
     source = file_source(path, SIDES)
     assert source.count() == source.count() == 1000
     assert next(source.stream()) == Pair("a", "b")
@@ -191,7 +231,8 @@ def test_a_bad_row_of_another_csv_file_stops_a_run_before_the_model_is_loaded(
     tmp_path: Path,
 ) -> None:
     folder, other = make_experiment(tmp_path / "mine"), tmp_path / "other.csv"
-    other.write_text("first,second\n" + "a,b\n" * 3000 + "c\n", encoding="utf-8")
+    rows = [f"a,b{n}\n" for n in range(3000)]
+    other.write_text("".join(["first,second\n", *rows, "c\n"]), encoding="utf-8")
     done = replication("run", folder, "--pairs", other, "--model", "/no", "--out", tmp_path / "no")
     assert done.returncode == 2
     assert done.stderr == f"replication: {other}: line 3002: expected 2 values, found 1\n"
@@ -281,10 +322,15 @@ def test_a_dataset_is_read_at_the_revision_that_the_spec_names(cache: Path) -> N
     ("rows", "table", "reason"),
     [
         ([("a", "b"), ("c", " ")], DATASET, "row 2: hard: the prompt is empty"),
+        (
+            [("a", "b"), ("c", "d"), ("b", "a")],
+            DATASET,
+            "pair 3 repeats pair 1, its sides exchanged",
+        ),
         ([("a", 1)], DATASET, "row 1: hard: expected a text, found 1"),
         ([("a", None), ("a", "b")], DATASET, "row 1: hard: expected a text, found None"),
         (ROWS, DATASET.replace("hard", "firm"), "expected the columns 'soft' and 'firm', found "),
-        (ROWS, DATASET.partition("columns")[0], "expected the columns 'first' and 'second', found"),
+        (ROWS, DATASET.partition("columns")[0], "'hard'; pairs.columns says which two to read"),
         (ROWS, DATASET.replace("train", "test"), "datasets cannot read it: Unknown split"),
     ],
 )

@@ -184,6 +184,9 @@ def pair(**prompts: object) -> str:
     return json.dumps({"sarcastic": "Oh great.", "literal": "I like it."} | prompts)
 
 
+ONE_DOCUMENT = "expected JSONL, one object a line, or a .csv file, found one JSON document"
+
+
 @pytest.mark.parametrize(
     ("pairs", "reason"),
     [
@@ -201,7 +204,15 @@ def pair(**prompts: object) -> str:
         ('["Oh great.", "I like it."]', "line 1: expected an object with the keys"),
         (f"{PAIR}\nnull", "line 2: expected an object with the keys"),
         (f"{PAIR}\n{PAIR},", "line 2: not JSON: "),
-        (f"[{PAIR}]", "line 1: expected an object with the keys"),
+        (f"{PAIR}\n[{PAIR}]", "line 2: expected an object with the keys"),
+        (f"[{PAIR}]", ONE_DOCUMENT),
+        (f"[{PAIR},\n{PAIR}]", ONE_DOCUMENT),
+        (f"\n[\n{PAIR}\n]\n", ONE_DOCUMENT),
+        (f'{{"prompts": [{PAIR}]}}\n', ONE_DOCUMENT),
+        (json.dumps({"prompts": [json.loads(PAIR)], "n": 1}, indent=2), ONE_DOCUMENT),
+        (json.dumps(json.loads(PAIR), indent=2), ONE_DOCUMENT),
+        ('{"prompts": [\n], }', ONE_DOCUMENT),
+        (f"{PAIR[:-1]}\n{PAIR}", "line 1: not JSON: "),
         (f"{PAIR}\n{PAIR[:-1]}", "line 2: not JSON: "),
         (f'{PAIR}\n{{"literal": "a", "literal": "b"}}', "line 2: the key 'literal' stands there"),
         (f"{PAIR} {PAIR}", "line 1: not JSON: "),

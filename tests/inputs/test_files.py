@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from pydantic import BaseModel, ConfigDict, RootModel
 
 from replication.inputs import writing
 from replication.inputs.files import (
+    FileError,
     InputError,
     parse_json,
     read_json,
+    read_lines,
     read_text,
     read_toml,
     repeats,
@@ -62,6 +65,37 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     assert "utf-8" in refusal(path, read_json, path)
 
 
+@pytest.mark.parametrize(
+    ("read", "text", "expected"),
+    [
+        (read_json, '{"a": 1}', {"a": 1}),
+        (read_toml, "a = 1", {"a": 1}),
+        (read_text, "a\n", "a\n"),
+        (lambda path: list(read_lines(path)), "a\n\ufeffb", ["a\n", "\ufeffb"]),
+    ],
+)
+def test_a_mark_before_utf8_is_no_part_of_the_text(
+    tmp_path: Path, read: Callable[[Path], object], text: str, expected: object
+) -> None:
+    path = tmp_path / "a"
+    path.write_text("\ufeff" + text, encoding="utf-8")
+    assert read(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "text"),
+    [("a.toml", read_toml, f"[a]\nb = {10**30}"), ("a.json", read_json, '{"a": 1,\n"a": 2}')],
+)
+def test_a_fault_behind_a_mark_is_found_on_its_line(
+    tmp_path: Path, name: str, read: Callable[[Path], object], text: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("\ufeff" + text, encoding="utf-8")
+    with pytest.raises(FileError) as caught:
+        read(path)
+    assert [fault.line for fault in caught.value.faults] == [2]
+
+
 def test_text_is_read_as_utf8_whatever_the_locale(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes('"naïve → 皮肉"'.encode())
@@ -81,7 +115,8 @@ def test_text_is_read_as_utf8_whatever_the_locale(tmp_path: Path) -> None:
         ('{"a": 1,\n "b": }', "(line 2, column 7)"),
         ("{} {}", "not JSON: Extra data (line 1, column 4)"),
         ("{'a': 1}", "not JSON: "),
-        ("\ufeff{}", "not JSON: "),
+        ("\ufeff\ufeff{}", "not JSON: "),
+        ("{}\n\ufeff", "not JSON: "),
         ('"a\nb"', "not JSON: Invalid control character"),
         ("[" * 100_000, "not usable JSON: nested too deeply"),
     ],

@@ -15,7 +15,7 @@ import pytest
 
 from replication.inputs import folders
 from replication.inputs.files import InputError, read_json
-from replication.inputs.folders import MANIFEST, check_ours, writing_folder
+from replication.inputs.folders import MANIFEST, check_ours, check_writable, writing_folder
 
 
 def write(folder: Path, *others: str, **content: str) -> None:
@@ -177,3 +177,21 @@ def test_two_at_once_leave_one_of_them_whole(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     assert len(set(files(folder).values())) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize("path", ["/proc/x", "/proc/x/y/z"])
+def test_where_nothing_can_be_made_nothing_is_written_whatever_is_permitted(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: True)  # as for root
+    reason = f"{path}: cannot be written: nothing can be made in /proc: "
+    with pytest.raises(InputError, match=reason):
+        check_writable(Path(path))
+
+
+def test_what_is_tried_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("there", "new", "deep/new"):
+        check_writable(tmp_path / name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 
 EXCHANGES = 10_000  # at most; all of them where there are fewer
+AT_A_TIME = 2**22  # signs of two pairs, of 8 bytes each
 
 
 def exchanges(n_pairs: int, seed: int) -> tuple[Float64[np.ndarray, "exchanges pairs"], bool]:
@@ -18,6 +19,22 @@ def exchanges(n_pairs: int, seed: int) -> tuple[Float64[np.ndarray, "exchanges p
         bits = np.arange(2 ** (n_pairs - 1))[:, None] >> np.arange(n_pairs - 1) & 1
         return np.hstack([np.ones((len(bits), 1)), 1.0 - 2.0 * bits]), True
     return np.random.default_rng(seed).choice([-1.0, 1.0], (EXCHANGES, n_pairs)), False
+
+
+def exchanged_totals(
+    matrices: Float64[np.ndarray, "components pairs pairs"],
+    signs: Float64[np.ndarray, "exchanges pairs"],
+) -> Float64[np.ndarray, "components exchanges"]:
+    """The sum over each symmetric matrix's elements after every exchange: e'Me.
+
+    An element stands for two pairs, and exchanging one of them turns its sign.
+    """
+    one, other = np.triu_indices(matrices.shape[-1], 1)
+    above = matrices[:, one, other]
+    unchanged = np.trace(matrices, axis1=1, axis2=2)[:, None]
+    step = max(1, AT_A_TIME // max(1, len(one)))
+    parts = (signs[start : start + step] for start in range(0, len(signs), step))
+    return np.hstack([unchanged + 2 * above @ (part[:, one] * part[:, other]).T for part in parts])
 
 
 def share_as_large(

@@ -18,7 +18,12 @@ from jaxtyping import Float64, Int64
 from replication.circuits.components import Component
 from replication.circuits.scores import table_of
 from replication.circuits.selection import select
-from replication.controls.exchanges import exchanges, false_discovery_rates, share_as_large
+from replication.controls.exchanges import (
+    exchanged_totals,
+    exchanges,
+    false_discovery_rates,
+    share_as_large,
+)
 from replication.controls.not_computed import NotComputed
 from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import mean_scores, pair_scores
@@ -190,11 +195,13 @@ def length_free_p_values(
     if observed_scale < 1e-9:
         return np.ones(len(list(means.by_component(mlp_out))))
     is_seen = scales > 1e-9
-    p_values = []
-    for component in means.by_component(mlp_out):
-        rest = left @ (component[:, 0] - component[:, 1])
-        products = rest @ rest.T
-        totals = np.vecdot(signs[is_seen] @ products, signs[is_seen]) / scales[is_seen]
-        observed = float(products.sum() / observed_scale)
-        p_values.append(share_as_large(totals, observed, is_exhaustive))
-    return np.array(p_values)
+    rests = (left @ (one[:, 0] - one[:, 1]) for one in means.by_component(mlp_out))
+    products = np.stack([rest @ rest.T for rest in rests])
+    totals = exchanged_totals(products, signs[is_seen]) / scales[is_seen]
+    observed = products.sum(axis=(1, 2)) / observed_scale
+    return np.array(
+        [
+            share_as_large(of_one, float(own), is_exhaustive)
+            for of_one, own in zip(totals, observed, strict=True)
+        ]
+    )

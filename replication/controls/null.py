@@ -14,7 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from replication.controls.exchanges import exchanges, false_discovery_rates, share_as_large
+from replication.controls.exchanges import (
+    exchanged_totals,
+    exchanges,
+    false_discovery_rates,
+    share_as_large,
+)
 from replication.engine.activations import MeanActivations
 from replication.experiment.spec import MlpOut
 
@@ -49,7 +54,7 @@ def null(activations: MeanActivations, mlp_out: MlpOut, seed: int) -> Null:
     signs, is_exhaustive = exchanges(n_pairs, seed)
     others = ~np.eye(n_pairs, dtype=bool)
     later = np.triu(others)
-    same_side, quantiles, shuffled, p_values = [], [], [], []
+    same_side, quantiles, shuffled, excesses = [], [], [], []
     for means in activations.by_component(mlp_out):
         first, second, across = _distances(means)
         of_same_side = np.concatenate([first[later], second[later]])
@@ -57,7 +62,13 @@ def null(activations: MeanActivations, mlp_out: MlpOut, seed: int) -> Null:
         quantiles.append(np.quantile(of_same_side, QUANTILES))
         shuffled.append(across[others].mean())
         excess = np.where(others, across + across.T - first - second, 0)
-        p_values.append(_p_value(excess, signs, is_exhaustive))
+        excesses.append(excess)
+    p_values = [
+        share_as_large(totals, float(excess.sum()), is_exhaustive)
+        for excess, totals in zip(
+            excesses, exchanged_totals(np.stack(excesses), signs), strict=True
+        )
+    ]
     return Null(
         np.array(same_side),
         np.array(quantiles),
@@ -87,13 +98,3 @@ def _distances(
         return np.asarray(np.sqrt(np.maximum(squares, 0)))
 
     return norms(first, first), norms(second, second), norms(first, second)
-
-
-def _p_value(
-    excess: Float64[np.ndarray, "pairs pairs"],
-    signs: Float64[np.ndarray, "exchanges pairs"],
-    is_exhaustive: bool,
-) -> float:
-    """The p-value of the total excess: exchanging one of two pairs turns the sign of theirs."""
-    totals = np.vecdot(signs @ excess, signs)
-    return share_as_large(totals, float(excess.sum()), is_exhaustive)

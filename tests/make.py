@@ -18,6 +18,7 @@ from replication.engine.selfcheck import SelfCheck
 from replication.engine.tokens import SeenTokens
 from replication.evidence.evidence import Evidence, Measured, measure
 from replication.experiment.spec import Spec, TokensSpec
+from tests.paths import FIXTURES
 
 
 def make_spec(shape: ModelShape, **changes: Any) -> Spec:
@@ -110,6 +111,13 @@ def copied(source: Path, destination: Path) -> Path:
     for path in (destination, *destination.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
     return destination
+
+
+def quick_experiments(folder: Path) -> Path:
+    """A folder with copies of the experiments that are judged in no time."""
+    for name in ("sarcasm-gpt2", "sarcasm-minilm"):
+        copied(FIXTURES / name, folder / name)
+    return folder
 
 
 def edit(path: Path, old: str, new: str) -> int:

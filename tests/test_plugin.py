@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.make import copied
+from tests.make import quick_experiments
 from tests.paths import FIXTURES, ROOT
 
 Run = Callable[..., pytest.RunResult]
@@ -21,8 +21,8 @@ Run = Callable[..., pytest.RunResult]
 
 @pytest.fixture
 def experiments(tmp_path: Path) -> Path:
-    """A copy of the two experiments, to change."""
-    return copied(FIXTURES, tmp_path / "experiments")
+    """Copies of two experiments, to change."""
+    return quick_experiments(tmp_path / "experiments")
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_other_spellings_of_an_option_are_not_known(run: Run, option: str) -> No
 @pytest.fixture
 def quick(pytester: pytest.Pytester) -> list[str]:
     """A repository with experiments, and one quick test of theirs."""
-    copied(FIXTURES, pytester.path / "fixtures")
+    quick_experiments(pytester.path / "fixtures")
     pytester.makepyfile("")
     pytester.mkdir("sub")
     return ["--pyargs", "replication.test_claims", "-q", "-k", "R7 and published"]

@@ -21,12 +21,19 @@ def _evidence(experiment: Experiment) -> Evidence:
     return published if published.results else recorded_evidence(experiment, published)
 
 
+QUICK_PAIRS = 10  # every change of the evidence is verified anew, which takes seconds with more
+
 EVIDENCE = {
     experiment.name: _evidence(experiment)
     for experiment in map(read_experiment, find_experiments(FIXTURES))
 }
 CLAIMS = [
-    pytest.param(claim, EVIDENCE[experiment.name], id=f"{experiment.name}-{claim.id}")
+    pytest.param(
+        claim,
+        EVIDENCE[experiment.name],
+        id=f"{experiment.name}-{claim.id}",
+        marks=[pytest.mark.slow] if len(experiment.pairs) > QUICK_PAIRS else [],
+    )
     for experiment in map(read_experiment, find_experiments(FIXTURES))
     for claim in read_claims(experiment)
 ]

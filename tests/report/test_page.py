@@ -25,7 +25,7 @@ from replication.report.page.own_measurements import benchmarks, calibration
 from replication.report.page.page import page
 from replication.report.pictures import theme
 from replication.report.record import Figures, Handover, ResultFigures
-from tests.make import copied
+from tests.make import copied, quick_experiments
 from tests.paths import ROOT
 from tests.report.test_answers import record_of, report_of
 from tests.report.test_pictures import figures
@@ -86,7 +86,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("benchmarks/history.json", HISTORY),
     ):
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
-    judge(folder, ROOT / "fixtures")
+    judge(folder, quick_experiments(folder.parent / "experiments"))
     return folder
 
 
@@ -409,7 +409,7 @@ def test_the_pictures_are_drawn_anew_when_the_colour_scheme_changes(
 
 
 def test_worker_processes_give_the_same_pictures(reports: Path, tmp_path: Path) -> None:
-    judge(tmp_path / "reports", ROOT / "fixtures", "-n", "2")
+    judge(tmp_path / "reports", quick_experiments(tmp_path / "experiments"), "-n", "2")
 
     def specs(folder: Path) -> Any:
         text = (folder / "index.html").read_text(encoding="utf-8")

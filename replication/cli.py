@@ -136,6 +136,7 @@ def run(
     ] = "float32",
 ) -> None:
     """Capture, score and select; write scores.json, pair_scores.csv and circuit.json, .svg."""
+    from replication.commands.run import first_tokens
     from replication.commands.run import run as run_experiment
     from replication.engine.models import load_model
     from replication.experiment.pairs import file_source
@@ -157,8 +158,9 @@ def run(
         mlp_at=spec.spec.scoring.mlp_at,
     )
     circuit = run_experiment(spec.spec, loaded, source, n_pairs, out)
-    counts = f"{n_pairs} pairs, {len(circuit.nodes)} nodes"
-    _print(f"{shortened(spec.name)}: {counts}, written to {placed(out)}/")
+    name, counts = shortened(spec.name), f"{n_pairs} pairs, {len(circuit.nodes)} nodes"
+    _print(f"{name}: {counts}, written to {placed(out)}/")
+    _print(one_line(f"{name}: {first_tokens(loaded, source).described()}"))
 
 
 @app.command()
@@ -175,7 +177,9 @@ def record(
     (recording,) = run_model(spec, model, _one_of("--device", device, Device))
     path = recorded_path(spec)
     write_recording(recording, spec.pairs, path)
-    _print(f"{shortened(spec.name)}: {len(spec.pairs)} pairs recorded in {placed(path)}")
+    name = shortened(spec.name)
+    _print(f"{name}: {len(spec.pairs)} pairs recorded in {placed(path)}")
+    _print(one_line(f"{name}: {recording.seen.described()}"))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from replication.engine.activations import MeanActivations
 from replication.engine.capture import capture_stream
 from replication.engine.models import LoadedModel
 from replication.engine.scores.differential import mean_scores, pair_scores
+from replication.engine.tokens import SeenTokens
 from replication.evidence.evidence import Result, select_circuit
 from replication.experiment.pairs import PairSource
 from replication.experiment.spec import MlpOut, Spec
@@ -51,13 +52,22 @@ def run(spec: Spec, model: LoadedModel, pairs: PairSource, n_pairs: int, out: Pa
             means = mean_scores(_written(rows, chunks, spec.scoring.mlp_out))
         table = table_of(means, model.shape)
         circuit = select_circuit(spec, table)
-        counted = {"pairs": n_pairs, "pairs_from": pairs.origin()}
-        provenance = {**model.provenance.model_dump(), **counted}
+        provenance = {
+            **model.provenance.model_dump(mode="json"),
+            "pairs": n_pairs,
+            "pairs_from": pairs.origin(),
+            "seen": first_tokens(model, pairs).model_dump(mode="json", exclude={"ids_sha256"}),
+        }
         for name, content in result_files(table, circuit, provenance).items():
             write_json(new / name, content)
         figures = result_figures(spec, model.shape, Result(table, circuit))
         write_circuit_picture(new / "circuit.svg", figures)
     return circuit
+
+
+def first_tokens(model: LoadedModel, pairs: PairSource) -> SeenTokens:
+    """Which tokens the model sees of the first pair."""
+    return model.tokenizer.seen(islice(pairs.stream(), 1))
 
 
 def _written(

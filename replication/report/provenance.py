@@ -30,6 +30,15 @@ def apart(report: ExperimentReport) -> list[Apart]:
     ]
 
 
+def seen_tokens(report: ExperimentReport) -> list[str]:
+    """Which tokens the model saw of the first pair, on each kind of evidence that was measured."""
+    kinds: dict[str, list[str]] = {}
+    for kind, run in report.provenance.items():
+        if isinstance(run, RunProvenance):
+            kinds.setdefault(run.seen.described(), []).append(kind)
+    return [f"On {' and '.join(named)} evidence {seen}" for seen, named in kinds.items()]
+
+
 def _fields(recorded: RunProvenance, live: RunProvenance) -> Iterator[tuple[str, str, str, bool]]:
     """What is compared, as each has it, and whether that makes another run of it."""
     yield "the weights' SHA-256", recorded.weights_sha256, live.weights_sha256, True

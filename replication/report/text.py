@@ -8,7 +8,7 @@ from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.messages import MESSAGE, fitting, shortened
 from replication.report.controls_text import controls_markdown, thresholds_markdown
 from replication.report.markdown import escaped
-from replication.report.provenance import apart
+from replication.report.provenance import apart, seen_tokens
 from replication.report.record import (
     EVIDENCE,
     VERDICTS,
@@ -71,6 +71,8 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
     lines += _missing(report, shown)
     if differing := apart(report):
         lines += [*(f"- {escaped(one.text)}." for one in differing), ""]
+    if seen := seen_tokens(report):
+        lines += [*(f"- {escaped(line)}." for line in seen), ""]
     shown = [kind for kind in shown if set(report.counts(kind)) != {"missing"}]
     lines += _statements("Unexpected verdicts", report.unexpected(), report)
     refuted = [r for r in report.records if r.verdict == "refuted" and r.as_expected]

@@ -81,7 +81,8 @@ def test_a_weight_that_the_files_lack_is_never_made_up(
     save_file(weights, path, {"format": "pt"})
     kind(tmp_path)
     message = refused(tmp_path, spec_of(family))
-    assert f"the weights lack {lost.removeprefix(f'{family}.')}" in message or lost in message
+    assert "the weights lack " in message
+    assert ".".join(lost.split(".")[-2:]) in message
 
 
 def test_an_expert_that_the_files_lack_is_never_made_up(tmp_path: Path) -> None:

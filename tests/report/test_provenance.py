@@ -125,3 +125,22 @@ def test_one_kind_of_evidence_differs_from_nothing(
     recorded: RunProvenance | None, live: RunProvenance | None
 ) -> None:
     assert "differ in" not in claims_markdown([report_of(recorded, live)])
+
+
+def test_the_tokens_that_the_model_saw_are_said_once_where_both_runs_saw_the_same() -> None:
+    others = SEEN.model_copy(update={"first_pair": (["c"], ["d"]), "added": (0, 0)})
+    for live, expected in (
+        (RECORDED, ["recorded and live"]),
+        (RECORDED.model_copy(update={"seen": others}), ["recorded", "live"]),
+    ):
+        text = claims_markdown([report_of(RECORDED, live)])
+        found = re.findall(r"^- On (.+) evidence of pair 1 the model sees ", text, re.M)
+        assert found == expected
+    assert "(10 tokens, 1 of them added)" in text
+    assert "'c' (1 tokens, 0 of them added) and 'd' (1 tokens, 0 of them added)." in text
+
+
+def test_the_page_says_which_tokens_the_model_saw(tmp_path: Path) -> None:
+    text = html.unescape(page([report_of(RECORDED, None)], "pytest", tmp_path, ""))
+    assert SEEN.described() in text
+    assert SEEN.ids_sha256 in text

@@ -145,7 +145,11 @@ def _origin(report: ExperimentReport, kind: EvidenceKind) -> Origin:
     lengths: Sequence[tuple[int, int] | tuple[None, None]] = [(None, None)] * len(pairs)
     if isinstance(found, RunProvenance):
         lengths = found.token_lengths
-        facts = found.model_dump(mode="json", exclude={"token_lengths"})
+        facts = found.model_dump(mode="json", exclude={"token_lengths", "seen"})
+        facts |= {
+            "tokens of pair 1": found.seen.described(),
+            "tokens_sha256": found.seen.ids_sha256,
+        }
     else:
         facts = found or {}
     return Origin(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import glob
-import hashlib
 import os
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
-from replication.inputs.files import InputError, followed, read_json, validate
+from replication.inputs.files import InputError, followed, read_json, sha256_of, validate
 from replication.inputs.messages import placed, system_reason
 from replication.inputs.writing import prefix_beside, write_json
 
@@ -187,8 +186,7 @@ def _manifest(folder: Path) -> dict[str, str]:
 def _sha256(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path).hex()
 
 
 def _link(old: Path, new: Path) -> None:

@@ -63,6 +63,14 @@ def check_ours(folder: Path, others: Collection[str] = ()) -> None:
             )
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds all that its manifest names, as it was written, and nothing else."""
+    try:
+        return (folder / MANIFEST).is_file() and _hashes(folder, ()) == _manifest(folder)
+    except InputError:
+        return False
+
+
 def check_writable(path: Path) -> None:
     """Refuse a file or folder that could not be put in its place, before there is one to put there.
 
@@ -107,10 +115,7 @@ def writing_folder(folder: Path, others: Collection[str] = ()) -> Iterator[Path]
             for name in others:
                 _link(folder / name, new / name)
             yield new
-            files = {
-                path.relative_to(new).as_posix(): _sha256(path) for path in _files(new, others)
-            }
-            write_json(new / MANIFEST, {"format": FORMAT, "files": files})
+            write_json(new / MANIFEST, {"format": FORMAT, "files": _hashes(new, others)})
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -176,6 +181,10 @@ def _directly_in(folder: Path) -> list[Path]:
     except OSError as error:
         reason = f"cannot be read: {system_reason(error)}"
         raise InputError(f"{placed(folder)}: {reason}") from None
+
+
+def _hashes(folder: Path, others: Collection[str]) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder, others)}
 
 
 def _manifest(folder: Path) -> dict[str, str]:

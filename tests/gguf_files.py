@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ def make_gguf(
     without: Collection[str] = (),
     architecture: str = "llama",
     has_tokenizer: bool = True,
+    scaling: str | None = None,
+    more: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Path:
     """Write the model in a folder as one file, its matrices as they are or as Q8_0."""
     from gguf import GGMLQuantizationType, GGUFWriter
@@ -52,6 +55,8 @@ def make_gguf(
     writer.add_rope_dimension_count(config["head_dim"])
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     writer.add_vocab_size(config["vocab_size"])
+    if scaling is not None:
+        writer.add_string(f"{architecture}.rope.scaling.type", scaling)
     if has_tokenizer:
         _add_tokenizer(writer, model, config["vocab_size"])
     for name, tensor in load_file(model / "model.safetensors").items():
@@ -64,6 +69,8 @@ def make_gguf(
             writer.add_tensor(_called(name), quantize(stored, kind), raw_dtype=kind)
         else:
             writer.add_tensor(_called(name), stored)
+    for name, tensor in more.items():
+        writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

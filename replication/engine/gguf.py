@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from safetensors import SafetensorError
@@ -25,7 +25,14 @@ from replication.engine.transformer import check_complete, import_quietly
 from replication.inputs.files import InputError
 from replication.inputs.folders import MANIFEST, is_whole, writing_folder
 from replication.inputs.hub import NotAtHand
-from replication.inputs.messages import MESSAGE, library_reason, placed, shortened, system_reason
+from replication.inputs.messages import (
+    MESSAGE,
+    library_reason,
+    placed,
+    quoted,
+    shortened,
+    system_reason,
+)
 from replication.inputs.writing import write_json
 
 OURS = "pytest-circuit-replication"
@@ -133,6 +140,7 @@ def _convert(path: Path, folder: Path) -> None:
             model, info = AutoModelForCausalLM.from_pretrained(
                 **alone, dtype=torch.float32, output_loading_info=True
             )
+            _check_positions(path, model.config)
         check_complete(model, info)
     except InputError as error:
         raise InputError(f"{placed(path)}: {error}") from None
@@ -151,3 +159,23 @@ def _convert(path: Path, folder: Path) -> None:
         save_model(model, str(folder / "model.safetensors"), {"format": "pt"})
     except SafetensorError as error:
         raise OSError(library_reason(error)) from None
+
+
+def _check_positions(path: Path, config: Any) -> None:
+    """Refuse a file that scales its rotary positions where transformers passes that over.
+
+    Raises:
+        InputError: naming what says so.
+    """
+    from gguf import GGUFReader
+
+    reader = GGUFReader(path)
+    scales = [tensor.name for tensor in reader.tensors if tensor.name.startswith("rope_")]
+    scales += [
+        key
+        for key, field in reader.fields.items()
+        if key.endswith(".rope.scaling.type") and field.contents() != "none"
+    ]
+    rotary = getattr(config.get_text_config(), "rope_parameters", None) or {}
+    if scales and rotary.get("rope_type", "default") == "default":
+        raise InputError(f"{quoted(scales[0])[1:-1]} scales its positions; transformers ignores it")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -497,6 +498,29 @@ def test_a_file_that_is_no_model_is_refused_in_one_line(
     assert path.name in message
     assert reason in message
     assert contents(cache) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"more": {"rope_freqs.weight": np.full(4, 8, np.float32)}}, "rope_freqs.weight"),
+        ({"scaling": "yarn"}, "llama.rope.scaling.type"),
+    ],
+)
+def test_scaled_positions_are_refused_where_they_would_be_passed_over(
+    changes: dict[str, Any], named: str, folder: Path, cache: Path, tmp_path: Path
+) -> None:
+    path = make_gguf(tmp_path / "scaled.gguf", folder, **changes)
+    with pytest.raises(InputError) as raised:
+        load(path)
+    assert str(raised.value) == f"{path}: {named} scales its positions; transformers ignores it"
+    assert contents(cache) == {}
+
+
+def test_positions_that_are_said_not_to_be_scaled_are_not(
+    folder: Path, tmp_path: Path, plain: LoadedModel
+) -> None:
+    assert_same_model(load(make_gguf(tmp_path / "a.gguf", folder, scaling="none")), plain)
 
 
 def test_what_is_needed_to_read_it_is_named(

@@ -128,6 +128,8 @@ def clear_leftovers(folder: Path, others: Collection[str] = ()) -> None:
     beside = folder.parent.glob(f"{glob.escape(prefix_beside(folder))}*")
     for left in sorted({path.with_name(path.name.removesuffix(LOCK)) for path in beside}):
         with suppress(Timeout), _owning(left):
+            if left.is_symlink():  # no run's
+                continue
             if not (left / MANIFEST).is_file():  # it was not whole yet
                 shutil.rmtree(left, ignore_errors=True)
             elif folder.exists():

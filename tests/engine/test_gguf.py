@@ -26,6 +26,7 @@ from replication.inputs.files import InputError
 from replication.inputs.folders import MANIFEST
 from replication.inputs.hub import NotAtHand
 from replication.inputs.messages import MESSAGE
+from replication.inputs.writing import prefix_beside
 from tests.closeness import assert_same_means
 from tests.families import make_model
 from tests.gguf_files import make_gguf
@@ -356,6 +357,19 @@ def test_what_a_link_in_the_cache_leads_to_is_left_as_it_is(
     kept.symlink_to(tmp_path / "nowhere")
     assert_same_model(load(file), plain)
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_link_among_leftovers_is_not_followed(
+    file: Path, kept: Path, cache: Path, tmp_path: Path
+) -> None:
+    precious = shutil.copytree(kept, tmp_path / "precious")
+    before = contents(precious)
+    (cache / f"{prefix_beside(kept)}mine").symlink_to(precious)
+    for damage in (flip, shutil.rmtree):
+        damage(kept)
+        load(file)
+        assert contents(precious) == before
+        assert not kept.is_symlink()
 
 
 def test_the_cache_may_be_removed(file: Path, kept: Path, cache: Path, plain: LoadedModel) -> None:

@@ -18,14 +18,14 @@ _SIZES = {
 }
 
 
-def read_configuration(folder: Path, expected: ModelShape) -> Any:
-    """The configuration, as transformers has it.
+def read_configuration(folder: Path, expected: ModelShape, place: Path) -> Any:
+    """The configuration, as transformers has it, of the model that messages say is at `place`.
 
     Raises:
         InputError: its sizes are not those expected, it is of an encoder-decoder, or of nothing
             that transformers knows.
     """
-    _check_sizes(folder, expected)
+    _check_sizes(folder, expected, place)
     from transformers import AutoConfig
 
     try:
@@ -35,7 +35,7 @@ def read_configuration(folder: Path, expected: ModelShape) -> Any:
         raise InputError(f"{placed(folder)}: transformers cannot read it: {reason}") from None
     if config.is_encoder_decoder:
         raise InputError(
-            f"{placed(folder)}: {quoted(config.model_type)[1:-1]} is an encoder-decoder, whose"
+            f"{placed(place)}: {quoted(config.model_type)[1:-1]} is an encoder-decoder, whose"
             " layers are no one row; expected an encoder or a decoder"
         )
     return config
@@ -47,7 +47,7 @@ def context_of(config: Any) -> int | None:
     return None if most is None else most - first_position(config)
 
 
-def _check_sizes(folder: Path, expected: ModelShape) -> None:
+def _check_sizes(folder: Path, expected: ModelShape, place: Path) -> None:
     path = folder / "config.json"
     config = read_json(path)
     if not isinstance(config, dict):
@@ -62,5 +62,5 @@ def _check_sizes(folder: Path, expected: ModelShape) -> None:
     found = validate(ModelShape, sizes, path)
     if found.model_copy(update={"d_head": expected.d_head}) != expected:
         raise InputError(
-            f"{placed(folder)}: the model has {found}; the experiment expects {expected}"
+            f"{placed(place)}: the model has {found}; the experiment expects {expected}"
         )

@@ -13,10 +13,10 @@ from typing import Literal
 
 from replication.circuits.components import ModelShape
 from replication.engine.configuration import read_configuration
-from replication.engine.gguf import converted
+from replication.engine.gguf import of_converted
 from replication.engine.locate import is_on_hub, label, locate
 from replication.engine.provenance import Provenance, versions
-from replication.engine.selfcheck import Widths, self_check
+from replication.engine.selfcheck import SelfCheck, Widths, self_check
 from replication.engine.taps import Taps
 from replication.engine.tokens import Tokenizer, load_tokenizer
 from replication.engine.transformer import load_taps
@@ -84,22 +84,25 @@ def load_model(
     place = locate(spec, override)
     weight_files(place)
     target = choose_device(device)
+
+    def ready(folder: Path) -> tuple[Tokenizer, Taps, Widths, SelfCheck]:
+        config = read_configuration(folder, spec.shape, place)
+        tokenizer = load_tokenizer(folder, config, tokens)
+        taps = load_taps(folder, config, target, precision, mlp_at)
+        try:
+            return tokenizer, taps, *self_check(taps, tokenizer.ordinary(8), precision)
+        except InputError as error:
+            raise InputError(f"{placed(place)}: {error}") from None
+
     with ThreadPoolExecutor(1) as pool:
         hashing = pool.submit(weights_sha256, place)  # while the model is loaded
         if is_gguf(place):
             _check_pinned(spec, override, place, hashing.result())
-            folder = converted(place, hashing.result())
+            tokenizer, taps, widths, checked = of_converted(place, hashing.result(), ready)
         else:
-            folder = place
-        config = read_configuration(folder, spec.shape)
-        tokenizer = load_tokenizer(folder, config, tokens)
-        taps = load_taps(folder, config, target, precision, mlp_at)
+            tokenizer, taps, widths, checked = ready(place)
         digest = hashing.result()
     _check_pinned(spec, override, place, digest)
-    try:
-        widths, checked = self_check(taps, tokenizer.ordinary(8), precision)
-    except InputError as error:
-        raise InputError(f"{placed(place)}: {error}") from None
     provenance = Provenance(
         model=label(spec, override),
         revision=place.name if is_on_hub(spec, override) else None,
@@ -123,14 +126,22 @@ def tokenizer_at_hand(spec: ModelSpec, tokens: TokensSpec) -> Tokenizer:
 
     Raises:
         NotAtHand: it cannot be had so.
-        InputError: the model's configuration or its tokenizer cannot be used.
+        InputError: the model's configuration or its tokenizer cannot be used, or its one file is
+            another than the pinned one.
     """
     place = locate(spec) if spec.name is None else cached_folder("model", spec.name, spec.revision)
     if place is None:
         raise NotAtHand(f"{spec.label} is not in the hub's cache")
     weight_files(place)
-    folder = converted(place, weights_sha256(place)) if is_gguf(place) else place
-    return load_tokenizer(folder, read_configuration(folder, spec.shape), tokens)
+
+    def read(folder: Path) -> Tokenizer:
+        return load_tokenizer(folder, read_configuration(folder, spec.shape, place), tokens)
+
+    if not is_gguf(place):
+        return read(place)
+    digest = weights_sha256(place)
+    _check_pinned(spec, None, place, digest)
+    return of_converted(place, digest, read)
 
 
 def _check_pinned(spec: ModelSpec, override: str | None, place: Path, digest: str) -> None:

@@ -6,7 +6,8 @@ behind a longer prompt that repeats all of it but its last token, and goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -60,7 +61,7 @@ def self_check(taps: Taps, some: Sequence[int], precision: str) -> tuple[Widths,
     short, changed = tokens[:LENGTH], tokens.clone()
     changed[LENGTH - 1] = tokens[LENGTH - 2]
     earlier = range(LENGTH - 1)
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         plain = _plain_means(taps, short)
         found = means_of(taps, [Prompt(changed, earlier), Prompt(short, earlier)])
     allowed = ALLOWED[precision]
@@ -80,6 +81,19 @@ def self_check(taps: Taps, some: Sequence[int], precision: str) -> tuple[Widths,
             )
     widths = Widths(*(one.shape[-1] for one in plain))
     return widths, SelfCheck(way=way_of(taps), means=means, earlier=moved)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Few tokens take longer to share out among threads, on a busy machine by far, than to run."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _plain_means(

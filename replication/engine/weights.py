@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from replication.inputs.files import InputError, readable, within
+from replication.inputs.files import InputError, readable, sha256_of, within
 from replication.inputs.hub import WEIGHT_FILES
 from replication.inputs.messages import library_reason
 
@@ -55,18 +54,9 @@ def _not_empty(path: Path) -> Path:
 def weights_sha256(place: Path) -> str:
     """The SHA-256 of the weight file; of several, that of their digests, by file name.
 
-    A file is hashed in one call, which lets other threads run all the while.
-
     Raises:
         InputError: there are no weights.
     """
-    digests = []
-    for path in weight_files(place):
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        ):
-            digests.append(hashlib.sha256(content))
-    if len(digests) == 1:
-        return digests[0].hexdigest()
-    return hashlib.sha256(b"".join(digest.digest() for digest in digests)).hexdigest()
+    digests = [sha256_of(path) for path in weight_files(place)]
+    whole = digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
+    return whole.hex()

@@ -91,7 +91,7 @@ class ModelSpec(_Table):
     @property
     def label(self) -> str:
         """How reports name the model."""
-        return self.name or self.package or Path(str(self.folder)).name
+        return self.name or self.package or self.file or Path(str(self.folder)).name
 
     def told_from(self, folder: Path) -> ModelSpec:
         """The same model, its own folder, if it has one, told from this one."""

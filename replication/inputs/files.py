@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import math
+import mmap
 import os
 import re
 import stat
@@ -127,6 +129,17 @@ def readable(path: Path) -> Path:
     except OSError as error:
         raise FileError(path, [Fault(f"cannot be read: {system_reason(error)}")]) from None
     return path
+
+
+def sha256_of(path: Path) -> bytes:
+    """The SHA-256 of a file, if possible in one call, which lets other threads run meanwhile."""
+    with path.open("rb") as file:
+        try:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):  # a file system without such views, or an empty file
+            return hashlib.file_digest(file, "sha256").digest()
+        with content:
+            return hashlib.sha256(content).digest()
 
 
 def within(folder: Path, pattern: str) -> list[Path]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import glob
-import hashlib
 import os
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
-from replication.inputs.files import InputError, followed, read_json, validate
+from replication.inputs.files import InputError, followed, read_json, sha256_of, validate
 from replication.inputs.messages import placed, system_reason
 from replication.inputs.writing import prefix_beside, write_json
 
@@ -62,6 +61,14 @@ def check_ours(folder: Path, others: Collection[str] = ()) -> None:
                 f"{folder}: {name} was changed after a run wrote it; move it away, or name another"
                 " folder to write to"
             )
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds all that its manifest names, as it was written, and nothing else."""
+    try:
+        return (folder / MANIFEST).is_file() and _hashes(folder, ()) == _manifest(folder)
+    except InputError:
+        return False
 
 
 def check_writable(path: Path) -> None:
@@ -108,10 +115,7 @@ def writing_folder(folder: Path, others: Collection[str] = ()) -> Iterator[Path]
             for name in others:
                 _link(folder / name, new / name)
             yield new
-            files = {
-                path.relative_to(new).as_posix(): _sha256(path) for path in _files(new, others)
-            }
-            write_json(new / MANIFEST, {"format": FORMAT, "files": files})
+            write_json(new / MANIFEST, {"format": FORMAT, "files": _hashes(new, others)})
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -124,6 +128,8 @@ def clear_leftovers(folder: Path, others: Collection[str] = ()) -> None:
     beside = folder.parent.glob(f"{glob.escape(prefix_beside(folder))}*")
     for left in sorted({path.with_name(path.name.removesuffix(LOCK)) for path in beside}):
         with suppress(Timeout), _owning(left):
+            if left.is_symlink():  # no run's
+                continue
             if not (left / MANIFEST).is_file():  # it was not whole yet
                 shutil.rmtree(left, ignore_errors=True)
             elif folder.exists():
@@ -179,6 +185,10 @@ def _directly_in(folder: Path) -> list[Path]:
         raise InputError(f"{placed(folder)}: {reason}") from None
 
 
+def _hashes(folder: Path, others: Collection[str]) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder, others)}
+
+
 def _manifest(folder: Path) -> dict[str, str]:
     path = folder / MANIFEST
     return validate(_Manifest, read_json(path), path).files if path.is_file() else {}
@@ -187,8 +197,7 @@ def _manifest(folder: Path) -> dict[str, str]:
 def _sha256(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path).hex()
 
 
 def _link(old: Path, new: Path) -> None:

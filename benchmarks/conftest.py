@@ -14,12 +14,13 @@ import pytest
 from replication.circuits.components import ModelShape
 from replication.engine.provenance import versions
 from replication.experiment.pairs import Pair, read_pairs
-from replication.experiment.spec import ModelSpec
+from replication.experiment.spec import ModelSpec, TokensSpec
 from tests.gpt2 import make_gpt2
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 GPT2_SMALL = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
+TOKENS = TokensSpec(special="bos")  # as the published result was made
 WORDS = [
     "the",
     "meeting",

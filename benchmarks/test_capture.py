@@ -4,6 +4,8 @@ Each group is one number of pairs on one device. The bare forward is the transfo
 same tokens, tokenized and packed without padding beforehand, with no hook on it and no
 language-model head: what capture cannot be faster than. Every other way takes one prompt at a time,
 and is first held against capture: it gives the same means, or the same scores.
+
+The model is GPT-2 small's shape with random weights, but where SmolLM2 is named.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.conftest import FIVE, mixed_pairs
+from benchmarks.conftest import FIVE, TOKENS, mixed_pairs
 from benchmarks.timing import busy_seconds, seconds_of, synchronize, timed_beside
 from replication.engine.capture import capture
 from replication.engine.models import Device, LoadedModel, load_model
@@ -64,7 +66,13 @@ def pairs_of(n_pairs: int) -> list[Pair]:
 @pytest.fixture(scope="module")
 def model_on(spec: ModelSpec, gpt2_small: Path) -> OnDevice:
     """The model as capture runs it."""
-    return functools.cache(lambda device: load_model(spec, str(gpt2_small), device))
+    return functools.cache(lambda device: load_model(spec, str(gpt2_small), device, tokens=TOKENS))
+
+
+@pytest.fixture(scope="module")
+def smollm2_on(smollm2: ModelSpec) -> OnDevice:
+    """SmolLM2-135M as capture runs it; the first load of all converts it, later ones read that."""
+    return functools.cache(lambda device: load_model(smollm2, device=device, tokens=TOKENS))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +100,11 @@ def notebook_on(gpt2_small: Path) -> OnDevice:
 
 def tokenized(model: LoadedModel, pairs: Sequence[Pair]) -> list[torch.Tensor]:
     """Each prompt's tokens, a batch of one."""
-    return [model.bridge.to_tokens(prompt) for pair in pairs for prompt in pair]
+    return [
+        torch.tensor([model.tokenizer.read(prompt).ids], device=model.taps.device)
+        for pair in pairs
+        for prompt in pair
+    ]
 
 
 def without_gradients(device: Device, work: Callable[[], object]) -> Callable[[], None]:
@@ -111,10 +123,26 @@ def test_capture(
     benchmark: Any, device: Device, n_pairs: int, model_on: OnDevice, bare_on: OnDevice
 ) -> None:
     """This project's capture, and before each round the bare forward."""
-    model, bare, pairs = model_on(device), bare_on(device), pairs_of(n_pairs)
+    time_capture(benchmark, device, model_on(device), bare_on(device), n_pairs)
+
+
+@up_to(cpu=100, cuda=1000)
+def test_capture_smollm2(
+    benchmark: Any, device: Device, n_pairs: int, smollm2_on: OnDevice
+) -> None:
+    """The same on SmolLM2-135M; the bare forward is that of the transformer just loaded."""
+    model = smollm2_on(device)
+    time_capture(benchmark, device, model, model.taps.transformer, n_pairs)
+
+
+def time_capture(
+    benchmark: Any, device: Device, model: LoadedModel, bare: Any, n_pairs: int
+) -> None:
+    """Time capture, and before each round the bare forward on the same packs."""
+    pairs = pairs_of(n_pairs)
     prompts = [tokens[0] for tokens in tokenized(model, pairs)]
     packed = [
-        pack([prompts[index] for index in group], is_causal=True)
+        pack([prompts[index] for index in group], model.taps)
         for group in packs([len(prompt) for prompt in prompts])
     ]
     means = timed_beside(
@@ -237,18 +265,27 @@ def test_nnsight(
 
 @pytest.mark.benchmark(group="model ready")
 def test_model_ready(benchmark: Any, spec: ModelSpec, gpt2_small: Path) -> None:
-    """Loaded, hashed, checked, and freed of the bridge's wrappers.
+    """Loaded by transformers, hashed, and shown by two runs to give what it gives by itself.
 
-    Before each round, what TransformerLens takes to load the weights, without processing them.
+    Before each round, what TransformerLens, which has no part in it, takes to load the weights
+    without processing them. Transformers by itself maps the files, and reads them in the first run.
     """
     from transformer_lens.model_bridge import TransformerBridge
+    from transformers import AutoModel, AutoTokenizer
+
+    def load_and_run() -> None:
+        tokens = AutoTokenizer.from_pretrained(str(gpt2_small))("the", return_tensors="pt")
+        with torch.inference_mode():
+            AutoModel.from_pretrained(str(gpt2_small))(**tokens)
 
     timed_beside(
         benchmark,
-        lambda: load_model(spec, str(gpt2_small), "cpu"),
+        lambda: load_model(spec, str(gpt2_small), "cpu", tokens=TOKENS),
         "bridge boot",
         lambda: TransformerBridge.boot_transformers(str(gpt2_small), device="cpu"),
         rounds=15,
     )
     hashing = min(seconds_of(lambda: weights_sha256(gpt2_small)) for _ in range(3))
     benchmark.extra_info["hashing, seconds"] = hashing
+    by_transformers = min(seconds_of(load_and_run) for _ in range(3))
+    benchmark.extra_info["loaded and run once by transformers, seconds"] = by_transformers

@@ -25,8 +25,8 @@ from replication.engine import models
 def kib(key):
     return int(Path("/proc/self/status").read_text().split(f"{key}:")[1].split()[0])
 
-def load_and_measure(*arguments):
-    loaded = load_model(*arguments)
+def load_and_measure(*arguments, **options):
+    loaded = load_model(*arguments, **options)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew

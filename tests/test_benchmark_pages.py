@@ -36,10 +36,12 @@ def results(*entries: dict[str, Any], gpu: str | None = None, **versions: str) -
     }
 
 
-def captured(device: Device, seconds: float, n_pairs: int = 5) -> dict[str, Any]:
+def captured(
+    device: Device, seconds: float, n_pairs: int = 5, way: str = "capture"
+) -> dict[str, Any]:
     """Capture beside a bare forward pass of one second."""
     return entry(
-        f"test_capture[{device}-{n_pairs}]",
+        f"test_{way}[{device}-{n_pairs}]",
         seconds,
         **{
             "bare forward, seconds": 1.0,
@@ -68,6 +70,15 @@ def test_a_missed_target_has_its_reason_with_the_runs_own_figures() -> None:
         " prompts, which takes 3.4% of a bare forward pass, and takes, copies and checks the"
         " means; between median rounds the ratio is 1.50."
     )
+
+
+@pytest.mark.parametrize("n_pairs", [5, 100])
+def test_the_real_decoder_has_a_target_of_its_own(n_pairs: int) -> None:
+    of_it = captured("cpu", 1.2, n_pairs, "capture_smollm2")
+    text = page(results(captured("cpu", 1.0, n_pairs), of_it), {}, "cpu")
+    name = f"capture / bare forward of SmolLM2-135M, {n_pairs} pairs"
+    assert row(text, name) == ["1.20", "at most 1.10", "no", ""]
+    assert f"- {name}: 1.20, not at most 1.10: capture also tokenizes the prompts" in text
 
 
 def test_a_target_that_is_met_has_no_reason() -> None:

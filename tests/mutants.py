@@ -33,7 +33,6 @@ TESTS = {
     "engine/activations.py": ("engine/test_activations.py", DIFFERENTIAL, RECORDING),
     "engine/packed.py": ("engine/test_capture.py", "engine/test_architectures.py"),
     "engine/padded.py": ("engine/test_capture.py",),
-    "engine/selfcheck.py": ("engine/test_selfcheck.py",),
     "engine/scores/differential.py": (DIFFERENTIAL,),
     "circuits/selection.py": ("circuits/test_selection.py", "controls/test_stability.py"),
     "circuits/scores.py": ("circuits/test_scores.py", DIFFERENTIAL, "circuits/test_selection.py"),

@@ -58,12 +58,12 @@ def self_check(taps: Taps, some: Sequence[int], precision: str) -> tuple[Widths,
     import torch
 
     tokens = torch.tensor(np.resize(some, LENGTH + 2), device=taps.device)
-    short, changed = tokens[:LENGTH], tokens.clone()
-    changed[LENGTH - 1] = tokens[LENGTH - 2]
-    earlier = range(LENGTH - 1)
+    beginning, last, others = torch.split(tokens, [LENGTH - 1, 1, 2])
+    short, longer = torch.cat([beginning, last]), torch.cat([beginning, others])
+    earlier = range(len(beginning))
     with torch.inference_mode(), _one_thread():
         plain = _plain_means(taps, short)
-        found = means_of(taps, [Prompt(changed, earlier), Prompt(short, earlier)])
+        found = means_of(taps, [Prompt(longer, earlier), Prompt(short, earlier)])
     allowed = ALLOWED[precision]
     means = max(_apart(ours[0, 1], theirs) for ours, theirs in zip(found, plain, strict=True))
     if not means <= allowed:

@@ -50,6 +50,21 @@ def test_a_model_as_it_is_passes(taps: Taps, way: Callable[[Taps], Taps]) -> Non
     assert check.means < ALLOWED["float32"] / 10
 
 
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+def test_half_precision_passes_and_hides_no_dropped_mask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, family: str
+) -> None:
+    make_model(tmp_path, family)
+    config = AutoConfig.from_pretrained(tmp_path)
+    half = load_taps(tmp_path, config, "cpu", precision, "residual")
+    _, check = self_check(half, TOKENS, precision)
+    assert check.means <= ALLOWED[precision]
+    spoil(monkeypatch, half, lambda **_: {"attention_mask": None, "position_ids": None})
+    with pytest.raises(InputError, match="the self-check fails: "):
+        self_check(half, TOKENS, precision)
+
+
 def one_prompt(input_ids: torch.Tensor, **_: Any) -> dict[str, torch.Tensor]:
     """The mask of a decoder that takes everything it is given for one prompt."""
     length = input_ids.shape[1]

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from safetensors import SafetensorError
-
 from replication.engine.provenance import versions
 from replication.engine.transformer import check_complete, import_quietly
 from replication.inputs.files import InputError
@@ -129,6 +127,7 @@ def _convert(path: Path, folder: Path) -> None:
     """Write the weights, the configuration and the tokenizer that a GGUF file holds."""
     import_quietly()
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

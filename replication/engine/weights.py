@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from replication.inputs.files import InputError, readable, sha256_of, within
 from replication.inputs.hub import WEIGHT_FILES
 from replication.inputs.messages import library_reason
@@ -37,6 +35,8 @@ def check_whole(folder: Path) -> None:
     Raises:
         InputError: naming the file.
     """
+    from safetensors import SafetensorError, safe_open
+
     for path in within(folder, "*.safetensors"):
         try:
             safe_open(path, framework="np")

@@ -183,7 +183,7 @@ def _control_pictures(
             + (f" The first {SHOWN} of the circuit." if len(chosen) == SHOWN else ""),
             [null(chosen)],
         )
-    shares = [one for one in selected if one.length_share][:SHOWN]
+    shares = [one for one in selected if one.length_share and any(one.length_share)][:SHOWN]
     if shares:
         yield Picture(
             "How much length alone explains",
@@ -193,7 +193,7 @@ def _control_pictures(
         )
     lengths = controls.length
     scored = [one for one in selected if one.by_pair and one.length_norm is not None]
-    if scored and lengths:
+    if scored and lengths and any(lengths.inverse_differences):
         yield Picture(
             "What length explains, pair by pair",
             "Each point is a pair: its score over how far its two prompts, T and T′ tokens long,"

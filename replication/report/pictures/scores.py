@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 from replication.controls.thresholds import THRESHOLDS
@@ -94,7 +95,8 @@ def head_scores(rows: Sequence[Row], near: Collection[str]) -> Spec:
 
 def _ranks(shown: Sequence[Row]) -> Spec:
     last = max((row.rank or 0 for row in shown), default=1)
-    ticks = [1, *range(10, last + 1, 10)]
+    step = 10 * math.ceil(last / 150)  # as many as stand beside one another
+    ticks = [1, *range(step, last + 1, step)]
     return {
         "field": "rank",
         "type": "ordinal",

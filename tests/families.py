@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.gpt2 import PAIRS, train_tokenizer
+from tests.gpt2 import PAIRS, randomise, train_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -77,7 +77,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 def make_model(folder: Path, family: str, seed: int = 0, **changes: Any) -> PreTrainedModel:
     """Write a model of the family, no parameter of which is trivial, and a tokenizer of its own."""
-    import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
     tokenizer = train_tokenizer(400, [prompt for pair in PAIRS for prompt in pair])
@@ -86,13 +85,7 @@ def make_model(folder: Path, family: str, seed: int = 0, **changes: Any) -> PreT
     config = AutoConfig.for_model(family, **{**shared, **FAMILIES[family], **changes})
     of = AutoModelForMaskedLM if config.model_type in ENCODERS else AutoModelForCausalLM
     model = of.from_config(config)
-    random = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            is_matrix = parameter.dim() > 1
-            centre = 1.0 if not is_matrix and parameter.eq(1).all() else 0.0
-            scale = 0.6 / WIDTH**0.5 if is_matrix else 0.2
-            parameter.copy_(centre + scale * torch.randn(parameter.shape, generator=random))
+    randomise(model, WIDTH, seed)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model.eval()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from replication.experiment.pairs import Pair
 
 if TYPE_CHECKING:
+    from torch.nn import Module
     from transformers import PreTrainedTokenizerFast
 
 END_OF_TEXT = "<|endoftext|>"
@@ -40,7 +41,6 @@ def make_gpt2(
     activations in the same range at every width. The tokenizer learns a vocabulary of at most
     `vocab_size` from the texts; the model embeds `n_embedded` tokens where those are more.
     """
-    import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
     tokenizer = train_tokenizer(vocab_size, texts)
@@ -56,16 +56,23 @@ def make_gpt2(
             eos_token_id=end,
         )
     )
+    randomise(model, n_embd, seed)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def randomise(model: Module, width: int, seed: int) -> None:
+    """Make no parameter of a model trivial, and all of them what the seed says."""
+    import torch
+
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             is_matrix = parameter.dim() > 1
             centre = 1.0 if not is_matrix and parameter.eq(1).all() else 0.0
-            scale = 0.6 / n_embd**0.5 if is_matrix else 0.2
+            scale = 0.6 / width**0.5 if is_matrix else 0.2
             parameter.copy_(centre + scale * torch.randn(parameter.shape, generator=random))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def train_tokenizer(vocab_size: int, texts: Sequence[str]) -> PreTrainedTokenizerFast:

@@ -29,7 +29,7 @@ def exchanged_totals(
 
     An element stands for two pairs, and exchanging one of them turns its sign.
     """
-    one, other = np.triu_indices(matrices.shape[-1], 1)
+    one, other = np.triu_indices(signs.shape[1], 1)
     above = matrices[:, one, other]
     unchanged = np.trace(matrices, axis1=1, axis2=2)[:, None]
     step = max(1, AT_A_TIME // max(1, len(one)))

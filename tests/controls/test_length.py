@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
@@ -12,6 +13,7 @@ import pytest
 
 from replication.circuits.components import ModelShape, mlp, parse
 from replication.circuits.intervals import exact, printed
+from replication.circuits.scores import ScoreTable
 from replication.controls.length import (
     Length,
     inverse_differences,
@@ -21,7 +23,12 @@ from replication.controls.length import (
     length_norms,
     length_terms,
 )
-from replication.controls.published_length import NoPrediction, first_position
+from replication.controls.published_length import (
+    NoPrediction,
+    PublishedLength,
+    first_position,
+    published_length,
+)
 from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import pair_scores
 from replication.evidence.lengths import Lengths, read_lengths
@@ -338,3 +345,13 @@ def test_a_faulty_file_of_lengths_is_refused_in_one_line(
 
 def test_a_norm_of_one_side_alone_can_be_read() -> None:
     assert parse("m2") in published().mean_norms[1]
+
+
+def test_scores_by_pair_stand_beside_what_lengths_give_as_far_as_there_are_lengths() -> None:
+    m2 = mlp(2)
+    lengths = Lengths([(10, 12), (8, 9)], {1: {m2: (printed("243.6318"), printed("204.4037"))}})
+    by_pair = {pair: {m2: printed("31.5")} for pair in (1, 2, 3)}
+    table = ScoreTable({m2: printed("31.51")}, by_pair=by_pair)
+    found = published_length(m2, table, lengths, [lengths])
+    assert isinstance(found, PublishedLength)
+    assert re.findall(r"\(on pair (\d) ", found.arithmetic) == ["1", "2"]

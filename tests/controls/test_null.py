@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
 import replication.controls.exchanges
-from replication.controls.exchanges import exchanges, false_discovery_rates, share_as_large
+from replication.controls.exchanges import (
+    exchanged_totals,
+    exchanges,
+    false_discovery_rates,
+    share_as_large,
+)
 from replication.controls.null import null
 from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import pair_scores
@@ -125,7 +130,8 @@ def test_drawn_exchanges_give_nearly_what_all_of_them_give(monkeypatch: pytest.M
 def test_every_exchange_stands_there_once() -> None:
     signs, is_exhaustive = exchanges(6, 0)
     assert is_exhaustive
-    assert len({tuple(row) for row in signs}) == len(signs) == 32
+    assert signs.shape == (32, 6)
+    assert len({tuple(row) for row in signs}) == 32
     assert set(signs.flat) == {-1.0, 1.0}
     assert (signs[0] == 1).all()
     assert (signs[:, 0] == 1).all()
@@ -141,6 +147,21 @@ def test_exchanges_are_drawn_where_all_of_them_are_more_than_ten_thousand() -> N
     assert np.abs(drawn.mean(axis=0)).max() < 0.04
     assert np.array_equal(drawn, exchanges(15, 0)[0])
     assert not np.array_equal(drawn, exchanges(15, 1)[0])
+
+
+@pytest.mark.parametrize("at_a_time", [1, 7, 45, 100_000])
+def test_totals_after_exchanges_are_those_of_plain_sums(
+    monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    monkeypatch.setattr(replication.controls.exchanges, "AT_A_TIME", at_a_time)
+    halves = np.random.default_rng(0).standard_normal((3, 6, 6))
+    matrices = halves + halves.transpose(0, 2, 1)
+    signs, _ = exchanges(6, 0)
+    found = exchanged_totals(matrices, signs)
+    assert found.shape == (3, 32)
+    for matrix, totals in zip(matrices, found, strict=True):
+        by_hand = [(matrix * np.outer(sign, sign)).sum() for sign in signs]
+        assert_close(totals, by_hand, allowed=1e-12)
 
 
 @pytest.mark.parametrize(("most", "is_exhaustive"), [(31, False), (32, True)])

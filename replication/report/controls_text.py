@@ -119,8 +119,8 @@ def _length(found: ControlsRecord) -> Iterator[str]:
     matched = length.matched_pairs
     if length.added == 0:
         alone = (
-            "No token stands in front of their text, so what lengths alone give at the first"
-            " position cannot be told from what the text gives there"
+            "No token is added to their text, so what lengths alone give at the first position"
+            " cannot be told from what the text gives there"
         )
     else:
         alone = f"Their lengths alone explain most of the score of {named or 'no component'}"
@@ -149,9 +149,8 @@ def _length(found: ControlsRecord) -> Iterator[str]:
 
 
 def _without(added: int | None) -> str:
-    if added == 1:
-        return "the first position"
-    return "the first position and the separator" if added == 2 else f"the {added} added tokens"
+    tokens = "token that is" if added == 1 else f"{added} tokens that are"
+    return f"the {tokens} added to a prompt"
 
 
 def _chance(found: ControlsRecord) -> Iterator[str]:

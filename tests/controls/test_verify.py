@@ -326,6 +326,8 @@ def test_minilm_has_every_control_on_recorded_evidence() -> None:
     assert {one.component for one in found.components if one.selected} == set(
         map(str, measured.circuit.nodes[1:])
     )
+    said = " ".join(line for _, line in sentences(found))
+    assert "With the 2 tokens that are added to a prompt left out of the means, " in said
 
 
 def test_the_agreement_is_with_every_other_circuit() -> None:
@@ -354,5 +356,5 @@ def test_without_a_token_in_front_no_share_is_told_from_the_text() -> None:
     # What lengths predict of a left-out pair is seen all the same.
     assert m1.word == "artefact"
     (said,) = [line for heading, line in sentences(record) if heading == "Length"]
-    assert "No token stands in front of their text, so what lengths alone give at the" in said
+    assert "No token is added to their text, so what lengths alone give at the first" in said
     assert "explain most" not in said

@@ -16,6 +16,7 @@ from replication.claims.claim import (
     read_claims,
 )
 from replication.controls.verify import Controls, verify
+from replication.engine.locate import is_local
 from replication.engine.models import Device
 from replication.evidence.evidence import (
     Evidence,
@@ -27,7 +28,7 @@ from replication.evidence.evidence import (
     run_model,
 )
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
-from replication.inputs.files import InputError, is_folder
+from replication.inputs.files import InputError
 from replication.inputs.hub import NotAtHand
 from replication.inputs.messages import listed, one_line, placed, quoted
 from replication.report.handover import (
@@ -153,9 +154,10 @@ class Session:
         only_one = self.options.names and len(self.experiments) == 1
         if only_one or experiment.spec.model.name is not None:
             model = self.options.model
-            if model and is_folder(self.options.started_in / model):
-                return str(self.options.started_in / model)
-            return model
+            if not model:
+                return model
+            place = self.options.started_in / model
+            return str(place) if is_local(place) else model
         return None
 
     def cases(self) -> list[Case]:

@@ -71,7 +71,12 @@ def _local(override: str) -> Path | None:
         place = Path(override).expanduser()
     except RuntimeError:
         raise InputError(f"{quoted(override)}: there is no such user") from None
-    return place if is_folder(place) or (is_gguf(place) and is_there(place)) else None
+    return place if is_local(place) else None
+
+
+def is_local(place: Path) -> bool:
+    """Whether a model may be there: in a folder, or in a GGUF file."""
+    return is_folder(place) or (is_gguf(place) and is_there(place))
 
 
 def _locate_on_hub(name: str, revision: str | None = None) -> Path:

@@ -118,13 +118,23 @@ def _changed_results(
 def _changed_activations(
     component: Component, evidence: Evidence, measured: Measured
 ) -> Iterator[tuple[str, Measured]]:
-    """A run whose first position says less of one component, from a little to nothing.
+    """A run whose first position says less of one component, or one that tells the sides apart.
 
     What the first position adds to the mean is in the whole mean and not in the inner one.
     """
     whole, inner = measured.activations, measured.activations.inner
     if inner is None:
         return
+    score = float(measured.scores.scores[component].middle)
+    for step in STEPS:
+        moved, inside = (_moved(part, component, float(step) * score) for part in (whole, inner))
+        run = Recording(
+            replace(moved, inner=inside),
+            _of_the_run(measured.provenance),
+            measured.provenance.seen,
+        )
+        what = f"{component}: on one side, {float(step):g} of its score along one direction more"
+        yield what, measure(evidence.spec, run, measured.provenance.pairs_from)
     for step in (*STEPS[:-1], Fraction(1)):
         changed = replace(
             whole,
@@ -136,6 +146,17 @@ def _changed_activations(
         run = Recording(changed, _of_the_run(measured.provenance), measured.provenance.seen)
         what = f"{component}: the first position adds {float(1 - step):g} of what it did"
         yield what, measure(evidence.spec, run, measured.provenance.pairs_from)
+
+
+def _moved(means: MeanActivations, component: Component, size: float) -> MeanActivations:
+    """The means with one component's moved along one direction, on all first sides."""
+    if component.kind == "mlp":
+        mlp_out = means.mlp_out.copy()
+        mlp_out[:, 0, component.layer, 0] += np.float32(size)
+        return replace(means, mlp_out=mlp_out)
+    z = means.z.copy()
+    z[:, 0, component.layer, component.head, 0] += np.float32(size)
+    return replace(means, z=z)
 
 
 def _towards(whole: Any, inner: Any, component: Component, step: Fraction) -> Any:

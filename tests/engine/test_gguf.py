@@ -568,7 +568,7 @@ def timed_check(*arguments):
         checks.append(time.perf_counter() - started)
 models.self_check = timed_check
 loads = {spec: [] for spec in specs}
-for _ in range(4):
+for _ in range(11):
     for spec in specs:
         started = time.perf_counter()
         models.load_model(ModelSpec.model_validate_json(spec), device="cpu")

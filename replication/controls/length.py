@@ -43,8 +43,8 @@ class Length:
     positions they act. `free_p_value` is that of the means over the text alone, with what goes with
     length taken out, `free_q_value` its false-discovery rate. `without_first` are the scores, and
     `nodes_without_first` the circuit, of the text alone; where it cannot be selected, `no_circuit`
-    says why. `matched` are the scores over the pairs of
-    equal length, whose numbers are `matched_pairs`; None where there are none.
+    says why. `matched` are the scores over the pairs of equal length, whose numbers are
+    `matched_pairs`; None where there are none.
     """
 
     token_lengths: Int64[np.ndarray, "pairs 2"]

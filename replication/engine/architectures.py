@@ -6,7 +6,7 @@ model by itself: those of TransformerLens, where it knows the architecture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 
@@ -41,14 +41,7 @@ _BERT = Architecture(
     key_heads=None,
     is_causal=False,
 )
-_ROBERTA = Architecture(
-    layers="encoder.layer",
-    mlp="output.dense",
-    z="attention.output.dense",
-    key_heads=None,
-    positions="from behind the padding token",
-    is_causal=False,
-)
+_ROBERTA = replace(_BERT, positions="from behind the padding token")
 _LLAMA = Architecture()
 _MISTRAL = Architecture(windows="all")
 _QWEN = Architecture(windows="by type")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from replication.engine.prompts import Means, Prompt
-from replication.engine.taps import Packing, See, Taps
+from replication.engine.taps import Packing, Taps
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -78,21 +78,12 @@ def _as_taken(attends: Bool[Tensor, "position position"], packing: Packing, taps
 
 def packed_means(taps: Taps, prompts: Sequence[Prompt]) -> Means:
     """The means of a pack of prompts."""
-    import torch
-
     weights = _mean_weights(prompts)
-    mlp_out: list[Float[Tensor, "2 prompts d_model"]] = []
-    z: list[Float[Tensor, "2 prompts z"]] = []
 
-    def keep(means: list[Float[Tensor, "2 prompts size"]]) -> See:
-        def see(_: int, activation: Float[Tensor, "*positions size"]) -> None:
-            means.append(weights @ activation.reshape(-1, activation.shape[-1]).float())
+    def means(activation: Float[Tensor, "*positions size"]) -> Float[Tensor, "2 prompts size"]:
+        return weights @ activation.reshape(-1, activation.shape[-1]).float()
 
-        return see
-
-    with taps.hooked(keep(mlp_out), keep(z)):
-        taps.transformer(**pack([prompt.tokens for prompt in prompts], taps))
-    return torch.stack(mlp_out, 2).cpu().numpy(), torch.stack(z, 2).cpu().numpy()
+    return taps.kept(pack([prompt.tokens for prompt in prompts], taps), means)
 
 
 def _mean_weights(prompts: Sequence[Prompt]) -> Float[Tensor, "2 prompts position"]:

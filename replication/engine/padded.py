@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from replication.engine.prompts import Means, Prompt
-from replication.engine.taps import See, Taps
+from replication.engine.taps import Taps
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -40,23 +40,14 @@ def padded_means(taps: Taps, prompts: Sequence[Prompt]) -> Means:
     )
     is_real = position < lengths
     is_inner = (position >= starts) & (position < stops)
-    mlp_out: list[Float[Tensor, "2 prompts d_model"]] = []
-    z: list[Float[Tensor, "2 prompts z"]] = []
 
-    def keep(means: list[Float[Tensor, "2 prompts size"]]) -> See:
-        def see(_: int, activation: Float[Tensor, "*positions size"]) -> None:
-            by_prompt = activation.reshape(*tokens.shape, -1).float()
-            means.append(
-                torch.stack(
-                    [_mean_over_positions(by_prompt, chosen) for chosen in (is_real, is_inner)]
-                )
-            )
+    def means(activation: Float[Tensor, "*positions size"]) -> Float[Tensor, "2 prompts size"]:
+        by_prompt = activation.reshape(*tokens.shape, -1).float()
+        return torch.stack(
+            [_mean_over_positions(by_prompt, chosen) for chosen in (is_real, is_inner)]
+        )
 
-        return see
-
-    with taps.hooked(keep(mlp_out), keep(z)):
-        taps.transformer(input_ids=tokens, attention_mask=is_real.long())
-    return torch.stack(mlp_out, 2).cpu().numpy(), torch.stack(z, 2).cpu().numpy()
+    return taps.kept({"input_ids": tokens, "attention_mask": is_real.long()}, means)
 
 
 def _mean_over_positions(

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from replication.engine.architectures import Architecture, first_position
+from replication.engine.prompts import Means
 from replication.experiment.spec import MlpAt
 from replication.inputs.files import InputError
 
@@ -71,6 +72,21 @@ class Taps:
                 hook = partial(_show_input, see_z, layer)
                 hooks.enter_context(module.register_forward_pre_hook(hook))
             yield
+
+    def kept(
+        self, inputs: dict[str, Any], keep: Callable[[Float[Tensor, "*positions size"]], Tensor]
+    ) -> Means:
+        """What is kept of each layer's activations in a forward pass on these inputs."""
+        import torch
+
+        mlp_out: list[Float[Tensor, "2 prompts d_model"]] = []
+        z: list[Float[Tensor, "2 prompts z"]] = []
+        with self.hooked(
+            lambda _, activation: mlp_out.append(keep(activation)),
+            lambda _, activation: z.append(keep(activation)),
+        ):
+            self.transformer(**inputs)
+        return torch.stack(mlp_out, 2).cpu().numpy(), torch.stack(z, 2).cpu().numpy()
 
 
 def _show_output(see: See, layer: int, _: Module, __: Any, output: Any) -> None:

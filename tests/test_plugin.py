@@ -74,10 +74,9 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
         [
             "sarcasm-gpt2: adds up: not entirely (published: 21 hold, 4 refuted, 12 undecided);"
             " replicates: not run;"
-            " means what it says: no (claims on meaning, published: 1 refuted)",
+            " means what it says: not shown (claims on meaning, published: 1 undecided)",
             "  no recorded evidence: *with: replication record *sarcasm-gpt2",
             "  no live evidence: not run; --replication-live runs the model",
-            "  artefacts of prompt length, of 53 selected (original, published): m2, m1",
             "sarcasm-minilm: adds up: nothing to add up;"
             " replicates: as far as it was judged, yes (recorded: 14 hold, 1 undecided);"
             " means what it says: no (claims on meaning, recorded: 1 refuted)",
@@ -112,7 +111,9 @@ def test_the_reports_say_what_the_scores_mean(
     assert gpt2["thresholds"]["artefact_share"]["value"] == 0.5
     assert sorted(one["result"] for one in gpt2["verifications"]) == ["original", "replication"]
     assert gpt2["verifications"][0]["components"][0]["component"] == "m2"
-    assert gpt2["verifications"][0]["components"][0]["word"] == "artefact"
+    assert gpt2["verifications"][0]["components"][0]["word"] == "not shown"
+    breakdown = gpt2["verifications"][0]["components"][0]["length_breakdown"]
+    assert breakdown == pytest.approx(0.1696, abs=1e-4)
     (found,) = minilm["verifications"]
     assert (found["evidence"], found["pairs"], found["resamples"]) == ("recorded", 5, 10_000)
     assert found["null"] == {"exchanges": 16, "exhaustive": True, "smallest_p": 0.0625}
@@ -123,7 +124,9 @@ def test_the_reports_say_what_the_scores_mean(
         "prompts of the same side, which do not differ in the property, score 1.10 times" in section
     )
     assert re.search(r"\| m5 \| 3\.675 \| 2\.8\d to 4\.8\d \| 100% \| 4\.829 \|", section)
-    assert re.search(r"- m2: artefact: mean norms of 243\.6318 .* of 32\.4653 .*: 98 to 99%", page)
+    assert re.search(
+        r"- m2: not shown: mean norms of 243\.6318 .* of 32\.4653 .*: 98 to 99%, if .* by 17%", page
+    )
     assert page.count("## Thresholds") == 1
     assert "share 40 heads of 43 and 43; random circuits of their make-up share 12.8" in page
 
@@ -413,8 +416,8 @@ def test_the_reports_hold_every_claim_with_its_evidence(
     assert [claim["id"] for claim in gpt2["claims"]][:3] == ["R1", "R2", "R3"]
     assert gpt2["counts"]["published"] == {
         "holds": 21,
-        "refuted": 5,
-        "undecided": 12,
+        "refuted": 4,
+        "undecided": 13,
         "missing": 0,
     }
     ratio = next(claim for claim in gpt2["claims"] if claim["id"] == "R7")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import combinations
 
 from replication.circuits.components import Component
-from replication.circuits.intervals import Interval, show
+from replication.circuits.intervals import Interval, equals, show
 from replication.circuits.scores import ScoreTable
 from replication.controls.not_computed import NotComputed
+from replication.controls.thresholds import THRESHOLDS
 from replication.evidence.lengths import Lengths
 
 
@@ -18,10 +20,19 @@ class NoPrediction(Exception):
 
 
 @dataclass(frozen=True)
+class Side:
+    """One prompt's norms: their sum over the positions, and how many follow the first."""
+
+    total: Interval
+    after_first: int
+
+
+@dataclass(frozen=True)
 class FirstPosition:
     """The norms at the first position and at the others, from the mean norms on one pair."""
 
     pair: int
+    sides: tuple[Side, Side]
     first: Interval
     others: Interval
     arithmetic: str
@@ -66,6 +77,7 @@ def first_position(lengths: Lengths, component: Component) -> FirstPosition:
         )
     return FirstPosition(
         pair,
+        (Side(one.scaled(t), t - 1), Side(other.scaled(u), u - 1)),
         first,
         others,
         f"mean norms of {float(one.middle):.7g} over {t} tokens and {float(other.middle):.7g}"
@@ -74,17 +86,72 @@ def first_position(lengths: Lengths, component: Component) -> FirstPosition:
     )
 
 
+def breakdown(position: FirstPosition, step: Fraction) -> Fraction | None:
+    """How much the other positions may differ between the sides before the step is this small.
+
+    With the norm O at the other positions of one prompt and O' at those of the other, the mean
+    norms say N T = F + (T - 1) O and N' T' = F + (T' - 1) O', three unknowns in two equations. The
+    norm of the difference between the first position and another is then as low as F - max(O, O')
+    or min(O, O') - F, or zero in between. This is the smallest |O - O'| / max(O, O') at which that
+    is `step` or less, over all values that the norms' digits allow, exactly: at a given F the
+    nearest O and O' are linear in it piece by piece, so the extremes lie where two pieces meet.
+    None where no difference below 100% does it, as for a prompt of one position, which is F.
+    """
+    one, other = position.sides
+    found = [*_differences(one, other, step), *_differences(other, one, step)]
+    return min((difference for difference in found if difference < 1), default=None)
+
+
+def _differences(larger: Side, smaller: Side, step: Fraction) -> Iterable[Fraction]:
+    """1 - O' / O at every F where two bounds meet, with the larger norm O on the `larger` side."""
+    if not larger.after_first or not smaller.after_first:
+        return
+    zero, near, far = (Fraction(0), Fraction(0)), (Fraction(1), -step), (Fraction(1), step)
+    least, most = (_line(larger, end) for end in ("low", "high"))
+    other_least, other_most = (_line(smaller, end) for end in ("low", "high"))
+    bounds = [zero, near, far, least, most, other_least, other_most]
+    meetings = {
+        (other_start - start) / (slope - other_slope)
+        for (slope, start), (other_slope, other_start) in combinations(bounds, 2)
+        if slope != other_slope
+    }
+    for first in {Fraction(0), *meetings}:
+        low, high = max(_at(one, first) for one in (zero, near, least)), _at(most, first)
+        other_low = max(_at(one, first) for one in (zero, other_least))
+        other_high = min(_at(one, first) for one in (far, other_most))
+        if first < 0 or low > high or other_low > other_high:
+            continue
+        if other_high < low:
+            yield 1 - other_high / low
+        elif other_low <= high:
+            yield Fraction(0)
+
+
+def _line(side: Side, end: str) -> tuple[Fraction, Fraction]:
+    """The norm at the other positions, as slope and start over F: (total - F) / (T - 1)."""
+    total: Fraction = getattr(side.total, end)
+    return Fraction(-1, side.after_first), total / side.after_first
+
+
+def _at(line: tuple[Fraction, Fraction], first: Fraction) -> Fraction:
+    return line[0] * first + line[1]
+
+
 @dataclass(frozen=True)
 class PublishedLength:
     """What published lengths and norms say of a component's score.
 
     `norm` times the mean of |1/T - 1/T'| gives `alone`, the score that length alone gives, and
-    `share` is that over the score; `arithmetic` is all of this in words.
+    `share` is that over the score; `arithmetic` is all of this in words. All of it takes the norms
+    at the other positions to be alike on both sides of a pair. `breakdown` is how far these may
+    differ, relative to the larger, before the lowest share falls to `artefact_share`: 0 where it is
+    no higher to begin with, None where no difference below 100% does it.
     """
 
     norm: Interval
     alone: Interval
     share: Interval
+    breakdown: Fraction | None
     arithmetic: str
 
 
@@ -121,5 +188,23 @@ def published_length(
     for pair, scores in table.by_pair.items():
         if component in scores and pair <= len(lengths.token_lengths):
             given = position.step.scaled(lengths.step(pair))
-            arithmetic += f" (on pair {pair} {given} of {show(scores[component])})"
-    return PublishedLength(position.step, alone, alone / score, arithmetic)
+            missed = "which misses" if equals(scores[component], given) == "refuted" else "beside"
+            arithmetic += f" (on pair {pair} {given}, {missed} the published"
+            arithmetic += f" {show(scores[component])})"
+    share = alone / score
+    return PublishedLength(
+        position.step,
+        alone,
+        share,
+        _breakdown(position, score, share, lengths.mean_step),
+        arithmetic,
+    )
+
+
+def _breakdown(
+    position: FirstPosition, score: Interval, share: Interval, mean_step: Fraction
+) -> Fraction | None:
+    bound = Fraction(str(THRESHOLDS.artefact_share.value))
+    if share.low <= bound:
+        return Fraction(0)
+    return breakdown(position, bound * score.high / mean_step)

@@ -22,6 +22,7 @@ class Thresholds(NamedTuple):
     confidence: Threshold
     fewest_pairs: Threshold
     few_pairs: Threshold
+    breakdown: Threshold
 
 
 THRESHOLDS = Thresholds(
@@ -41,5 +42,10 @@ THRESHOLDS = Thresholds(
     fewest_pairs=Threshold(2, "one pair has no other to be held against"),
     few_pairs=Threshold(
         20, "with fewer pairs the report warns that intervals are wide and little can be shown"
+    ),
+    breakdown=Threshold(
+        0.25,
+        "that two texts' norms behind the first position are alike to within a quarter is more than"
+        " their mean norms say",
     ),
 )

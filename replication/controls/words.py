@@ -93,14 +93,32 @@ def measured_word(
 def published_word(
     length: PublishedLength | NotComputed, stability: NotComputed, null: NotComputed
 ) -> ComponentControl:
-    """The word on a component of a published result with lengths."""
+    """The word on a component of a published result with lengths.
+
+    Mean norms give a share only if the other positions' norms are alike on both sides of a pair,
+    so an artefact is one that stays so while they differ by as much as the threshold `breakdown`.
+    """
     if isinstance(length, NotComputed):
         return not_shown(length=length)
-    if _is_artefact(length.share):
+    if not _is_artefact(length.share):
+        return not_shown(length.share, stability=stability, null=null)
+    share = f"{length.arithmetic}: {percent(length.share.low, length.share.high)}"
+    found = length.breakdown
+    if found is None:
         return ComponentControl(
-            "artefact", f"{length.arithmetic}: {percent(length.share.low, length.share.high)}"
+            "artefact", f"{share}, however much the other positions' norms differ between the sides"
         )
-    return not_shown(length.share, stability=stability, null=null)
+    if found > THRESHOLDS.breakdown.value:
+        return ComponentControl(
+            "artefact",
+            f"{share}, unless the other positions' norms differ by more than {float(found):.0%}"
+            " between the sides",
+        )
+    return ComponentControl(
+        "not shown",
+        f"{share}, if the other positions' norms are alike on both sides; where they differ by"
+        f" {float(found):.0%}, it may be as little as {THRESHOLDS.artefact_share.value:.0%}",
+    )
 
 
 def _is_artefact(share: Interval) -> bool:

@@ -112,7 +112,7 @@ def _length(found: ControlsRecord) -> Iterator[str]:
         for one in found.components
         if one.length_share and one.length_share[0] > THRESHOLDS.artefact_share.value
     ]
-    named = ", ".join(f"{one.component} ({_share(one)})" for one in explained)
+    named = ", ".join(f"{one.component} ({_share(one)}{_until(one)})" for one in explained)
     going_with = [
         one.component for one in found.components if one.word == "artefact" and one not in explained
     ]
@@ -136,7 +136,9 @@ def _length(found: ControlsRecord) -> Iterator[str]:
     if found.evidence == "published":
         yield (
             "This takes the first position to be the same in all prompts, as in a decoder whose"
-            " prompts begin with one token, and the norms at all other positions to be alike."
+            " prompts begin with one token, and the norms at all other positions to be alike on"
+            f" both sides. A share that falls to {THRESHOLDS.artefact_share.value:.0%} where these"
+            f" differ by {THRESHOLDS.breakdown.value:.0%} or less makes no artefact."
         )
     if length.circuit_without_first:
         yield (
@@ -191,6 +193,14 @@ def _share(one: ComponentRecord) -> str:
     return "" if one.length_share is None else percent(*one.length_share)
 
 
+def _until(one: ComponentRecord) -> str:
+    """How far the assumption behind a share from published norms may fail."""
+    if one.length_breakdown is None:
+        return ""
+    half = f"{THRESHOLDS.artefact_share.value:.0%}"
+    return f"; {half} where the other positions' norms differ by {one.length_breakdown:.0%}"
+
+
 def _table(found: ControlsRecord) -> list[str]:
     columns: dict[str, Callable[[ComponentRecord], str | None]] = {
         "component": lambda one: str(one.component),
@@ -219,10 +229,13 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def _reasons(found: ControlsRecord) -> list[str]:
-    """Why a component is specific or an artefact; the figures in the table say the rest."""
+    """Why a component is specific or an artefact, or would be one but for what norms assume.
+
+    The figures in the table say the rest.
+    """
     lines = [
         f"- {one.component}: {one.word}: {escaped(one.reason)}"
         for one in _best(found)
-        if one.word in ("specific", "artefact")
+        if one.word in ("specific", "artefact") or one.length_breakdown
     ]
     return [*lines, ""] if lines else []

@@ -193,6 +193,7 @@ def _published_component(found: PublishedControls, component: Component) -> Comp
             "length_norm": float(length.norm.middle),
             "length_score": float(length.alone.middle),
             "length_share": [float(length.share.low), float(length.share.high)],
+            "length_breakdown": None if length.breakdown is None else float(length.breakdown),
             "arithmetic": length.arithmetic,
         }
     nodes = found.circuit.nodes if found.circuit else ()

@@ -70,7 +70,8 @@ class ComponentRecord(_Record):
     """What is known of one component's score; None where a control was not computed.
 
     `rank` is that among its kind. The other figures are those of the same names in
-    `controls.stability`, `controls.null` and `controls.length`.
+    `controls.stability`, `controls.null` and `controls.length`; `length_breakdown` is that of
+    `controls.published_length`.
     """
 
     component: str
@@ -92,6 +93,7 @@ class ComponentRecord(_Record):
     length_norm: float | None = None
     length_score: float | None = None
     length_share: Ends | None = None
+    length_breakdown: float | None = None
     length_fit: float | None = None
     matched_score: float | None = None
     arithmetic: str | None = None

@@ -1,7 +1,8 @@
 """Counterexamples: minimally changed evidence on which a check's verdict must turn.
 
-A change moves one figure, norm or activation, swaps or replaces one node, alters one size of the
-model, one number of the selection rule, or one score of a second run. What the controls say is
+A change moves one figure, norm or activation, adds positions without a norm to one prompt, swaps or
+replaces one node, alters one size of the model, one number of the selection rule, or one score of a
+second run. What the controls say is
 computed anew from the changed evidence, and never changed itself. Changes are tried from the
 smallest on; where one is not enough (a count that is off by three), the change that brings the
 check nearest to what it states is kept, and the next is sought from there.
@@ -176,8 +177,15 @@ def _of_the_run(provenance: RunProvenance) -> Provenance:
 def _changed_norms(
     component: Component, result: Result, lengths: Lengths
 ) -> Iterator[tuple[str, Result]]:
-    """One published mean norm of the component moved."""
+    """One published mean norm of the component moved, or one prompt longer at the same sum of them.
+
+    What norms say breaks down the sooner the more alike in length the prompts are, so that no norm
+    of prompts of nearly one length makes an artefact.
+    """
     for pair, norms in lengths.mean_norms.items():
+        for side, norm in enumerate(norms.get(component, ())):
+            if norm is not None:
+                yield _longer(component, result, lengths, pair, side)
         for side, norm in enumerate(norms.get(component, ())):
             for step in STEPS:
                 for factor in (1 + step, 1 - step):
@@ -193,6 +201,20 @@ def _changed_norms(
                     )
                     mean_norms = {**lengths.mean_norms, pair: changed}
                     yield what, replace(result, lengths=replace(lengths, mean_norms=mean_norms))
+
+
+def _longer(
+    component: Component, result: Result, lengths: Lengths, pair: int, side: int
+) -> tuple[str, Result]:
+    norms, tokens = list(lengths.mean_norms[pair][component]), list(lengths.token_lengths[pair - 1])
+    norm = norms[side]
+    assert norm is not None
+    tokens[side], norms[side] = 2 * tokens[side], norm.scaled(Fraction(1, 2))
+    token_lengths = list(lengths.token_lengths)
+    token_lengths[pair - 1] = (tokens[0], tokens[1])
+    by_pair = {**lengths.mean_norms[pair], component: (norms[0], norms[1])}
+    changed = Lengths(token_lengths, {**lengths.mean_norms, pair: by_pair})
+    return f"pair {pair}: {tokens[side]} tokens, half of them 0", replace(result, lengths=changed)
 
 
 def _changed_repetitions(evidence: Evidence, result: Result) -> Iterator[tuple[str, Measured]]:

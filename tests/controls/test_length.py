@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
@@ -10,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from replication.circuits.components import ModelShape, mlp, parse
-from replication.circuits.intervals import exact, printed
+from replication.circuits.intervals import Interval, exact, printed
 from replication.circuits.scores import ScoreTable
 from replication.controls.length import (
     Length,
@@ -23,9 +27,13 @@ from replication.controls.length import (
     length_norms,
     length_terms,
 )
+from replication.controls.not_computed import NotComputed
 from replication.controls.published_length import (
+    FirstPosition,
     NoPrediction,
     PublishedLength,
+    Side,
+    breakdown,
     first_position,
     published_length,
 )
@@ -264,6 +272,75 @@ def test_the_step_is_between_the_difference_and_the_sum_of_the_two_norms() -> No
     position = first_position(published(), mlp(2))
     assert float(position.step.low) == pytest.approx(2361.95 - 8.26, abs=0.05)
     assert float(position.step.high) == pytest.approx(2361.95 + 8.26, abs=0.05)
+
+
+def test_the_breakdown_of_mlp_2_is_where_its_norms_fit_half_of_its_score() -> None:
+    m2 = mlp(2)
+    lengths, table = published(), ScoreTable({m2: printed("32.4653")})
+    found = published_length(m2, table, lengths, [lengths])
+    assert isinstance(found, PublishedLength)
+    assert found.breakdown is not None
+    # With O' = O (1 - delta): O = (12 N' - 10 N) / (11 (1 - delta) - 9), and F - O is half a score.
+    o = (2452.8444 - 2436.318) / (11 * (1 - float(found.breakdown)) - 9)
+    share = (2436.318 - 9 * o - o) * float(lengths.mean_step) / 32.4653
+    # The digits of the norms and of the score move it by less than this.
+    assert share == pytest.approx(0.5, abs=0.02)
+    assert float(found.breakdown) == pytest.approx(0.17, abs=0.005)
+
+
+def fits(sides: Sequence[Side], step: float, difference: float) -> bool:
+    """Whether norms F, O and O' that differ by no more fit the sums, the step being as small."""
+    for larger, smaller in (sides, sides[::-1]):
+        a, b = larger.after_first, smaller.after_first
+        rows = [
+            ([1, a, 0], larger.total.high), ([-1, -a, 0], -larger.total.low),
+            ([1, 0, b], smaller.total.high), ([-1, 0, -b], -smaller.total.low),
+            ([1, -1, 0], step), ([-1, 0, 1], step),
+            ([0, -1, 1], 0), ([0, 1 - difference, -1], 0),
+        ]  # fmt: skip
+        left, right = zip(*rows, strict=True)
+        if linprog([0, 0, 0], A_ub=left, b_ub=[float(end) for end in right]).status == 0:
+            return True
+    return False
+
+
+@given(
+    tokens=st.tuples(st.integers(2, 30), st.integers(2, 30)),
+    norms=st.tuples(st.integers(0, 400), st.integers(0, 40), st.integers(0, 40)),
+    width=st.integers(0, 20),
+    step=st.integers(1, 200),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_breakdown_is_the_smallest_difference_that_fits(
+    tokens: tuple[int, int], norms: tuple[int, int, int], width: int, step: int
+) -> None:
+    first, *others = norms
+    margin = Fraction(width, 2)
+    sides = [
+        Side(Interval(total - margin, total + margin), count - 1)
+        for count, norm in zip(tokens, others, strict=True)
+        for total in [Fraction(first + (count - 1) * norm)]
+    ]
+    position = FirstPosition(1, (sides[0], sides[1]), exact(first), exact(others[0]), "")
+    found = breakdown(position, Fraction(step))
+    if found is None:
+        assert not fits(sides, step, 1 - 1e-6)
+    else:
+        assert fits(sides, step, float(found) + 1e-6)
+        assert found < 1e-6 or not fits(sides, step, float(found) - 1e-6)
+
+
+def test_a_prompt_of_one_position_is_its_first_and_nothing_breaks_that_down() -> None:
+    found = first_position(lengths_of("500.0", "60.0", (1, 10)), mlp(0))
+    assert breakdown(found, Fraction(1)) is None
+
+
+@pytest.mark.parametrize("score", ["0", "0.0", "0.00"])
+def test_a_score_that_may_be_zero_has_no_breakdown_and_no_share(score: str) -> None:
+    lengths = lengths_of("50.0", "45.0")
+    found = published_length(mlp(0), ScoreTable({mlp(0): printed(score)}), lengths, [lengths])
+    assert isinstance(found, NotComputed)
+    assert "may be zero" in found.reason
 
 
 def lengths_of(one: str | None, other: str | None, tokens: tuple[int, int] = (10, 12)) -> Lengths:

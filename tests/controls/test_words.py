@@ -153,16 +153,42 @@ def test_where_one_control_is_lacking_nothing_is_shown(lacking: str, before: str
     )
 
 
-PUBLISHED = PublishedLength(exact(1), exact(1), exact("0.25"), "sums")
+PUBLISHED = PublishedLength(exact(1), exact(1), exact("0.25"), Fraction(0), "sums")
 LACKING = [NotComputed("why one"), NotComputed("why two")]
 
 
 @pytest.mark.parametrize(
-    ("share", "expected"),
+    ("share", "breakdown", "expected"),
     [
-        (exact("0.75"), ComponentControl("artefact", "sums: 75%")),
+        (
+            exact("0.75"),
+            None,
+            ComponentControl(
+                "artefact",
+                "sums: 75%, however much the other positions' norms differ between the sides",
+            ),
+        ),
+        (
+            exact("0.75"),
+            Fraction("0.26"),
+            ComponentControl(
+                "artefact",
+                "sums: 75%, unless the other positions' norms differ by more than 26% between the"
+                " sides",
+            ),
+        ),
+        (
+            exact("0.75"),
+            Fraction("0.25"),
+            ComponentControl(
+                "not shown",
+                "sums: 75%, if the other positions' norms are alike on both sides; where they"
+                " differ by 25%, it may be as little as 50%",
+            ),
+        ),
         (
             exact("0.5"),
+            Fraction(0),
             ComponentControl(
                 "not shown",
                 "lengths alone give 50% of it; no stability control: why one;"
@@ -171,14 +197,20 @@ LACKING = [NotComputed("why one"), NotComputed("why two")]
         ),
         (
             Interval(Fraction("0.501"), Fraction("0.9")),
-            ComponentControl("artefact", "sums: 50 to 90%"),
+            Fraction("0.5"),
+            ComponentControl(
+                "artefact",
+                "sums: 50 to 90%, unless the other positions' norms differ by more than 50% between"
+                " the sides",
+            ),
         ),
     ],
 )
 def test_published_lengths_make_an_artefact_or_show_nothing(
-    share: Interval, expected: ComponentControl
+    share: Interval, breakdown: Fraction | None, expected: ComponentControl
 ) -> None:
-    assert published_word(replace(PUBLISHED, share=share), *LACKING) == expected
+    found = replace(PUBLISHED, share=share, breakdown=breakdown)
+    assert published_word(found, *LACKING) == expected
 
 
 def test_each_control_that_is_lacking_says_why() -> None:

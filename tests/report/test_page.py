@@ -204,12 +204,12 @@ def test_it_opens_with_the_answer_and_the_counts_behind_it(shown: Page) -> None:
     lines = answers.nth(0).locator(".line")
     questions = ["Does it add up?", "Does it replicate?", "Does it mean what it says?"]
     assert [q in lines.nth(i).inner_text() for i, q in enumerate(questions)] == [True] * 3
-    assert lines.locator(".said").all_inner_texts() == ["Not entirely.", "Not run.", "No."]
+    assert lines.locator(".said").all_inner_texts() == ["Not entirely.", "Not run.", "Not shown."]
     assert "21 hold" in lines.nth(0).inner_text()
     assert "4 refuted" in lines.nth(0).inner_text()
     assert "Live evidence: not run; --replication-live runs the model." in lines.nth(1).inner_text()
     assert "recorded.safetensors is missing" in lines.nth(1).inner_text()
-    assert "2 artefacts" in lines.nth(2).inner_text()
+    assert "1 undecided" in lines.nth(2).inner_text()
     minilm = answers.nth(1).locator(".line")
     assert minilm.locator(".said").all_inner_texts() == [
         "Nothing to add up.",
@@ -228,8 +228,8 @@ def test_the_claims_are_filtered_by_keyboard_and_the_counts_follow(shown: Page) 
     refuted = form.get_by_role("checkbox", name=re.compile("refuted"))
     refuted.focus()
     shown.keyboard.press("Space")
-    assert form.get_by_role("status").inner_text() == "5 of 38 claims"
-    assert claims.locator(".id").all_inner_texts() == ["R22", "O5", "O9", "D1", "D2"]
+    assert form.get_by_role("status").inner_text() == "4 of 38 claims"
+    assert claims.locator(".id").all_inner_texts() == ["R22", "O5", "D1", "D2"]
     assert form.get_by_role("checkbox", name="comparison report 2").count() == 1
     assert form.get_by_role("checkbox", name=re.compile(r"hold\s*21")).count() == 1
 

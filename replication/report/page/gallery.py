@@ -163,6 +163,9 @@ def _heads_picture(
     )
 
 
+ASSUMED = " Published norms give it if those of all other positions are alike on both sides."
+
+
 def _control_pictures(
     rows: Sequence[Row], by_rank: Sequence[ComponentRecord], controls: ControlsRecord
 ) -> Iterator[Picture]:
@@ -188,7 +191,8 @@ def _control_pictures(
         yield Picture(
             "How much length alone explains",
             "The part of each score that the first position gives, which every prompt has and"
-            " which weighs more in a shorter one. A bar where published digits leave a range.",
+            " which weighs more in a shorter one. A bar where published digits leave a range."
+            + (ASSUMED if any(one.length_breakdown for one in shares) else ""),
             [length_shares(shares, THRESHOLDS.artefact_share.value)],
         )
     lengths = controls.length

@@ -209,3 +209,69 @@ def precedes(table: ScoreTable, better: Component, worse: Component) -> Verdict:
     if left.high < right.low or (left.high == right.low and not wins_ties):
         return "refuted"
     return "undecided"
+
+
+def may_be_next(scores: Mapping[Component, Interval], component: Component) -> list[Component]:
+    """The components that may rank next behind one, for all that the figures say."""
+    own = scores[component]
+    certain = _certainly_behind(scores, component, own.low)
+    least = max((scores[other].low for other in certain), default=own.low)
+    return [
+        other
+        for other, score in scores.items()
+        if other != component
+        and (score.low, component) < (own.high, other)
+        and (not certain or score.high >= least)
+    ]
+
+
+def times_the_next(scores: Mapping[Component, Interval], component: Component) -> Interval | None:
+    """A score over that of the component that ranks next behind it; None if it may be the last.
+
+    Figures that overlap leave open which that is: the interval holds the quotient for every table
+    that they allow. Let the score be x. The next one's is as high as the highest figure of those
+    that may be behind, or x; and as low as the highest low end of those that are certain to be
+    behind, the others being ahead. Both quotients rise with x, but fall where another component
+    comes in, so their extremes are there or at the ends of x.
+
+    Raises:
+        ZeroDivisionError: the next one's score may be zero.
+    """
+    own = scores[component]
+    certain = _certainly_behind(scores, component, own.low)
+    if not certain:
+        return None
+    if max(scores[other].low for other in certain) <= 0:
+        raise ZeroDivisionError(f"the score of what ranks next behind {component} may be zero")
+    others = {other: score for other, score in scores.items() if other != component}
+    comes_in = {own.low, *(score.low for score in others.values())}
+    lowest = min(
+        max(x / score.high, Fraction(1))
+        for x in comes_in
+        if own.low <= x <= own.high
+        for other, score in others.items()
+        if score.high > 0 and ((score.low, component) < (x, other) or score.low == x < own.high)
+    )
+    is_certain = {own.high, *(score.high for score in others.values())}
+    highest = max(
+        x / max(scores[other].low for other in _certainly_behind(scores, component, x))
+        for x in is_certain
+        if own.low <= x <= own.high
+    )
+    return Interval(lowest, highest)
+
+
+def _certainly_behind(
+    scores: Mapping[Component, Interval], component: Component, score: Fraction
+) -> list[Component]:
+    """Those that rank behind a component, whatever their figures, up to this score of it.
+
+    One whose highest value is the score itself is behind at a tie, but ahead just below; there is
+    nothing below the lowest value.
+    """
+    least = scores[component].low
+    return [
+        other
+        for other, figure in scores.items()
+        if figure.high < score or (figure.high == score == least and component < other)
+    ]

@@ -121,7 +121,7 @@ ScoredName = Annotated[
 ComponentOrNext = Annotated[
     str,
     AfterValidator(_component_or_next),
-    Field(description="A component, or next: the one that comes next."),
+    Field(description="A component, or next: the one that ranks next behind it."),
 ]
 
 

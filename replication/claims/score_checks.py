@@ -19,7 +19,7 @@ from replication.circuits.intervals import (
     printed,
     show,
 )
-from replication.circuits.scores import ScoreTable, best_first
+from replication.circuits.scores import ScoreTable, best_first, may_be_next, times_the_next
 from replication.claims.asked import (
     CannotJudge,
     circuit_of,
@@ -118,7 +118,7 @@ class Scores(Check):
 
 
 class Ratio(Check):
-    """One component's score over another's, or over that of the next best component of any kind."""
+    """One component's score over another's, or over that of the next in rank, of any kind."""
 
     kind: Literal["ratio"]
     result: ResultName
@@ -137,21 +137,39 @@ class Ratio(Check):
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
-        of = parse(self.of)
-        over = score_of(evidence, self.result, of)
+        over = score_of(evidence, self.result, parse(self.of))
         if self.to == "next":
-            others = [
-                score_of(evidence, self.result, other)
-                for other in evidence.shape.components()
-                if other != of
-            ]
-            under = Interval(max(s.low for s in others), max(s.high for s in others))
+            under, ratio = self._next(evidence)
         else:
-            under = score_of(evidence, self.result, parse(self.to))
-        ratio = _divide(over, under, f"the score of {self.to}")
+            score = score_of(evidence, self.result, parse(self.to))
+            under, ratio = show(score), _divide(over, score, f"the score of {self.to}")
         expected = allowed(self.ratio, self.tolerance)
-        text = f"{show(over)} / {show(under)} = {ratio}, stated {_stated(self)}"
+        text = f"{show(over)} / {under} = {ratio}, stated {_stated(self)}"
         return Outcome(intervals.equals(ratio, expected), plain(ratio), _stated(self), text)
+
+    def _next(self, evidence: Evidence) -> tuple[str, Interval]:
+        """The score of what ranks next behind `of`, in words, and the ratio to it.
+
+        Raises:
+            CannotJudge: nothing may rank behind it, or a component has no score, or one of zero.
+        """
+        of = parse(self.of)
+        scores = {
+            component: score_of(evidence, self.result, component)
+            for component in evidence.shape.components()
+        }
+        try:
+            ratio = times_the_next(scores, of)
+        except ZeroDivisionError as error:
+            raise CannotJudge(str(error)) from None
+        found = may_be_next(scores, of)
+        if ratio is None:
+            unless = f"; {decider(evidence, self.result)}" if found else ""
+            is_last = "may be" if found else "is"
+            raise CannotJudge(f"{of} {is_last} the last in rank, with none that comes next{unless}")
+        if len(found) == 1:
+            return show(scores[found[0]]), ratio
+        return f"that of the next ({listing(found)} may be)", ratio
 
 
 def _stated(check: Ratio) -> str:

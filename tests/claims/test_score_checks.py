@@ -9,7 +9,16 @@ import pytest
 from pydantic import ValidationError
 
 from replication.circuits.scores import read_scores
-from tests.claims.build import Figures, check, judge, measured, published, table, verdict
+from tests.claims.build import (
+    COMPONENTS,
+    Figures,
+    check,
+    judge,
+    measured,
+    published,
+    table,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +150,14 @@ def test_ratio(named: Figures, stated: dict[str, str], expected: str) -> None:
         ({"m1": "6.0", "a0.h0": "4.0"}, {"mlp": 1, "head": 1}, "1.5", "undecided"),
         ({"m1": "6.0", "m0": "3.0", "a0.h0": "4.0"}, {"mlp": 2}, "1.5", "undecided"),
         ({"m1": "2.0", "m0": "4.0"}, {"mlp": 2, "head": 0}, "0.5", "undecided"),
-        ({"m1": "2.00", "m0": "4.00", "a0.h0": "1.00"}, {"mlp": 2, "head": 1}, "0.5", "holds"),
+        # What ranks ahead is not next.
+        ({"m1": "2.00", "m0": "4.00", "a0.h0": "1.00"}, {"mlp": 2, "head": 1}, "0.5", "refuted"),
+        ({"m1": "2.00", "m0": "4.00", "a0.h0": "1.00"}, {"mlp": 2, "head": 1}, "2", "holds"),
+        # m0 may be ahead, and then a0.h0 is next; or behind, and then it is about as high.
+        ({"m1": "2.0", "m0": "2.0", "a0.h0": "1.0"}, {"mlp": 2, "head": 1}, "2", "undecided"),
+        ({"m1": "2.0", "m0": "2.0", "a0.h0": "1.0"}, {"mlp": 2, "head": 1}, "1", "undecided"),
+        ({"m1": "2.0", "m0": "2.0", "a0.h0": "1.0"}, {"mlp": 2, "head": 1}, "3", "refuted"),
+        ({"m1": "2.0", "m0": "4.0", "a0.h0": "0.0"}, {"mlp": 2, "head": 1}, "2", "undecided"),
     ],
 )
 def test_ratio_to_the_next(
@@ -150,6 +166,21 @@ def test_ratio_to_the_next(
     claim = check(kind="ratio", result="paper", of="m1", to="next", ratio=ratio)
     known = table(named, **{kind: count for kind, count in best_listed.items() if count})
     assert verdict(claim, published(known)) == expected
+
+
+@pytest.mark.parametrize(
+    ("scores", "text"),
+    [
+        ([5, 4, 3, 2, 1, 1, 1, 0.5], "a1.h2 is the last in rank"),
+        ([5, 4, 3, 2, 1, 1, 1, 1], "a1.h2 is the last in rank"),
+        (["5", "4", "3", "2", "1", "1", "1", "1"], "a1.h2 may be the last in rank"),
+    ],
+)
+def test_nothing_comes_next_behind_the_last(scores: list[Any], text: str) -> None:
+    claim = check(kind="ratio", result="paper", of="a1.h2", to="next", ratio="1")
+    found = judge(claim, published(table(dict(zip(COMPONENTS, scores, strict=True)))))
+    assert found.verdict == "undecided"
+    assert text in found.reason
 
 
 # |3.00 / 3.3282 - 1| lies between 9.7096% and 10.0128%, |2.59 / 2.50 - 1| between 3.1936% and

@@ -6,14 +6,15 @@ import random
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replication.circuits.components import parse
-from replication.circuits.intervals import exact
-from replication.circuits.scores import ScoreTable
+from replication.circuits.intervals import Interval, exact, printed
+from replication.circuits.scores import ScoreTable, times_the_next
 from replication.circuits.selection import select
 from replication.claims.check import Check
 from replication.inputs.files import InputError
@@ -120,8 +121,63 @@ def test_what_published_figures_settle_is_what_the_true_scores_say(
 ) -> None:
     on_published = judge(stated, published(paper[1], rerun[1])).verdict
     on_true = judge(stated, measured(exactly(rerun[0]), exactly(paper[0]))).verdict
-    assert on_true != "undecided"
+    # Only behind the last there is none that comes next.
+    assert on_true != "undecided" or getattr(stated, "to", None) == "next"
     assert on_published in ("undecided", on_true)
+
+
+@given(true_and_published(), NAMES, STATED)
+@settings(max_examples=300, deadline=None)
+def test_a_ratio_to_the_next_is_that_of_the_true_ranking(
+    scores: tuple[dict[str, Decimal], ScoreTable], of: str, stated: str
+) -> None:
+    true, printed_table = scores
+    ranking = sorted(SHAPE.components(), key=lambda part: (-true[str(part)], part))
+    place = ranking.index(parse(of)) + 1
+    claim = check(kind="ratio", result="rerun", of=of, to="next", ratio=stated)
+    on_true = judge(claim, measured(exactly(true))).verdict
+    on_published = judge(claim, published(rerun=printed_table)).verdict
+    assert on_published in ("undecided", on_true)
+    if place == len(ranking):
+        assert on_true == "undecided"
+        return
+    ratio = Fraction(true[of]) / Fraction(true[str(ranking[place])])
+    expected = printed(stated)
+    assert on_true == ("holds" if expected.low <= ratio <= expected.high else "refuted")
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 4)), min_size=2, max_size=4), st.data())
+@settings(max_examples=200, deadline=None)
+def test_the_ratio_to_the_next_is_no_wider_than_the_figures_allow(
+    figures: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Every table on a fine grid of what the figures allow; the ends are reached or nearly so."""
+    parts = SHAPE.components()[: len(figures)]
+    scores = {
+        part: Interval(Fraction(low), Fraction(low + width))
+        for part, (low, width) in zip(parts, figures, strict=True)
+    }
+    of = data.draw(st.sampled_from(parts))
+    steps = 8
+    grids = [
+        {low + Fraction(width * step, steps) for step in range(steps + 1)} for low, width in figures
+    ]
+    found = []
+    is_last = False
+    for values in product(*grids):
+        ranking = sorted(range(len(parts)), key=lambda at: (-values[at], parts[at]))
+        place = ranking.index(parts.index(of)) + 1
+        if place == len(parts):
+            is_last = True
+        else:
+            found.append(values[ranking[place - 1]] / values[ranking[place]])
+    ratio = times_the_next(scores, of)
+    assert (ratio is None) == is_last
+    if ratio is not None:
+        assert ratio.low <= min(found) <= max(found) <= ratio.high
+        # A step of the grid is at most 0.5 of a score of at least 1.
+        assert min(found) <= ratio.low * Fraction(3, 2)
+        assert max(found) * 2 >= ratio.high
 
 
 @given(true_and_published(), st.integers(8, 36), st.integers(0, 3), st.randoms(), st.integers(0, 2))

@@ -95,6 +95,7 @@ def check(
     for experiment in experiments:
         findings = check_experiment(experiment)
         said = [line for line in (findings.summary, findings.tokens) if line]
+        said += [f"warning: {warning}" for warning in findings.warnings]
         _print(*(findings.problems or said))
         has_problems |= bool(findings.problems)
     if has_problems:

@@ -167,6 +167,20 @@ def read_scores(
     return ScoreTable(scores, by_pair, file.metadata.best_listed)
 
 
+def taken_as_exact(path: Path) -> list[str]:
+    """The scores in a file that are numbers, by key: their printed digits are not known."""
+    file = validate(_ScoreFile, read_json(path), path)
+    places = {"components": file.components} | {
+        f"metadata: by_pair: {number}": scores for number, scores in file.metadata.by_pair.items()
+    }
+    return [
+        f"{place}: {name}: {score!r}"
+        for place, scores in places.items()
+        for name, score in scores.items()
+        if not isinstance(score, str)
+    ]
+
+
 def _scored(name: str, shape: ModelShape | None) -> Component:
     component = shape.component(name) if shape else parse(name)
     if component.kind == "input":

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from replication.circuits.circuit import read_circuit
 from replication.circuits.components import INPUT, ModelShape, WriteCosts
-from replication.circuits.scores import read_scores
+from replication.circuits.scores import read_scores, taken_as_exact
 from replication.claims.claim import Claim, read_claim_file
 from replication.claims.keys import Known
 from replication.engine.locate import locate
@@ -39,11 +39,13 @@ class Findings:
     """What is wrong, one line each, as `file:line: reason`; and what is there, if nothing is.
 
     `tokens` are those that the model sees of the first pair, where its tokenizer is at hand.
+    `warnings` are of what can be used, but may not be what was meant.
     """
 
     problems: list[str]
     summary: str | None = None
     tokens: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class _Reader:
@@ -118,7 +120,7 @@ def check_experiment(folder: Path) -> Findings:
         return Findings(reader.problems)
     start = f"{shortened(experiment.name)}: {pairs}; "
     summary = one_line(start + _summary(experiment, claims, MESSAGE - len(start)))
-    return Findings([], summary, tokens)
+    return Findings([], summary, tokens, tuple(_warnings(folder, spec)))
 
 
 def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
@@ -191,6 +193,18 @@ def _read_published(
         if result is not None and result.lengths is not None and spec is not None:
             with reader.noting():
                 read_lengths(folder / result.lengths, spec.model.shape, spec.sides, own_pairs)
+
+
+def _warnings(folder: Path, spec: Spec) -> Iterator[str]:
+    """Score files in which figures are numbers, which hide how many digits were printed."""
+    files = dict.fromkeys(result.scores for result in spec.results.values() if result.scores)
+    for path in (folder / file for file in files):
+        if numbers := taken_as_exact(path):
+            are = "score is a number" if len(numbers) == 1 else "scores are numbers"
+            yield one_line(
+                f"{placed(path)}: {len(numbers)} {are}, taken as exact, such as {numbers[0]}:"
+                " a string keeps the printed digits"
+            )
 
 
 def _read_tokens(reader: _Reader, experiment: Experiment) -> str | None:

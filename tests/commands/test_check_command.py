@@ -429,3 +429,27 @@ def test_a_pair_beyond_a_files_pairs_is_a_problem_though_the_spec_has_another(mi
     count = (mine / "pairs.jsonl").read_text(encoding="utf-8").count("\n")
     reason = f"claim C5: check 1: pair is 9; the experiment has {count} pairs"
     assert f"claims.toml:{line}: {reason}" in problems(mine)
+
+
+def test_numbers_that_hide_their_printed_digits_are_warned_of(mine: Path) -> None:
+    scores = mine / "published" / "paper.scores.json"
+    assert check_experiment(mine).warnings == ()
+    edit(scores, '"10.51"', "10.5")
+    edit(scores, '"1.55"', "1.55")
+    warning = (
+        f"{scores}: 2 scores are numbers, taken as exact, such as components: m0: 10.5: a string"
+        " keeps the printed digits"
+    )
+    assert check_experiment(mine).warnings == (warning,)
+    printed, status = in_process(mine)
+    assert printed.splitlines()[-1] == f"warning: {warning}"
+    assert status == 0
+
+
+def test_a_number_on_one_pair_is_warned_of_too(tmp_path: Path) -> None:
+    folder = copied(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2")
+    edit(folder / "published" / "replication.scores.json", '"6.9997"', "6.9997")
+    (warning,) = check_experiment(folder).warnings
+    assert (
+        "1 score is a number, taken as exact, such as metadata: by_pair: 1: m0: 6.9997" in warning
+    )

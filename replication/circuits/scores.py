@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -36,7 +36,7 @@ class ScoreTable:
     """Scores as figures: exact where they were computed, intervals where they were printed.
 
     `best_listed` says how many of the best components of a kind the table is known to list: one
-    that it does not list scores at most as much as the last of those.
+    that it does not list ranks behind those, and scores at most as much as the last of them.
     """
 
     scores: Mapping[Component, Interval]
@@ -60,6 +60,22 @@ class ScoreTable:
             for kind in kinds
             for rank, component in enumerate(best_first(self.middles(), kind), start=1)
         }
+
+    @cached_property
+    def certain_best(self) -> set[Component]:
+        """The listed components that are among the best so many of their kind, by `best_listed`."""
+        found = set()
+        for kind, count in self.best_listed.items():
+            listed = {part: score for part, score in self.scores.items() if part.kind == kind}
+            for part, score in listed.items():
+                ahead = sum(
+                    _listed_precedes(other_score, score, wins_ties=other < part) != "refuted"
+                    for other, other_score in listed.items()
+                    if other != part
+                )
+                if ahead < count:
+                    found.add(part)
+        return found
 
     @cached_property
     def _unlisted(self) -> dict[Kind, Interval]:
@@ -213,34 +229,59 @@ def scores_file(table: ScoreTable, metadata: Mapping[str, Any]) -> dict[str, Any
 
 
 def precedes(table: ScoreTable, better: Component, worse: Component) -> Verdict:
-    """Whether a component ranks before another: the higher score does; ties fall by layer, head."""
+    """Whether a component ranks before another: the higher score does; ties fall by layer, head.
+
+    The best that a table is known to list rank before any of their kind that it does not list,
+    however near the two scores may be.
+    """
     left, right = table.score(better), table.score(worse)
     if left is None or right is None:
         return "undecided"
-    wins_ties = better < worse
-    if left.low > right.high or (left.low == right.high and wins_ties):
+    if better in table.scores and worse in table.scores:
+        return _listed_precedes(left, right, wins_ties=better < worse)
+    if better.kind == worse.kind and {better, worse} & table.certain_best:
+        return "holds" if better in table.scores else "refuted"
+    return _precedes(left, right, better < worse, worse < better)
+
+
+def _listed_precedes(left: Interval, right: Interval, *, wins_ties: bool) -> Verdict:
+    """As `precedes`, of two figures.
+
+    Rounding keeps the order: figures of as many digits that differ are those of different scores,
+    although their intervals share an end.
+    """
+    is_no_tie = left.width == right.width > 0
+    return _precedes(left, right, wins_ties or is_no_tie, not wins_ties or is_no_tie)
+
+
+def _precedes(left: Interval, right: Interval, at_its_low: bool, at_its_high: bool) -> Verdict:
+    """Whether the left score is higher; where only an end is shared, whether it counts as that."""
+    if left.low > right.high or (left.low == right.high and at_its_low):
         return "holds"
-    if left.high < right.low or (left.high == right.low and not wins_ties):
+    if left.high < right.low or (left.high == right.low and at_its_high):
         return "refuted"
     return "undecided"
 
 
-def may_be_next(scores: Mapping[Component, Interval], component: Component) -> list[Component]:
+def may_be_next(
+    table: ScoreTable, component: Component, others: Sequence[Component]
+) -> list[Component]:
     """The components that may rank next behind one, for all that the figures say."""
-    own = scores[component]
-    certain = _certainly_behind(scores, component, own.low)
-    least = max((scores[other].low for other in certain), default=own.low)
+    score = {part: _known(table, part) for part in (component, *others)}
+    certain = [other for other in others if precedes(table, component, other) == "holds"]
+    least = max((score[other].low for other in certain), default=None)
     return [
         other
-        for other, score in scores.items()
-        if other != component
-        and (score.low, component) < (own.high, other)
-        and (not certain or score.high >= least)
+        for other in others
+        if precedes(table, other, component) != "holds"
+        and (least is None or score[other].high >= least)
     ]
 
 
-def times_the_next(scores: Mapping[Component, Interval], component: Component) -> Interval | None:
-    """A score over that of the component that ranks next behind it; None if it may be the last.
+def times_the_next(
+    table: ScoreTable, component: Component, others: Sequence[Component]
+) -> Interval | None:
+    """A score over that of the one that ranks next behind it; None if it may be the last.
 
     Figures that overlap leave open which that is: the interval holds the quotient for every table
     that they allow. Let the score be x. The next one's is as high as the highest figure of those
@@ -251,41 +292,30 @@ def times_the_next(scores: Mapping[Component, Interval], component: Component) -
     Raises:
         ZeroDivisionError: the next one's score may be zero.
     """
-    own = scores[component]
-    certain = _certainly_behind(scores, component, own.low)
+    own = _known(table, component)
+    behind = [other for other in others if precedes(table, other, component) != "holds"]
+    scores = {other: _known(table, other) for other in behind}
+    certain = [other for other in behind if precedes(table, component, other) == "holds"]
     if not certain:
         return None
     if max(scores[other].low for other in certain) <= 0:
         raise ZeroDivisionError(f"the score of what ranks next behind {component} may be zero")
-    others = {other: score for other, score in scores.items() if other != component}
-    comes_in = {own.low, *(score.low for score in others.values())}
     lowest = min(
         max(x / score.high, Fraction(1))
-        for x in comes_in
+        for x in {own.low, *(score.low for score in scores.values())}
         if own.low <= x <= own.high
-        for other, score in others.items()
+        for other, score in scores.items()
         if score.high > 0 and ((score.low, component) < (x, other) or score.low == x < own.high)
     )
-    is_certain = {own.high, *(score.high for score in others.values())}
     highest = max(
-        x / max(scores[other].low for other in _certainly_behind(scores, component, x))
-        for x in is_certain
+        x / max(score.low for other, score in scores.items() if score.high < x or other in certain)
+        for x in {own.high, *(score.high for score in scores.values())}
         if own.low <= x <= own.high
     )
     return Interval(lowest, highest)
 
 
-def _certainly_behind(
-    scores: Mapping[Component, Interval], component: Component, score: Fraction
-) -> list[Component]:
-    """Those that rank behind a component, whatever their figures, up to this score of it.
-
-    One whose highest value is the score itself is behind at a tie, but ahead just below; there is
-    nothing below the lowest value.
-    """
-    least = scores[component].low
-    return [
-        other
-        for other, figure in scores.items()
-        if figure.high < score or (figure.high == score == least and component < other)
-    ]
+def _known(table: ScoreTable, component: Component) -> Interval:
+    score = table.score(component)
+    assert score is not None
+    return score

@@ -154,15 +154,14 @@ class Ratio(Check):
             CannotJudge: nothing may rank behind it, or a component has no score, or one of zero.
         """
         of = parse(self.of)
-        scores = {
-            component: score_of(evidence, self.result, component)
-            for component in evidence.shape.components()
-        }
+        table = scores_of(evidence, self.result)
+        others = [other for other in evidence.shape.components() if other != of]
+        scores = {other: score_of(evidence, self.result, other) for other in others}
         try:
-            ratio = times_the_next(scores, of)
+            ratio = times_the_next(table, of, others)
         except ZeroDivisionError as error:
             raise CannotJudge(str(error)) from None
-        found = may_be_next(scores, of)
+        found = may_be_next(table, of, others)
         if ratio is None:
             unless = f"; {decider(evidence, self.result)}" if found else ""
             is_last = "may be" if found else "is"

@@ -104,14 +104,16 @@ class Selection(Check):
         """Every selected head ranks before every other.
 
         A head that the table does not list ranks behind the best that it is known to list, so it
-        is out if these fill the circuit.
+        is out if these fill the circuit, whatever the circuit holds.
         """
         table = scores_of(evidence, self.circuit)
         fills = table.best_listed.get("head", 0) >= len(selected)
         verdicts: dict[Component, Verdict] = {}
         for head in ranked(evidence, "head"):
-            if head in selected:
-                verdicts[head] = "holds" if head in table.scores else "undecided"
+            if head in selected and head not in table.scores:
+                verdicts[head] = "refuted" if fills else "undecided"
+            elif head in selected:
+                verdicts[head] = "holds"
             elif head in table.scores:
                 verdicts[head] = intervals.all_of(precedes(table, one, head) for one in selected)
             else:

@@ -17,12 +17,19 @@ from tests.claims.build import Figures, check, measured, published, table, verdi
         ({"m0": "2.0", "m1": "2.0"}, {}, ["m0"], "undecided"),
         ({"m0": "2.0", "m1": "2.0"}, {}, ["m1"], "undecided"),
         ({"m0": "2.1", "m1": "2.0"}, {}, ["m0"], "holds"),
-        ({"m0": "2.0", "m1": "2.1"}, {}, ["m1"], "undecided"),
-        ({"m0": "2.0", "m1": "2.1"}, {}, ["m0"], "undecided"),
+        # Rounding keeps the order: what prints 2.1 is higher than what prints 2.0.
+        ({"m0": "2.0", "m1": "2.1"}, {}, ["m1"], "holds"),
+        ({"m0": "2.0", "m1": "2.1"}, {}, ["m0"], "refuted"),
+        ({"m0": "2.00", "m1": "2.01"}, {}, ["m1"], "holds"),
+        # Of other digits: 2.05 and 2.1 may both be 2.05.
+        ({"m0": 2.05, "m1": "2.1"}, {}, ["m1"], "undecided"),
+        ({"m0": "2.0", "m1": 2.05}, {}, ["m1"], "undecided"),
         ({"m0": 2.0, "m1": 2.0}, {}, ["m0"], "holds"),
         ({"m0": 2.0, "m1": 2.0}, {}, ["m1"], "refuted"),
         ({"m1": "2.0"}, {}, ["m1"], "undecided"),
-        ({"m1": "2.0"}, {"mlp": 1}, ["m0"], "undecided"),
+        # The best is listed, so the one that is not listed is not it.
+        ({"m1": "2.0"}, {"mlp": 1}, ["m1"], "holds"),
+        ({"m1": "2.0"}, {"mlp": 1}, ["m0"], "refuted"),
         ({}, {}, ["m1"], "undecided"),
     ],
 )
@@ -37,7 +44,10 @@ def test_ranking_before_what_is_not_listed() -> None:
     claim = check(kind="ranking", result="paper", among="head", first=["a0.h1", "a1.h1"])
     listed = {"a0.h1": "3.0", "a1.h1": "2.0", "a1.h2": "1.0"}
     assert verdict(claim, published(table(listed, head=3))) == "holds"
-    assert verdict(claim, published(table(listed, head=2))) == "undecided"
+    assert verdict(claim, published(table(listed, head=2))) == "holds"
+    assert verdict(claim, published(table(listed, head=1))) == "undecided"
+    alike = {"a0.h1": "3.0", "a1.h1": "2.0", "a1.h2": "2.0"}
+    assert verdict(claim, published(table(alike, head=2))) == "undecided"
     assert verdict(claim, published(table(listed))) == "undecided"
 
 
@@ -61,7 +71,8 @@ def test_a_known_better_component_refutes_whatever_is_unknown() -> None:
         ({"m0": "2.0", "m1": "2.0"}, {}, {"m1": 2}, "undecided"),
         ({"m0": 2.0, "m1": 2.0}, {}, {"m1": 2}, "holds"),
         ({"m1": "2.0"}, {}, {"m1": 1}, "undecided"),
-        ({"m1": "2.0"}, {"mlp": 1}, {"m0": 2}, "undecided"),
+        ({"m1": "2.0"}, {"mlp": 1}, {"m0": 2}, "holds"),
+        ({"m1": "2.0"}, {"mlp": 1}, {"m0": 1}, "refuted"),
     ],
 )
 def test_ranks_from_scores(

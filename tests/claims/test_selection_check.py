@@ -67,7 +67,9 @@ def test_selection_by_another_rule_than_the_experiments(stated: dict[str, Any]) 
 def test_selection_without_every_nodes_score() -> None:
     lacking = {name: score for name, score in EVERY_SCORE.items() if name != "a1.h2"}
     assert selection_verdict(lacking, "input m1 a0.h0 a1.h2") == "undecided"
-    # Among the five best heads a1.h2 would have to be listed.
+    # Among the two best heads a1.h2 would have to be listed.
+    assert selection_verdict(lacking, "input m1 a0.h0 a1.h2", head=2) == "refuted"
+    assert selection_verdict(lacking, "input m1 a0.h0 a1.h2", head=1) == "undecided"
     assert selection_verdict(lacking, "input m1 a0.h0 a1.h2", head=5) == "refuted"
 
 

@@ -39,6 +39,7 @@ class Check(BaseModel):
     named_results: ClassVar[tuple[str, ...]] = ()
     states_figures: ClassVar[bool] = False
     states_structure: ClassVar[bool] = False
+    tolerance_unit: ClassVar[str] = ""
 
     def results(self) -> set[str]:
         """The results that the check looks at."""
@@ -47,7 +48,7 @@ class Check(BaseModel):
     def describe_tolerance(self) -> str:
         """How far a figure may lie from the stated one."""
         if tolerance := getattr(self, "tolerance", None):
-            return f"± {tolerance}"
+            return f"± {tolerance}{self.tolerance_unit}"
         return "the printed digits" if self.states_figures else "none"
 
     def judge(self, evidence: Evidence, controls: Controls) -> Outcome:  # noqa: ARG002

@@ -11,16 +11,18 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, model_v
 
 from replication.circuits import comparison, intervals
 from replication.circuits.components import Among, Component, ModelShape, names, parse, parsed
-from replication.circuits.intervals import exact, fraction, printed
+from replication.circuits.intervals import allowed, exact, fraction
 from replication.claims.asked import CannotJudge, circuit_of, decider, is_printed
 from replication.claims.check import Check, Outcome, Part, conjunction, same
 from replication.claims.keys import (
     Budget,
     ComponentNames,
     PartPercent,
+    PercentTolerance,
     PrintedPart,
     ResultName,
     known,
+    stated_percent,
 )
 from replication.evidence.evidence import Evidence
 from replication.inputs.messages import quoted
@@ -201,14 +203,18 @@ class Overlap(Check):
     of: PositiveInt | None = None
     percent: PrintedPart | None = None
     at_least_percent: PartPercent | None = None
+    tolerance: PercentTolerance | None = None
 
     named_results: ClassVar = ("circuit", "reference")
     states_figures: ClassVar = True
+    tolerance_unit: ClassVar = " percentage points"
 
     @model_validator(mode="after")
     def _something(self, info: ValidationInfo) -> Overlap:
         if not self._expected():
             raise ValueError("expected shared, of, percent or at_least_percent")
+        if self.percent is None and self.tolerance is not None:
+            raise ValueError("tolerance belongs to percent: a count and a bound are exact")
         _refuse_one(self.circuit, self.reference)
         candidates = len(known(info).candidates(self.among)) + (self.among == "all")
         most = candidates if self.of is None else min(self.of, candidates)
@@ -233,8 +239,10 @@ class Overlap(Check):
         if self.of is not None:
             parts.append(same(f"in {self.reference}", found.left, self.of))
         if self.percent is not None:
-            verdict = intervals.equals(exact(found.percent), printed(self.percent))
-            parts.append(Part(verdict, f"{found}, stated {self.percent}%"))
+            expected = allowed(self.percent, self.tolerance)
+            verdict = intervals.equals(exact(found.percent), expected)
+            stated = stated_percent(self.percent, self.tolerance)
+            parts.append(Part(verdict, f"{found}, stated {stated}"))
         if self.at_least_percent is not None:
             bound = fraction(self.at_least_percent)
             verdict = intervals.negated(intervals.below(exact(found.percent), bound))

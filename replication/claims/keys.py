@@ -184,3 +184,17 @@ Tolerance = Annotated[
     _not_negative("tolerance"),
     Field(description="How far the figure may lie to either side, instead of its digits."),
 ]
+
+
+PercentTolerance = Annotated[
+    Tolerance,
+    Field(
+        description="How far the percentage may lie to either side, in percentage points, instead"
+        " of its digits."
+    ),
+]
+
+
+def stated_percent(percent: str, tolerance: str | None) -> str:
+    """A stated percentage in words, with its tolerance."""
+    return f"{percent}%" if tolerance is None else f"{percent} ± {tolerance}%"

@@ -33,6 +33,7 @@ from replication.claims.check import Check, Outcome, Part, conjunction, same
 from replication.claims.keys import (
     ComponentOrNext,
     Percent,
+    PercentTolerance,
     PrintedPercent,
     PrintedRatio,
     PrintedScore,
@@ -42,6 +43,7 @@ from replication.claims.keys import (
     ScoredNames,
     Tolerance,
     known,
+    stated_percent,
 )
 from replication.evidence.evidence import Evidence
 
@@ -195,9 +197,11 @@ class Deviation(Check):
     components: ScoredNames | None = None
     mean_percent: PrintedPercent | None = None
     at_most_percent: Percent | None = None
+    tolerance: PercentTolerance | None = None
 
     named_results: ClassVar = ("result", "reference")
     states_figures: ClassVar = True
+    tolerance_unit: ClassVar = " percentage points"
 
     @model_validator(mode="after")
     def _one_form(self) -> Deviation:
@@ -208,9 +212,14 @@ class Deviation(Check):
             raise ValueError(
                 "components belong to mean_percent and at_most_percent, and only there"
             )
+        if self.at_most_percent is not None and self.tolerance is not None:
+            raise ValueError("tolerance belongs to percent and mean_percent: a bound is exact")
         if self.result == self.reference:
             raise ValueError(f"result and reference are both {self.result!r}")
         return self
+
+    def _stated(self, percent: str) -> str:
+        return stated_percent(percent, self.tolerance)
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
         named = list(self.percent or self.components or ())
@@ -231,12 +240,13 @@ class Deviation(Check):
         found = {name: self._deviation(evidence, parse(name)) for name in named}
         average = intervals.mean(list(found.values()))
         terms = " + ".join(f"{float(one.middle):.2f}" for one in found.values())
-        text = f"({terms})% / {len(found)} = {average}%, stated {stated}%"
+        text = f"({terms})% / {len(found)} = {average}%, stated {self._stated(stated)}"
         measured = {
             "mean": plain(average),
             **{name: plain(deviation) for name, deviation in found.items()},
         }
-        return Outcome(intervals.equals(average, printed(stated)), measured, stated, text)
+        verdict = intervals.equals(average, allowed(stated, self.tolerance))
+        return Outcome(verdict, measured, stated, text)
 
     def _deviation(self, evidence: Evidence, component: Component) -> Interval:
         score = score_of(evidence, self.result, component)
@@ -250,8 +260,9 @@ class Deviation(Check):
         reference = show(score_of(evidence, self.reference, component))
         arithmetic = f"{name}: |{score} / {reference} - 1| = {deviation}%"
         if self.percent is not None:
-            verdict = intervals.equals(deviation, printed(self.percent[name]))
-            return Part(verdict, f"{arithmetic}, stated {self.percent[name]}%")
+            stated = self.percent[name]
+            verdict = intervals.equals(deviation, allowed(stated, self.tolerance))
+            return Part(verdict, f"{arithmetic}, stated {self._stated(stated)}")
         bound = str(self.at_most_percent)
         return Part(
             intervals.at_most(deviation, fraction(bound)), f"{arithmetic}, stated at most {bound}%"

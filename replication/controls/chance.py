@@ -135,9 +135,9 @@ def tau_interval(tau: float, shared: int) -> tuple[float, float] | None:
     Every tau that is not rejected at Student's t with n - 1 degrees of freedom if an estimate has
     the variance 2 (1 - tau^2) / n, the largest that any distribution without ties allows (Daniels
     and Kendall 1947; Kendall and Gibbons 1990): a quadratic inequality in tau. It is conservative
-    where components scatter as normal ones do. Variances for those alone, or estimated from so few, give
-    intervals that hold the true tau far less often than they say where a few components stand far
-    from their places, or where the orders are the very same.
+    where components scatter as normal ones do. Variances for those alone, or estimated from so few,
+    give intervals that hold the true tau far less often than they say where a few components stand
+    far from their places, or where the orders are the very same.
     """
     if shared < FEWEST_SHARED:
         return None

@@ -146,6 +146,23 @@ def test_what_compares_two_circuits_needs_both(nodes: dict[str, str]) -> None:
     assert {verdict(one, published(**nodes)) for one in stated} == {"undecided"}
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "expected"), [("1", "holds"), ("0.3", "refuted"), (None, "refuted")]
+)
+def test_an_overlap_in_percent_with_a_tolerance(tolerance: str | None, expected: str) -> None:
+    # Three of the four nodes: 75%.
+    evidence = published(paper_nodes="input m1 a0.h0 a1.h2", rerun_nodes="input m1 a0.h0 a1.h0")
+    claim = check(
+        kind="overlap", circuit="rerun", reference="paper", percent="74", tolerance=tolerance
+    )
+    assert verdict(claim, evidence) == expected
+
+
+def test_counts_and_bounds_of_an_overlap_take_no_tolerance() -> None:
+    with pytest.raises(ValidationError, match="tolerance belongs to percent"):
+        check(kind="overlap", circuit="rerun", reference="paper", shared=3, tolerance="1")
+
+
 def test_overlap_with_no_such_component_in_the_reference() -> None:
     claim = check(kind="overlap", circuit="rerun", reference="paper", among="head", shared=0)
     assert verdict(claim, published(paper_nodes="input m1", rerun_nodes=RERUN)) == "undecided"

@@ -215,6 +215,36 @@ def test_deviation_as_published(stated: dict[str, Any], expected: str) -> None:
     assert verdict(claim, published(paper, rerun)) == expected
 
 
+# As above: m0 9.7096% to 10.0128%, the mean 6.4516% to 7.0104%.
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({"percent": {"m0": "9"}, "tolerance": "1.1"}, "holds"),
+        ({"percent": {"m0": "9"}, "tolerance": "1"}, "undecided"),
+        ({"percent": {"m0": "9"}, "tolerance": "0.7"}, "refuted"),
+        ({"percent": {"m0": "9", "m1": "4"}, "tolerance": "1.1"}, "holds"),
+        ({"components": ["m0", "m1"], "mean_percent": "6", "tolerance": "1.1"}, "holds"),
+        ({"components": ["m0", "m1"], "mean_percent": "6", "tolerance": "0.4"}, "refuted"),
+    ],
+)
+def test_a_percentage_with_a_tolerance(stated: dict[str, Any], expected: str) -> None:
+    rerun = table({"m0": "3.00", "m1": "2.59"})
+    paper = table({"m0": "3.3282", "m1": "2.50"})
+    claim = check(kind="deviation", result="rerun", reference="paper", **stated)
+    found = judge(claim, published(paper, rerun))
+    assert found.verdict == expected
+    assert f" ± {stated['tolerance']}%" in found.reason
+    assert claim.describe_tolerance() == f"± {stated['tolerance']} percentage points"
+
+
+def test_a_bound_in_percent_takes_no_tolerance() -> None:
+    with pytest.raises(ValidationError, match="tolerance belongs to percent and mean_percent"):
+        check(
+            kind="deviation", result="rerun", reference="paper", components=["m0"],
+            at_most_percent="5", tolerance="1",
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [

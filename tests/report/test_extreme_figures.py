@@ -165,6 +165,23 @@ def test_of_a_score_that_may_be_zero_length_explains_no_share(score: Any, shown:
     )
 
 
+@pytest.mark.parametrize("score", [0, 0.0, "0", "0.00"])
+@pytest.mark.parametrize("norms", [("0", "0"), ("0.00", "0.00"), ("243.6318", "204.4037")])
+def test_scores_of_zero_are_judged_and_reported(
+    tmp_path: Path, score: str | float, norms: tuple[str, str]
+) -> None:
+    """Every quotient has such a score below the line once: ratio, deviation, share, breakdown."""
+    result = read(
+        tmp_path, dict.fromkeys(NAMES, score), [(10, 12), (9, 9)], dict.fromkeys(NAMES, norms)
+    )
+    evidence = Evidence("published", SPEC, SHAPE, {"mine": result, "other": result})
+    report_on(evidence)
+    verdicts = {
+        claim.kinds(): judge_claim(claim, evidence, verify(evidence)).verdict for claim in CLAIMS
+    }
+    assert {verdicts[kind] for kind in ("ratio", "deviation", "control")} == {"undecided"}
+
+
 def scores_refused(folder: Path, score: float) -> str:
     with pytest.raises(InputError) as raised:
         read(folder, {"m0": score}, [(1, 2)], {})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationInfo, model_validator
 
@@ -30,6 +31,7 @@ from replication.claims.asked import (
     scores_of,
 )
 from replication.claims.check import Check, Outcome, Part, conjunction, same
+from replication.claims.digits import Compute, with_digits
 from replication.claims.keys import (
     ComponentOrNext,
     Percent,
@@ -139,18 +141,25 @@ class Ratio(Check):
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
-        over = score_of(evidence, self.result, parse(self.of))
+        of = parse(self.of)
+        over = score_of(evidence, self.result, of)
         if self.to == "next":
-            under, ratio = self._next(evidence)
+            below, ratio = self._next(evidence)
         else:
-            score = score_of(evidence, self.result, parse(self.to))
-            under, ratio = show(score), _divide(over, score, f"the score of {self.to}")
+            below = [parse(self.to)]
+            under = score_of(evidence, self.result, below[0])
+            ratio = _divide(over, under, f"the score of {self.to}")
         expected = allowed(self.ratio, self.tolerance)
-        text = f"{show(over)} / {under} = {ratio}, stated {_stated(self)}"
-        return Outcome(intervals.equals(ratio, expected), plain(ratio), _stated(self), text)
+        found = [score_of(evidence, self.result, part) for part in below]
+        shown = show(found[0]) if len(found) == 1 else f"that of the next ({listing(below)} may be)"
+        text = f"{show(over)} / {shown} = {ratio}, stated {_stated(self)}"
+        outcome = Outcome(intervals.equals(ratio, expected), plain(ratio), _stated(self), text)
+        if len(found) > 1 or not {of, *below} <= set(scores_of(evidence, self.result).scores):
+            return outcome
+        return with_digits(outcome, [over, *found], _quotient, [expected])
 
-    def _next(self, evidence: Evidence) -> tuple[str, Interval]:
-        """The score of what ranks next behind `of`, in words, and the ratio to it.
+    def _next(self, evidence: Evidence) -> tuple[list[Component], Interval]:
+        """What may rank next behind `of`, and the ratio to it.
 
         Raises:
             CannotJudge: nothing may rank behind it, or a component has no score, or one of zero.
@@ -158,7 +167,8 @@ class Ratio(Check):
         of = parse(self.of)
         table = scores_of(evidence, self.result)
         others = [other for other in evidence.shape.components() if other != of]
-        scores = {other: score_of(evidence, self.result, other) for other in others}
+        for other in others:
+            score_of(evidence, self.result, other)
         try:
             ratio = times_the_next(table, of, others)
         except ZeroDivisionError as error:
@@ -168,9 +178,12 @@ class Ratio(Check):
             unless = f"; {decider(evidence, self.result)}" if found else ""
             is_last = "may be" if found else "is"
             raise CannotJudge(f"{of} {is_last} the last in rank, with none that comes next{unless}")
-        if len(found) == 1:
-            return show(scores[found[0]]), ratio
-        return f"that of the next ({listing(found)} may be)", ratio
+        return found, ratio
+
+
+def _quotient(figures: Sequence[Any]) -> Sequence[Any]:
+    over, under = figures
+    return [over / under]
 
 
 def _stated(check: Ratio) -> str:
@@ -234,7 +247,13 @@ class Deviation(Check):
             else:
                 measured[name] = plain(deviation)
                 parts.append(self._part(evidence, name, deviation))
-        return conjunction(parts, measured, self.percent or f"at most {self.at_most_percent}")
+        outcome = conjunction(parts, measured, self.percent or f"at most {self.at_most_percent}")
+        if self.percent is not None:
+            expected = [allowed(stated, self.tolerance) for stated in self.percent.values()]
+        else:
+            bound = Interval(Fraction(0), fraction(str(self.at_most_percent)))
+            expected = [bound] * len(named)
+        return self._with_digits(outcome, evidence, named, expected, _deviations)
 
     def _judge_mean(self, evidence: Evidence, named: Sequence[str], stated: str) -> Outcome:
         found = {name: self._deviation(evidence, parse(name)) for name in named}
@@ -245,8 +264,28 @@ class Deviation(Check):
             "mean": plain(average),
             **{name: plain(deviation) for name, deviation in found.items()},
         }
-        verdict = intervals.equals(average, allowed(stated, self.tolerance))
-        return Outcome(verdict, measured, stated, text)
+        expected = allowed(stated, self.tolerance)
+        outcome = Outcome(intervals.equals(average, expected), measured, stated, text)
+        return self._with_digits(outcome, evidence, named, [expected], _mean_deviation)
+
+    def _with_digits(
+        self,
+        outcome: Outcome,
+        evidence: Evidence,
+        named: Sequence[str],
+        expected: Sequence[Interval],
+        compute: Compute,
+    ) -> Outcome:
+        """The outcome with what the digits give, if every figure is one that a table lists."""
+        tables = [scores_of(evidence, name).scores for name in (self.result, self.reference)]
+        components = parsed(named)
+        figures = [table.get(part) for part in components for table in tables]
+        known = [figure for figure in figures if figure is not None]
+        may_be_zero = any(figure.low <= 0 for figure in known[1::2])
+        if len(known) < len(figures) or may_be_zero:
+            return outcome
+        is_figure = self.at_most_percent is None
+        return with_digits(outcome, known, compute, expected, is_figure=is_figure)
 
     def _deviation(self, evidence: Evidence, component: Component) -> Interval:
         score = score_of(evidence, self.result, component)
@@ -267,6 +306,17 @@ class Deviation(Check):
         return Part(
             intervals.at_most(deviation, fraction(bound)), f"{arithmetic}, stated at most {bound}%"
         )
+
+
+def _deviations(figures: Sequence[Any]) -> Sequence[Any]:
+    """In percent, of scores and references in turn."""
+    pairs = zip(figures[::2], figures[1::2], strict=True)
+    return [100 * abs(score / reference - 1) for score, reference in pairs]
+
+
+def _mean_deviation(figures: Sequence[Any]) -> Sequence[Any]:
+    found = _deviations(figures)
+    return [sum(found) / len(found)]
 
 
 class Bound(Check):

@@ -26,14 +26,16 @@ from typing import TYPE_CHECKING
 import pytest
 from scipy.stats import binomtest
 
-from replication.experiment.pairs import Pair, read_pairs
+from replication.experiment.pairs import Pair
+from replication.experiment.spec import read_experiment
 from tests.paths import FIXTURES
 from tests.smollm2 import smollm2_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PAIRS = read_pairs(FIXTURES / "sarcasm-matched" / "pairs.csv", ("sarcastic", "literal"))
+EXPERIMENT = read_experiment(FIXTURES / "sarcasm-matched")
+PAIRS = EXPERIMENT.pairs
 DESIGNS = 4
 
 Tokenize = Callable[[str], list[str]]
@@ -99,6 +101,10 @@ def held_by(tokenize: Tokenize) -> dict[str, tuple[int, int]]:
         for side in zip(*PAIRS, strict=True)
     )
     return {token: (sarcastic[token], literal[token]) for token in sarcastic | literal}
+
+
+def test_the_four_pairs_of_a_scene_are_stated_to_belong_together() -> None:
+    assert EXPERIMENT.clusters.tolist() == [row // DESIGNS for row in range(len(PAIRS))]
 
 
 def test_there_are_enough_pairs_in_whole_fours() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from replication.circuits.circuit import read_circuit
@@ -23,7 +24,9 @@ from replication.engine.models import tokenizer_at_hand
 from replication.engine.recording import recorded_path, replay
 from replication.evidence.evidence import published_circuit
 from replication.evidence.lengths import read_lengths
-from replication.experiment.pairs import AnyPairs, source_of
+from replication.evidence.random_weights import random_weights_path, read_random_weights
+from replication.experiment.clusters import clusters_of, count_of
+from replication.experiment.pairs import AnyPairs, Row, source_of
 from replication.experiment.spec import Experiment, Name, ResultSpec, Spec, experiment_of
 from replication.inputs.files import Fault, FileError, InputError, is_there, read_toml, validate
 from replication.inputs.hub import NotAtHand
@@ -91,7 +94,7 @@ def _kind(reason: str) -> str:
 
 
 def check_experiment(folder: Path) -> Findings:
-    """Read the spec, the pairs, the claims, what was published, and the recording.
+    """Read the spec, the pairs, the claims, what was published, and what was recorded.
 
     Where the spec is at fault, the other files are read with those of its parts that are not.
     """
@@ -111,8 +114,9 @@ def check_experiment(folder: Path) -> Findings:
         return Findings(reader.problems)
     with reader.noting(), suppress(NotAtHand):
         experiment = experiment_of(folder, spec)
-        if is_there(recorded_path(experiment)):
-            replay(experiment)
+        run = replay(experiment) if is_there(recorded_path(experiment)) else None
+        if is_there(random_weights_path(experiment)):
+            read_random_weights(experiment, run)
     if reader.problems:
         return Findings(reader.problems)
     tokens = _read_tokens(reader, experiment)
@@ -142,17 +146,31 @@ def _read_pairs(
     if sides is None or spec is None:
         return None, None
     source = source_of(spec, folder, sides)
-    number, faulty = 0, 0
+    faulty, read = 0, list[Row]()
     with reader.noting():
         try:
             for row in source.rows():
                 if isinstance(row, Fault):
                     reader.note(Path(source.name), [row])
                     faulty += 1
-                number += 1
+                else:
+                    read.append(row)
         except NotAtHand as error:
             return f"pairs: missing: {error}", None
-    return f"{number} pairs", number if number > faulty else None
+    number = faulty + len(read)
+    return _counted(number, read), number if read else None
+
+
+def _counted(number: int, read: list[Row]) -> str:
+    """How many pairs there are, and how many count where some hang together."""
+    if not read:
+        return f"{number} pairs"
+    clusters = clusters_of([row.pair for row in read], [row.group for row in read])
+    if count_of(clusters) == len(read):
+        return f"{number} pairs"
+    largest = (np.flatnonzero(clusters == np.bincount(clusters).argmax()) + 1).tolist()
+    together = fitting([str(pair) for pair in largest], LIST)
+    return f"{number} pairs in {count_of(clusters)} clusters (the largest: {together})"
 
 
 def _read_claims(

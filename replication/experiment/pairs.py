@@ -54,8 +54,12 @@ class Pair(NamedTuple):
     second: str
 
 
-# A pair as it is read, with its line in a file that has lines; or why it cannot be read.
-Row = tuple[Pair, int | None] | Fault
+class Row(NamedTuple):
+    """A pair as it is read: its line in a file that has lines, and the group that it is put in."""
+
+    pair: Pair
+    line: int | None = None
+    group: str | None = None
 
 
 class PairsSpec(BaseModel):
@@ -78,6 +82,9 @@ class PairsSpec(BaseModel):
     columns: Annotated[tuple[Word, Word], Field(strict=False)] | None = None
     """The prompts' keys or columns, in the order of the sides; others are left aside. Without it
     they are called as the sides are, and there must be no others."""
+    group: Word | None = None
+    """The key or column that says which pairs belong together, and so count as one: those that were
+    made from one text, one template, one scene."""
 
     @model_validator(mode="after")
     def _one_source(self) -> PairsSpec:
@@ -88,6 +95,36 @@ class PairsSpec(BaseModel):
         if self.dataset is None and (self.revision or self.config):
             raise ValueError("revision and config are a dataset's")
         return self
+
+    def keys(self, sides: Sides) -> Keys:
+        """The keys or columns that are read."""
+        return Keys(self.columns or sides, self.group, self.columns is not None)
+
+
+class Keys(NamedTuple):
+    """The keys or columns of a pair: of its prompts, and of its group, if there is one.
+
+    There may be others beside them where it was said which ones to read.
+    """
+
+    prompts: Sides
+    group: str | None = None
+    others: bool = False
+
+    def fit(self, names: Iterable[str]) -> bool:
+        """Whether a pair with these names can be read."""
+        wanted = {*self.prompts, *([self.group] if self.group else [])}
+        return set(names) >= wanted if self.others else set(names) == wanted
+
+    def apart(self, names: Collection[str]) -> str:
+        """Which names are expected, and what stands in their stead or beside them."""
+        wanted = [*self.prompts, *([self.group] if self.group else [])]
+        expected = " and ".join(map(repr, wanted))
+        more = [repr(name) for name in names if name not in wanted]
+        has_all = len(names) == len(more) + len(wanted)
+        found = f"also {listed(more)}" if has_all else listed(map(repr, names))
+        way_out = "" if self.others else "; pairs.columns says which two to read"
+        return f"{expected}, found {found}{way_out}"
 
 
 def _file_alone(given: Any) -> Any:
@@ -107,11 +144,11 @@ class PairSource:
     """
 
     name: str
-    rows: Callable[[], Iterator[Pair | Fault]]
+    rows: Callable[[], Iterator[Row | Fault]]
     origin: Callable[[], Mapping[str, str]]
 
-    def stream(self) -> Iterator[Pair]:
-        """The pairs, one by one.
+    def read(self) -> Iterator[Row]:
+        """The pairs, one by one, with the group of each.
 
         Raises:
             InputError: naming the file, the line and the reason, when it comes to the one at fault.
@@ -121,6 +158,10 @@ class PairSource:
                 place = "" if row.line is None else f"line {row.line}: "
                 raise FileError(Path(self.name), [row], f"{place}{row.reason}")
             yield row
+
+    def stream(self) -> Iterator[Pair]:
+        """The pairs alone; as `read`."""
+        return (row.pair for row in self.read())
 
     def count(self) -> int:
         """How many pairs there are, after reading every one of them.
@@ -134,20 +175,18 @@ class PairSource:
 def source_of(spec: PairsSpec, folder: Path, sides: Sides) -> PairSource:
     """The pairs that an experiment in a folder names; nothing is read yet."""
     if spec.file is not None:
-        return file_source(folder / spec.file, sides, spec.columns)
+        return file_source(folder / spec.file, spec.keys(sides))
     return PairSource(
         f"{spec.dataset}, split {spec.split}",
-        lambda: _distinct(_dataset_rows(spec, sides)),
+        lambda: _distinct(_dataset_rows(spec, spec.keys(sides))),
         lambda: _dataset_origin(spec),
     )
 
 
-def file_source(path: Path, sides: Sides, columns: Sides | None = None) -> PairSource:
+def file_source(path: Path, keys: Keys) -> PairSource:
     """The pairs of a file: CSV if it is called so, else JSONL, one object a line."""
     read = _csv_rows if path.suffix.lower() == ".csv" else _jsonl_rows
-    return PairSource(
-        str(path), lambda: _distinct(read(path, sides, columns)), lambda: {"file": path.name}
-    )
+    return PairSource(str(path), lambda: _distinct(read(path, keys)), lambda: {"file": path.name})
 
 
 def read_pairs(path: Path, sides: Sides) -> list[Pair]:
@@ -156,28 +195,27 @@ def read_pairs(path: Path, sides: Sides) -> list[Pair]:
     Raises:
         InputError: naming the file, the line and the reason.
     """
-    return list(file_source(path, sides).stream())
+    return list(file_source(path, Keys(sides)).stream())
 
 
-def _distinct(rows: Iterator[Row]) -> Iterator[Pair | Fault]:
-    """The pairs; that there are none is a fault too, and so is one that stands there again.
-
-    Every control takes the pairs for independent ones, of which repeats would make many from few.
-    """
+def _distinct(rows: Iterator[Row | Fault]) -> Iterator[Row | Fault]:
+    """The pairs; that there are none is a fault too, and so is one that stands there again."""
     seen: dict[bytes, int] = {}  # a pair's number, negative where its prompts are not sorted
     number = 0
     for number, row in enumerate(rows, start=1):
         if isinstance(row, Fault):
             yield row
             continue
-        pair, line = row
+        pair = row.pair
         here = number if pair.first < pair.second else -number
         there = seen.setdefault(_digest(pair), here)
         if there == here:
-            yield pair
+            yield row
         else:
             how = "" if there * here > 0 else ", its sides exchanged"
-            yield Fault(f"pair {number} repeats pair {abs(there)}{how}; give each pair once", line)
+            yield Fault(
+                f"pair {number} repeats pair {abs(there)}{how}; give each pair once", row.line
+            )
     if number == 0:
         yield Fault("there are no pairs in it")
 
@@ -188,14 +226,14 @@ def _digest(pair: Pair) -> bytes:
     return blake2b(f"{len(one)} {one}{other}".encode(), digest_size=16).digest()
 
 
-def _jsonl_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Row]:
-    if _is_one_document(path, columns or sides):
+def _jsonl_rows(path: Path, keys: Keys) -> Iterator[Row | Fault]:
+    if _is_one_document(path, keys.prompts):
         yield Fault("expected JSONL, one object a line, or a .csv file, found one JSON document")
         return
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
-                yield _pair(load_json(line.rstrip()), sides, columns), number
+                yield _row(load_json(line.rstrip()), keys, number)
             except InputError as error:
                 yield Fault(str(error), number)
 
@@ -220,42 +258,40 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _csv_rows(path: Path, sides: Sides, columns: Sides | None) -> Iterator[Row]:
+def _csv_rows(path: Path, keys: Keys) -> Iterator[Row | Fault]:
     reader = csv.reader(read_lines(path), strict=True)
     try:
         header = next(reader, [])
-        if header and (reason := _header_fault(header, sides, columns)):
+        if header and (reason := _header_fault(header, keys)):
             yield Fault(reason, 1)
             return
         number = reader.line_num + 1
         for values in reader:
             if values:
-                yield _csv_row(header, values, sides, columns, number)
+                yield _csv_row(header, values, keys, number)
             number = reader.line_num + 1
     except csv.Error as error:
         yield Fault(f"not CSV: {error}", reader.line_num)
 
 
-def _csv_row(
-    header: list[str], values: list[str], sides: Sides, columns: Sides | None, number: int
-) -> Row:
+def _csv_row(header: list[str], values: list[str], keys: Keys, number: int) -> Row | Fault:
     if len(values) != len(header):
         return Fault(f"expected {len(header)} values, found {len(values)}", number)
     try:
-        return _pair(dict(zip(header, values, strict=True)), sides, columns), number
+        return _row(dict(zip(header, values, strict=True)), keys, number)
     except InputError as error:
         return Fault(str(error), number)
 
 
-def _dataset_rows(spec: PairsSpec, sides: Sides) -> Iterator[Row]:
+def _dataset_rows(spec: PairsSpec, keys: Keys) -> Iterator[Row | Fault]:
     dataset = _load_dataset(spec)
-    if reason := _header_fault(dataset.column_names, sides, spec.columns):
+    if reason := _header_fault(dataset.column_names, keys):
         yield Fault(reason)
         return
-    wanted = dataset.select_columns(list(spec.columns or sides))
+    wanted = dataset.select_columns([*keys.prompts, *([keys.group] if keys.group else [])])
     for number, row in enumerate(wanted, start=1):
         try:
-            yield _pair(row, sides, spec.columns), None
+            yield _row(row, keys, None)
         except InputError as error:
             yield Fault(f"row {number}: {error}")
 
@@ -289,36 +325,23 @@ def _load_dataset(spec: PairsSpec) -> Any:
         raise InputError(f"{spec.dataset}: datasets cannot read it: {reason}") from None
 
 
-def _header_fault(header: Sequence[str], sides: Sides, columns: Sides | None) -> str | None:
+def _header_fault(header: Sequence[str], keys: Keys) -> str | None:
     """What is wrong with the names of the columns."""
     if repeated := repeats(header):
         return f"the column {quoted(repeated[0])} stands there more than once"
-    if not _fits(header, sides, columns):
-        return f"expected the columns {_apart(header, sides, columns)}"
+    if not keys.fit(header):
+        return f"expected the columns {keys.apart(header)}"
     return None
 
 
-def _fits(keys: Iterable[str], sides: Sides, columns: Sides | None) -> bool:
-    return set(keys) == set(sides) if columns is None else set(keys) >= set(columns)
-
-
-def _apart(names: Collection[str], sides: Sides, columns: Sides | None) -> str:
-    """Which two names are expected, and what stands in their stead or beside them."""
-    first, second = columns or sides
-    more = [repr(name) for name in names if name not in (first, second)]
-    found = f"also {listed(more)}" if len(names) == len(more) + 2 else listed(map(repr, names))
-    way_out = "; pairs.columns says which two to read" if columns is None else ""
-    return f"{first!r} and {second!r}, found {found}{way_out}"
-
-
-def _pair(data: object, sides: Sides, columns: Sides | None) -> Pair:
-    first, second = keys = columns or sides
+def _row(data: object, keys: Keys, line: int | None) -> Row:
+    first, second = keys.prompts
     if not isinstance(data, dict):
         expected = f"expected an object with the keys {first!r} and {second!r}"
         raise InputError(f"{expected}, found {quoted(data)}")
-    if not _fits(data, sides, columns):
-        raise InputError(f"expected an object with the keys {_apart(data, sides, columns)}")
-    for key in keys:
+    if not keys.fit(data):
+        raise InputError(f"expected an object with the keys {keys.apart(data)}")
+    for key in keys.prompts:
         if not isinstance(data[key], str):
             raise InputError(f"{key}: expected a text, found {quoted(data[key])}")
         if not data[key].strip():
@@ -329,4 +352,16 @@ def _pair(data: object, sides: Sides, columns: Sides | None) -> Pair:
             raise InputError(f"{key}: the prompt is no text: {error.reason}") from None
     if data[first] == data[second]:
         raise InputError(f"{first} and {second}: the two prompts are the same text")
-    return Pair(data[first], data[second])
+    return Row(Pair(data[first], data[second]), line, _group(data, keys.group))
+
+
+def _group(data: Mapping[str, object], key: str | None) -> str | None:
+    """The group's name: a text or a whole number."""
+    if key is None:
+        return None
+    group = data[key]
+    if isinstance(group, bool) or not isinstance(group, str | int) or not str(group).strip():
+        raise InputError(
+            f"{key}: expected the name or the number of a group, found {quoted(group)}"
+        )
+    return str(group)

@@ -11,6 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+from jaxtyping import Int64
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -26,7 +28,8 @@ from pydantic import (
 
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.selection import Rule
-from replication.experiment.pairs import AnyPairs, OwnFile, Pair, PairSource, Word, source_of
+from replication.experiment.clusters import clusters_of
+from replication.experiment.pairs import AnyPairs, OwnFile, Pair, PairSource, Row, Word, source_of
 from replication.inputs.files import (
     InputError,
     followed,
@@ -149,13 +152,15 @@ class SelectionSpec(_Table):
 
 
 class VerificationSpec(_Table):
-    """What the controls draw at random."""
+    """What the controls draw at random, and what they run."""
 
     resamples: Annotated[PositiveInt, Field(le=100_000)] = 10_000
     """How many times the pairs are drawn again: at most 100,000, which take 8 bytes for each
     component, and beyond which a share is known to better than 0.2%."""
     seed: NonNegativeInt = 0
     """The seed of everything drawn."""
+    random_weights: bool = False
+    """Whether a live run also runs five models of this architecture with random weights."""
 
 
 class ResultSpec(_Table):
@@ -186,6 +191,8 @@ class Spec(_Table):
     """What a run of the pairs is called; the name of a published result if it repeats that."""
     recorded: OwnFile = "recorded.safetensors"
     """The file of recorded mean activations."""
+    random_weights: OwnFile = "random_weights.json"
+    """The file of the scores that random weights give."""
     claims: OwnFile = "claims.toml"
     """The file of claims."""
     model: ModelSpec
@@ -247,7 +254,20 @@ class Experiment:
             NotAtHand: they are a dataset's that cannot be had here.
             InputError: naming the file, the line and the reason.
         """
-        return list(self.source.stream())
+        return [row.pair for row in self._rows]
+
+    @cached_property
+    def clusters(self) -> Int64[np.ndarray, " pairs"]:
+        """Each pair's cluster: pairs that share a text, nearly so, or a stated group are in one.
+
+        Raises:
+            NotAtHand, InputError: as `pairs`.
+        """
+        return clusters_of(self.pairs, [row.group for row in self._rows])
+
+    @cached_property
+    def _rows(self) -> list[Row]:
+        return list(self.source.read())
 
     @property
     def n_pairs(self) -> int | None:
@@ -278,7 +298,8 @@ def check_links(folder: Path, spec: Spec) -> None:
     """
     results = spec.results.values()
     published = [(one.circuit, one.scores, one.lengths) for one in results]
-    for own in (spec.pairs.file, spec.recorded, spec.claims, *chain.from_iterable(published)):
+    named = (spec.pairs.file, spec.recorded, spec.random_weights, spec.claims)
+    for own in (*named, *chain.from_iterable(published)):
         if own is None:
             continue
         place = followed(folder / own)

@@ -82,6 +82,17 @@ def test_a_sound_experiment_is_summed_up_with_the_tokens_that_its_model_sees(min
     ]
 
 
+def test_pairs_that_hang_together_are_counted_and_the_largest_cluster_is_named(mine: Path) -> None:
+    path = mine / "pairs.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows[3]["plain"] = rows[1]["plain"]
+    rows[4]["plain"] = f"{rows[1]['plain'].rstrip('.')}!"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    output, status = in_process(mine)
+    assert status == 0, output
+    assert output.startswith("mine: 5 pairs in 3 clusters (the largest: 2, 4, 5); 7 claims")
+
+
 @pytest.mark.parametrize(
     ("special", "old", "new", "expected"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 
 from replication import cli
 from replication.commands.check import check_experiment
-from replication.experiment.pairs import Pair, PairsSpec, file_source, source_of
+from replication.experiment.pairs import Keys, Pair, PairsSpec, file_source, source_of
 from replication.inputs.files import InputError
 from tests.gpt2 import make_experiment
 from tests.hub import COMMIT, Hub, cache_by_hand
@@ -28,7 +29,7 @@ ROWS = [("Maybe it rains.", "It rains."), ('He said "perhaps", twice.', "He said
 
 def pairs(path: Path, content: str | bytes, columns: tuple[str, str] | None = None) -> list[Pair]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return list(file_source(path, SIDES, columns).stream())
+    return list(file_source(path, Keys(columns or SIDES, others=columns is not None)).stream())
 
 
 def refusal(path: Path, content: str | bytes, columns: tuple[str, str] | None = None) -> str:
@@ -160,13 +161,13 @@ def test_pairs_that_share_a_prompt_or_all_their_letters_are_no_repeats(path: Pat
 
 def test_a_missing_file_is_named(path: Path) -> None:
     with pytest.raises(InputError, match=r"pairs\.csv: there is no such file"):
-        file_source(path, SIDES).count()
+        file_source(path, Keys(SIDES)).count()
 
 
 def test_a_source_is_read_as_often_as_wanted(path: Path) -> None:
     rows = [f"c,d{number}\n" for number in range(999)]
     path.write_text("".join(["hedged,plain\na,b\n", *rows]), encoding="utf-8")
-    source = file_source(path, SIDES)
+    source = file_source(path, Keys(SIDES))
     assert source.count() == source.count() == 1000
     assert next(source.stream()) == Pair("a", "b")
     assert source.origin() == {"file": "pairs.csv"}
@@ -401,3 +402,43 @@ def test_a_bad_row_of_a_csv_file_is_a_problem_on_its_line(tmp_path: Path) -> Non
         f"{folder}/pairs.csv:3: second: the prompt is empty",
         f"{folder}/pairs.csv:4: expected 2 values, found 1",
     ]
+
+
+GROUPED = PairsSpec(file="a.jsonl", group="scene")
+
+
+def read_groups(path: Path, content: str, spec: PairsSpec = GROUPED) -> list[str | None]:
+    path.write_text(content, encoding="utf-8")
+    return [row.group for row in file_source(path, spec.keys(SIDES)).read()]
+
+
+def test_a_group_is_read_by_name_or_number(tmp_path: Path) -> None:
+    rows = [
+        {"soft": "a", "hard": "b", "scene": "x"},
+        {"soft": "c", "hard": "d", "scene": 7},
+    ]
+    content = "\n".join(map(json.dumps, rows)).replace("soft", SIDES[0]).replace("hard", SIDES[1])
+    assert read_groups(tmp_path / "a.jsonl", content) == ["x", "7"]
+    table = f"{SIDES[0]},scene,{SIDES[1]}\na,x,b\nc,x,d\n"
+    assert read_groups(tmp_path / "a.csv", table) == ["x", "x"]
+
+
+@pytest.mark.parametrize(
+    ("group", "reason"),
+    [
+        ("null", "scene: expected the name or the number of a group, found None"),
+        ("true", "scene: expected the name or the number of a group, found True"),
+        ('" "', "scene: expected the name or the number of a group, found ' '"),
+        ("[1]", "scene: expected the name or the number of a group, found [1]"),
+    ],
+)
+def test_a_group_that_is_no_name_is_refused(tmp_path: Path, group: str, reason: str) -> None:
+    content = f'{{"{SIDES[0]}": "a", "{SIDES[1]}": "b", "scene": {group}}}\n'
+    with pytest.raises(InputError, match=re.escape(f"line 1: {reason}")):
+        read_groups(tmp_path / "a.jsonl", content)
+
+
+def test_a_pair_without_its_group_is_refused(tmp_path: Path) -> None:
+    content = f'{{"{SIDES[0]}": "a", "{SIDES[1]}": "b"}}\n'
+    with pytest.raises(InputError, match="and 'scene', found"):
+        read_groups(tmp_path / "a.jsonl", content)

@@ -241,6 +241,11 @@ def _digest(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> s
     return digest.hexdigest()
 
 
+def digest_of(data: Any) -> str:
+    """The SHA-256 of some data's one JSON text: keys in order, no spaces, every letter as it is."""
+    return hashlib.sha256(_canonical(data).encode()).hexdigest()
+
+
 def _canonical(data: Any) -> str:
     """The one JSON text of some data: keys in order, no spaces, every letter as it is."""
     return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from replication.engine.recording import Recording
 from replication.engine.selfcheck import SelfCheck
 from replication.engine.tokens import SeenTokens
 from replication.evidence.evidence import Evidence, Measured, measure
+from replication.experiment.pairs import Pair
 from replication.experiment.spec import Spec, TokensSpec
 from tests.paths import FIXTURES
 
@@ -78,9 +80,17 @@ def seen_in(activations: MeanActivations) -> SeenTokens:
     )
 
 
-def measured_of(spec: Spec, activations: MeanActivations) -> Measured:
-    """What these activations measure."""
-    return measure(spec, run_of(activations), {})
+def measured_of(
+    spec: Spec,
+    activations: MeanActivations,
+    clusters: Sequence[int] | None = None,
+    pairs: Sequence[Pair] | None = None,
+) -> Measured:
+    """What these activations measure, by default of pairs that have nothing in common."""
+    n_pairs = len(activations.z)
+    apart = [Pair(str(2 * number), str(2 * number + 1)) for number in range(n_pairs)]
+    own = np.arange(n_pairs) if clusters is None else np.array(clusters)
+    return measure(spec, run_of(activations), apart if pairs is None else pairs, own, {})
 
 
 def evidence_of(spec: Spec, activations: MeanActivations) -> Evidence:

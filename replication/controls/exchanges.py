@@ -1,40 +1,65 @@
-"""Exchanges: the prompts of pairs change places, and what that says of a statistic."""
+"""Exchanges: the prompts of pairs change places, and what that says of a statistic.
+
+All pairs of a cluster are exchanged together, because what hangs together is no evidence twice.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
+
+from replication.experiment.clusters import count_of
 
 EXCHANGES = 10_000  # at most; all of them where there are fewer
-AT_A_TIME = 2**22  # signs of two pairs, of 8 bytes each
+AT_A_TIME = 2**20  # signs of two clusters, of 8 bytes each: what a cache holds
 
 
-def exchanges(n_pairs: int, seed: int) -> tuple[Float64[np.ndarray, "exchanges pairs"], bool]:
-    """Which pairs' prompts are exchanged (-1) and which are not (1), and whether that is all.
+def exchanges(n_clusters: int, seed: int) -> tuple[Float64[np.ndarray, "exchanges clusters"], bool]:
+    """Which clusters' prompts are exchanged (-1) and which are not (1), and whether that is all.
 
-    All ways are taken where there are few enough; exchanging every pair changes nothing, so the
-    first one stays as it is. Otherwise they are drawn, from the seed.
+    All ways are taken where there are few enough; exchanging every cluster changes nothing, so the
+    first one stays as it is, and the first way exchanges none. Otherwise they are drawn, from the
+    seed.
     """
-    if 2 ** (n_pairs - 1) <= EXCHANGES:
-        bits = np.arange(2 ** (n_pairs - 1))[:, None] >> np.arange(n_pairs - 1) & 1
+    if 2 ** (n_clusters - 1) <= EXCHANGES:
+        bits = np.arange(2 ** (n_clusters - 1))[:, None] >> np.arange(n_clusters - 1) & 1
         return np.hstack([np.ones((len(bits), 1)), 1.0 - 2.0 * bits]), True
-    return np.random.default_rng(seed).choice([-1.0, 1.0], (EXCHANGES, n_pairs)), False
+    return np.random.default_rng(seed).choice([-1.0, 1.0], (EXCHANGES, n_clusters)), False
+
+
+def smallest_p(n_exchanges: int, is_exhaustive: bool) -> float:
+    """The smallest p-value that these exchanges can give."""
+    return 1 / (n_exchanges + (not is_exhaustive))
+
+
+def members(clusters: Int64[np.ndarray, " pairs"]) -> Float64[np.ndarray, "clusters pairs"]:
+    """Which pairs are in which cluster: 1 where a pair is in it, else 0."""
+    return np.asarray(np.arange(count_of(clusters))[:, None] == clusters, dtype=np.float64)
+
+
+def by_cluster(
+    matrices: Float64[np.ndarray, "components pairs pairs"], clusters: Int64[np.ndarray, " pairs"]
+) -> Float64[np.ndarray, "components clusters clusters"]:
+    """The sums of each matrix's elements over the pairs of every two clusters."""
+    belongs = members(clusters)
+    return np.asarray(belongs @ matrices @ belongs.T)
 
 
 def exchanged_totals(
-    matrices: Float64[np.ndarray, "components pairs pairs"],
-    signs: Float64[np.ndarray, "exchanges pairs"],
+    matrices: Float64[np.ndarray, "components clusters clusters"],
+    signs: Float64[np.ndarray, "exchanges clusters"],
 ) -> Float64[np.ndarray, "components exchanges"]:
     """The sum over each symmetric matrix's elements after every exchange: e'Me.
 
-    An element stands for two pairs, and exchanging one of them turns its sign.
+    An element stands for two clusters, and exchanging one of them turns its sign.
     """
     one, other = np.triu_indices(signs.shape[1], 1)
     above = matrices[:, one, other]
     unchanged = np.trace(matrices, axis1=1, axis2=2)[:, None]
+    turned = np.ascontiguousarray(signs.T)  # whole rows are gathered, which is much faster
     step = max(1, AT_A_TIME // max(1, len(one)))
-    parts = (signs[start : start + step] for start in range(0, len(signs), step))
-    return np.hstack([unchanged + 2 * above @ (part[:, one] * part[:, other]).T for part in parts])
+    parts = (turned[:, start : start + step] for start in range(0, len(signs), step))
+    return np.hstack([unchanged + 2 * above @ (part[one] * part[other]) for part in parts])
 
 
 def share_as_large(

@@ -5,6 +5,9 @@ mean over T positions moves with 1/T: if f is what stands at the first position,
 separator, and b the mean over the others, the mean is (f + (T - 1) b) / T, and prompts of T and T'
 tokens score |1/T - 1/T'| |f - b| before a word of them counts. The tokens that are the same in
 every prompt are those that were added to its text; where none was, f cannot be told from the text.
+
+That score alone is no share of the measured one, because the rest may point the other way. So it
+counts only as far as it goes when the first position is left out: 1 - (score without it / score)².
 """
 
 from __future__ import annotations
@@ -18,13 +21,8 @@ from jaxtyping import Float64, Int64
 from replication.circuits.components import Component
 from replication.circuits.scores import table_of
 from replication.circuits.selection import select
-from replication.controls.exchanges import (
-    exchanged_totals,
-    exchanges,
-    false_discovery_rates,
-    share_as_large,
-)
 from replication.controls.not_computed import NotComputed
+from replication.controls.property import length_terms, without_cluster
 from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.evidence.evidence import Measured
@@ -38,13 +36,13 @@ class Length:
 
     `added` tokens stand around a prompt's text, most often one in front of it. `norms` times
     |1/T - 1/T'|, which `steps` holds by pair, is the score of a pair that length alone gives;
-    `alone` its mean over the pairs, `share` that over the score: all 0 where no token was added.
-    `fit` is the share of a left-out pair's squared score that lengths predict, at whichever
-    positions they act. `free_p_value` is that of the means over the text alone, with what goes with
-    length taken out, `free_q_value` its false-discovery rate. `without_first` are the scores, and
-    `nodes_without_first` the circuit, of the text alone; where it cannot be selected, `no_circuit`
-    says why. `matched` are the scores over the pairs of equal length, whose numbers are
-    `matched_pairs`; None where there are none.
+    `alone` its mean over the pairs. `share` is what that makes of the squared score, as far as it
+    goes when the first position is left out: below 0 where the score rises without it, for length
+    works against the rest. All are 0 where no token was added. `fit` is the share of a left-out
+    cluster's squared scores that lengths predict, at whichever positions they act. `without_first`
+    are the scores of the text alone, weighed as in the whole means, and `nodes_without_first` their
+    circuit; where it cannot be selected, `no_circuit` says why. `matched` are the scores over the
+    pairs of equal length, whose numbers are `matched_pairs`; None where there are none.
     """
 
     token_lengths: Int64[np.ndarray, "pairs 2"]
@@ -54,8 +52,6 @@ class Length:
     alone: Float64[np.ndarray, " components"]
     share: Float64[np.ndarray, " components"]
     fit: Float64[np.ndarray, " components"]
-    free_p_value: Float64[np.ndarray, " components"]
-    free_q_value: Float64[np.ndarray, " components"]
     without_first: Float64[np.ndarray, " components"]
     nodes_without_first: Sequence[Component]
     no_circuit: str | None
@@ -64,20 +60,17 @@ class Length:
 
 
 def length(spec: Spec, measured: Measured) -> Length | NotComputed:
-    """The length control; where it has nothing to see, it says so."""
+    """The length control; where a prompt has no text of its own, it says so."""
     activations = measured.activations
     lengths, inner = activations.token_lengths, activations.inner
     if inner is None or not inner.token_lengths.all():
         return NotComputed("a prompt has no position of its own text")
-    if len(np.unique(lengths)) == 1:
-        return NotComputed(f"it has nothing to see: every prompt has {lengths[0, 0]} tokens")
 
     mlp_out = spec.scoring.mlp_out
     steps = np.abs(inverse_differences(lengths))
     norms = length_norms(activations, mlp_out)
     alone = norms * steps.mean()
-    free = length_free_p_values(inner, lengths, mlp_out, spec.verification.seed)
-    without_first = mean_scores([pair_scores(inner, mlp_out)])
+    without_first = text_scores(activations, inner, mlp_out)
     nodes, no_circuit = _selected(spec, without_first)
     matched = np.flatnonzero(steps == 0)
     return Length(
@@ -86,10 +79,8 @@ def length(spec: Spec, measured: Measured) -> Length | NotComputed:
         steps=steps,
         norms=norms,
         alone=alone,
-        share=np.divide(alone, measured.means, out=np.zeros_like(alone), where=measured.means > 0),
-        fit=length_fits(activations, lengths, mlp_out),
-        free_p_value=free,
-        free_q_value=false_discovery_rates(free),
+        share=length_shares(measured.means, alone, without_first),
+        fit=length_fits(activations, measured.clusters, mlp_out),
         without_first=without_first,
         nodes_without_first=nodes,
         no_circuit=no_circuit,
@@ -106,6 +97,36 @@ def _selected(
         return select(table_of(means, spec.model.shape).middles(), spec.rule), None
     except InputError as error:
         return [], str(error)
+
+
+def text_scores(
+    activations: MeanActivations, inner: MeanActivations, mlp_out: MlpOut
+) -> Float64[np.ndarray, " components"]:
+    """The scores of the text alone, weighed as in the whole means.
+
+    A mean over the text alone is one over fewer positions, and so moves more for the same words. So
+    a pair's score counts by the share of its positions that are text: on prompts of one length,
+    where the first position gives nothing, the scores are just those with it.
+    """
+    is_text = (inner.token_lengths / activations.token_lengths).mean(axis=1)
+    return np.asarray((pair_scores(inner, mlp_out) * is_text[:, None]).mean(axis=0))
+
+
+def length_shares(
+    scores: Float64[np.ndarray, " components"],
+    alone: Float64[np.ndarray, " components"],
+    without: Float64[np.ndarray, " components"],
+) -> Float64[np.ndarray, " components"]:
+    """What lengths make of the squared scores: what they give, as far as it goes without them.
+
+    A first position that sees the text, as an encoder's does, gives more than lengths do, and where
+    the rest works against it, less goes without it than lengths give. Of a score of 0 it is 0.
+    """
+    given, left = (
+        np.divide(one, scores, out=np.full_like(scores, lack), where=scores > 0) ** 2
+        for one, lack in ((alone, 0.0), (without, 1.0))
+    )
+    return np.asarray(np.minimum(given, 1 - left))
 
 
 def inverse_differences(
@@ -137,71 +158,24 @@ def length_norms(
     return np.array(norms)
 
 
-def length_terms(token_lengths: Int64[np.ndarray, "pairs 2"]) -> Float64[np.ndarray, "pairs 2"]:
-    """What a score can go with linearly: every pair's differences of 1/T and of T, in that order.
-
-    T is taken in units of the longest prompt.
-    """
-    terms = np.stack([1 / token_lengths, token_lengths / token_lengths.max()], axis=-1)
-    return np.asarray(terms[:, 0] - terms[:, 1])
-
-
 def length_fits(
-    means: MeanActivations,
-    token_lengths: Int64[np.ndarray, "pairs 2"],
-    mlp_out: MlpOut,
+    means: MeanActivations, clusters: Int64[np.ndarray, " pairs"], mlp_out: MlpOut
 ) -> Float64[np.ndarray, " components"]:
-    """How much of the squared difference of a pair the lengths predict from all other pairs.
+    """How much of the squared differences of a cluster the lengths predict from all others.
 
     The prediction is linear in the differences of 1/T and of T, by least squares through the
-    origin; a pair's residual without itself is its residual over 1 - h, with h its leverage. The
-    share is 1 where lengths say everything, and 0 where they say nothing, or where one pair alone
-    decides what they say.
+    origin. The share is 1 where lengths say everything, and 0 where they say nothing, or where one
+    cluster alone decides what they say.
     """
-    terms = length_terms(token_lengths)
-    onto = terms @ np.linalg.pinv(terms)
-    free = 1 - onto.diagonal()[:, None]
+    terms = length_terms(means.token_lengths)
+    corrected = without_cluster(terms @ np.linalg.pinv(terms), clusters)
     fits = []
     for component in means.by_component(mlp_out):
         difference = component[:, 0] - component[:, 1]
         total = np.vdot(difference, difference)
-        if not total or (free < 1e-9).any():
+        if not total or corrected is None:
             fits.append(0.0)
             continue
-        rest = (difference - onto @ difference) / free
+        rest = corrected @ difference
         fits.append(max(0.0, 1 - np.vdot(rest, rest) / total))
     return np.array(fits)
-
-
-def length_free_p_values(
-    means: MeanActivations,
-    token_lengths: Int64[np.ndarray, "pairs 2"],
-    mlp_out: MlpOut,
-    seed: int,
-) -> Float64[np.ndarray, " components"]:
-    """Each component's p-value of a common direction that lengths do not give.
-
-    From the pairs' differences is taken out what goes linearly with 1/T and with T, by least
-    squares through the origin: with H the projection onto what is left, r = H d. The statistic is
-    |sum r|² over its expectation if all pairs' differences are noise, which 1'H1 is in proportion
-    to; exchanging the prompts of pairs turns the signs e, and gives |sum e r|² over e'He. Where H
-    leaves nothing of a common direction, the lengths cannot be told from the property: p is 1.
-    """
-    differences = length_terms(token_lengths)
-    left = np.eye(len(differences)) - differences @ np.linalg.pinv(differences)
-    signs, is_exhaustive = exchanges(len(differences), seed)
-    scales = np.vecdot(signs @ left, signs)
-    observed_scale = left.sum()
-    if observed_scale < 1e-9:
-        return np.ones(len(list(means.by_component(mlp_out))))
-    is_seen = scales > 1e-9
-    rests = (left @ (one[:, 0] - one[:, 1]) for one in means.by_component(mlp_out))
-    products = np.stack([rest @ rest.T for rest in rests])
-    totals = exchanged_totals(products, signs[is_seen]) / scales[is_seen]
-    observed = products.sum(axis=(1, 2)) / observed_scale
-    return np.array(
-        [
-            share_as_large(of_one, float(own), is_exhaustive)
-            for of_one, own in zip(totals, observed, strict=True)
-        ]
-    )

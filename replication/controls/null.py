@@ -1,10 +1,10 @@
 """Null scores: would prompts that do not differ in the property score as high?
 
 The same score is taken between prompts of the same side, and between a prompt and the partners of
-other prompts. If the sides mean nothing to a component, exchanging the two prompts of any pair
-changes nothing; so the p-value is the share of such exchanges after which the partners of others
-exceed the prompts of the same side by as much as they do. Every two pairs' topics stand on both
-sides of that comparison, and cancel.
+other prompts. If the sides mean nothing to a component, exchanging the two prompts of every pair of
+a cluster changes nothing; so the p-value is the share of such exchanges after which the partners of
+others exceed the prompts of the same side by as much as they do. Every two pairs' topics stand on
+both sides of that comparison, and cancel. Only pairs of two clusters are compared.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int64
 
 from replication.controls.exchanges import (
+    by_cluster,
     exchanged_totals,
     exchanges,
     false_discovery_rates,
     share_as_large,
+    smallest_p,
 )
 from replication.engine.activations import MeanActivations
+from replication.experiment.clusters import count_of
 from replication.experiment.spec import MlpOut
 
 QUANTILES = (0, 0.25, 0.5, 0.75, 1)
@@ -30,7 +33,7 @@ QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 class Null:
     """What the comparison with prompts of the same side gives, by component.
 
-    `smallest_p` is the smallest p-value that so few pairs can give; `q_value` the smallest
+    `smallest_p` is the smallest p-value that so few clusters can give; `q_value` the smallest
     false-discovery rate at which a component is found.
     """
 
@@ -45,29 +48,29 @@ class Null:
     @property
     def smallest_p(self) -> float:
         """The smallest p-value that these exchanges can give."""
-        return 1 / (self.exchanges + (not self.is_exhaustive))
+        return smallest_p(self.exchanges, self.is_exhaustive)
 
 
-def null(activations: MeanActivations, mlp_out: MlpOut, seed: int) -> Null:
-    """The null scores and the p-value of every component; there must be at least two pairs."""
-    n_pairs = len(activations.z)
-    signs, is_exhaustive = exchanges(n_pairs, seed)
-    others = ~np.eye(n_pairs, dtype=bool)
+def null(
+    activations: MeanActivations, clusters: Int64[np.ndarray, " pairs"], mlp_out: MlpOut, seed: int
+) -> Null:
+    """The null scores and the p-value of every component; there must be at least two clusters."""
+    signs, is_exhaustive = exchanges(count_of(clusters), seed)
+    others = clusters[:, None] != clusters
     later = np.triu(others)
     same_side, quantiles, shuffled, excesses = [], [], [], []
     for means in activations.by_component(mlp_out):
-        first, second, across = _distances(means)
+        first, second, across = distances(means)
         of_same_side = np.concatenate([first[later], second[later]])
         same_side.append(of_same_side.mean())
         quantiles.append(np.quantile(of_same_side, QUANTILES))
         shuffled.append(across[others].mean())
         excess = np.where(others, across + across.T - first - second, 0)
         excesses.append(excess)
+    summed = by_cluster(np.stack(excesses), clusters)
     p_values = [
         share_as_large(totals, float(excess.sum()), is_exhaustive)
-        for excess, totals in zip(
-            excesses, exchanged_totals(np.stack(excesses), signs), strict=True
-        )
+        for excess, totals in zip(summed, exchanged_totals(summed, signs), strict=True)
     ]
     return Null(
         np.array(same_side),
@@ -80,7 +83,7 @@ def null(activations: MeanActivations, mlp_out: MlpOut, seed: int) -> Null:
     )
 
 
-def _distances(
+def distances(
     means: Float[np.ndarray, "pairs 2 size"],
 ) -> tuple[
     Float64[np.ndarray, "pairs pairs"],

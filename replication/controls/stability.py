@@ -1,28 +1,34 @@
 """Stability: how scores and the selection would come out on other prompts from the same source.
 
-The bootstrap (Efron 1979) draws the pairs again, with replacement, as often as there are pairs; the
-spread over many such draws stands for the spread over other prompts.
+The bootstrap (Efron 1979) draws the clusters of pairs again, with replacement; the spread over many
+such draws stands for the spread over other prompts.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
 from replication.circuits.components import ModelShape
 from replication.circuits.selection import Rule, selections
+from replication.controls.exchanges import members
 from replication.controls.thresholds import THRESHOLDS
+
+FEWEST_FOR_AN_INTERVAL = 3
+# With fewer clusters too many draws hold hardly any others, and know nothing of any spread.
+FEWEST_FOR_DRAWS = 10
+NO_SPREAD = 1e-12  # of a mean: what rounding makes of scores that are all the same
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """The circuit without one pair, against the one with all pairs; the input is counted."""
+    """The circuit without one cluster's pairs, against the one with all; the input is counted."""
 
-    pair: int
+    pairs: Sequence[int]
     shared: int
     of: int
     gained: Sequence[str]
@@ -31,18 +37,16 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Stability:
-    """What the resamples and the runs without one pair say.
+    """What the resamples and the runs without one cluster say.
 
-    `interval` holds each score's lower and upper end, `probability` the share of the resamples in
-    which a component is selected, `overlap` the mean and the ends of the share of nodes that two
-    independent resamples' circuits have in common. In a share of `without_selection` of the
-    resamples the budget or the threshold could not be met.
+    `interval` holds each score's lower and upper end, nan of two clusters, or of too many scores of
+    0; `probability` is the share of the resamples in which a component is selected.
+    In a share of `without_selection` of these the budget or the threshold could not be met.
     """
 
     interval: Float64[np.ndarray, "2 components"]
     probability: Float64[np.ndarray, " components"]
     left_out_selected: Int64[np.ndarray, " components"]
-    overlap: tuple[float, float, float]
     without_selection: float
     left_out: Sequence[LeftOut]
 
@@ -55,66 +59,124 @@ class Stability:
 
 def stability(
     scores: Float[np.ndarray, "pairs components"],
+    clusters: Int64[np.ndarray, " pairs"],
     shape: ModelShape,
     rule: Rule,
     resamples: int,
     seed: int,
 ) -> Stability:
-    """The stability of the selection on these per-pair scores; there must be at least two pairs."""
-    by_pair = scores.astype(np.float64)
-    means = resampled_means(by_pair, resamples, seed)
-    drawn = selections(means, shape, rule)
-    without = (by_pair.sum(axis=0) - by_pair) / (len(by_pair) - 1)
+    """The stability of the selection on these per-pair scores; there must be two clusters."""
+    by_pair, belongs = scores.astype(np.float64), members(clusters)
+    sums, sizes = belongs @ by_pair, belongs.sum(axis=1)
+    rng = np.random.default_rng(seed)
+    drawn = resampled(by_pair, clusters, shape, rule, resamples, rng)
+    without = (sums.sum(axis=0) - sums) / (sizes.sum() - sizes)[:, None]
     left_out = selections(without, shape, rule)
     whole = selections(by_pair.mean(axis=0, keepdims=True), shape, rule)[0]
     names = [str(component) for component in shape.components()]
     return Stability(
-        interval(means, len(by_pair)),
+        interval(sums, sizes, _draws(len(sizes), len(sizes), resamples, rng)),
         drawn.mean(axis=0),
         left_out.sum(axis=0),
-        _overlap(drawn),
         float(1 - drawn.any(axis=1).mean()),
-        [_left_out(number, row, whole, names) for number, row in enumerate(left_out, start=1)],
+        [
+            _left_out(np.flatnonzero(clusters == number) + 1, row, whole, names)
+            for number, row in enumerate(left_out)
+        ],
     )
 
 
-def resampled_means(
-    by_pair: Float64[np.ndarray, "pairs components"], resamples: int, seed: int
-) -> Float64[np.ndarray, "resamples components"]:
-    """The scores' means over pairs drawn with replacement."""
-    n_pairs = len(by_pair)
-    draws = np.random.default_rng(seed).multinomial(n_pairs, [1 / n_pairs] * n_pairs, resamples)
-    return np.asarray(draws @ by_pair / n_pairs)
+def resampled(
+    scores: Float64[np.ndarray, "pairs components"],
+    clusters: Int64[np.ndarray, " pairs"],
+    shape: ModelShape,
+    rule: Rule,
+    resamples: int,
+    rng: np.random.Generator,
+) -> Bool[np.ndarray, "resamples components"]:
+    """What is selected on draws that vary as another run would from this one.
+
+    Whether another run selects a component again turns on the luck of both runs, so that the two
+    differ by twice the variance of one. That is the variance of a draw of half as many clusters,
+    (n - 1) / 2 for one that is lost with the mean.
+    """
+    belongs = members(clusters)
+    n_clusters = len(belongs)
+    draws = _draws(n_clusters, max(1, (n_clusters - 1) // 2), resamples, rng)
+    means = draws @ (belongs @ scores) / (draws @ belongs.sum(axis=1))[:, None]
+    return selections(means, shape, rule)
+
+
+def _draws(
+    n_clusters: int, size: int, resamples: int, rng: np.random.Generator
+) -> Float64[np.ndarray, "resamples clusters"]:
+    """How often each cluster is drawn, when so many are drawn with replacement."""
+    return rng.multinomial(size, [1 / n_clusters] * n_clusters, resamples).astype(np.float64)
 
 
 def interval(
-    means: Float64[np.ndarray, "resamples components"], n_pairs: int
+    sums: Float64[np.ndarray, "clusters components"],
+    sizes: Float64[np.ndarray, " clusters"],
+    draws: Float64[np.ndarray, "resamples clusters"],
 ) -> Float64[np.ndarray, "2 components"]:
-    """The ends of each score's confidence interval.
+    """The ends of each score's confidence interval, by the standard error of its logarithm.
 
-    The percentile interval is too narrow for few pairs; its percentiles are moved out to where
-    Student's t lies, by the factor that the bootstrap's variance falls short. Source: Hesterberg
-    (2015), What teachers should know about the bootstrap, The American Statistician 69(4), the
-    expanded percentile interval.
+    Logarithms keep skewed scores' intervals above 0 and as wide upwards as they must be. The
+    standard error is that of a ratio of sums (Cochran 1977, Sampling techniques, section 6.3); how
+    many of it the interval reaches to either side is Student's t for fewer than ten clusters, and
+    from ten on what the draws say (`reaches`).
     """
-    from scipy.special import stdtrit
+    n_clusters = len(sizes)
+    if n_clusters < FEWEST_FOR_AN_INTERVAL:
+        return np.full((2, sums.shape[1]), np.nan)
+    means = sums.sum(axis=0) / sizes.sum()
+    apart = sums - sizes[:, None] * means
+    error = np.sqrt(n_clusters / (n_clusters - 1) * np.sum(apart**2, axis=0)) / sizes.sum()
+    if n_clusters < FEWEST_FOR_DRAWS:
+        from scipy.special import stdtrit
 
-    t = stdtrit(n_pairs - 1, (1 + THRESHOLDS.confidence.value) / 2)
-    tail = statistics.NormalDist().cdf(-t * (n_pairs / (n_pairs - 1)) ** 0.5)
-    return np.asarray(np.quantile(means, [tail, 1 - tail], axis=0))
+        t = stdtrit(n_clusters - 1, (1 + THRESHOLDS.confidence.value) / 2)
+        reach = np.array([[t], [-t]])
+    else:
+        reach = reaches(means, apart, sizes, draws)
+    spread = np.divide(error, means, out=np.zeros_like(means), where=error > NO_SPREAD * means)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ends = means * np.exp(-reach * spread)
+    return np.where(np.isfinite(ends).all(axis=0), ends, np.nan)
 
 
-def _overlap(drawn: Bool[np.ndarray, "resamples components"]) -> tuple[float, float, float]:
-    """Mean and ends of the share of a circuit's nodes that the next resample's has as well."""
-    following = np.roll(drawn, 1, axis=0)
-    shares = (1 + (drawn & following).sum(axis=1)) / (1 + drawn.sum(axis=1))
-    confidence = THRESHOLDS.confidence.value
-    low, high = np.quantile(shares, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(shares.mean()), float(low), float(high)
+def reaches(
+    means: Float64[np.ndarray, " components"],
+    apart: Float64[np.ndarray, "clusters components"],
+    sizes: Float64[np.ndarray, " clusters"],
+    draws: Float64[np.ndarray, "resamples clusters"],
+) -> Float64[np.ndarray, "2 components"]:
+    """How many standard errors the log mean may lie above the true one, and below: bootstrap-t.
+
+    How far a draw's log mean lies from the log mean, in its own standard errors, stands for how far
+    the log mean lies from the true one in its own. The tails are moved out by n / (n - 1), since
+    draws of few clusters are too much alike. `apart` is how far each cluster's sum lies from what
+    the mean says. Source: Efron and Tibshirani 1993, An introduction to the bootstrap, chapter 12;
+    the factor is this project's own, chosen by simulation.
+    """
+    correction = len(sizes) / (len(sizes) - 1)
+    drawn = (draws @ sizes)[:, None]
+    shift = draws @ apart / drawn
+    squares = draws @ apart**2 - 2 * shift * (draws @ (apart * sizes[:, None]))
+    squares += shift**2 * (draws @ sizes**2)[:, None]
+    errors = np.sqrt(correction * np.maximum(squares, 0)) / drawn
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # A draw without any spread, or of zeros alone, lies infinitely far out, or nowhere.
+        far = np.log1p(shift / means) * (means + shift) / errors
+        far = np.where(errors > NO_SPREAD * means, far, np.sign(shift) * np.inf)
+    far[np.isnan(far)] = 0.0
+    z = NormalDist().inv_cdf((1 + THRESHOLDS.confidence.value) / 2) * correction
+    tails = [NormalDist().cdf(z), NormalDist().cdf(-z)]
+    return np.asarray(np.quantile(far, tails, axis=0, method="inverted_cdf"))
 
 
 def _left_out(
-    number: int,
+    pairs: Int64[np.ndarray, " own"],
     selected: Bool[np.ndarray, " components"],
     whole: Bool[np.ndarray, " components"],
     names: Sequence[str],
@@ -123,7 +185,7 @@ def _left_out(
         return [name for name, is_in in zip(names, mask, strict=True) if is_in]
 
     return LeftOut(
-        number,
+        pairs.tolist(),
         1 + int((selected & whole).sum()),
         1 + int(whole.sum()),
         chosen(selected & ~whole),

@@ -18,30 +18,40 @@ class Thresholds(NamedTuple):
     artefact_share: Threshold
     length_fit: Threshold
     false_discovery_rate: Threshold
+    property_share: Threshold
+    marker_present: Threshold
+    marker_absent: Threshold
     stable_probability: Threshold
     confidence: Threshold
-    fewest_pairs: Threshold
-    few_pairs: Threshold
+    fewest_clusters: Threshold
+    few_clusters: Threshold
     breakdown: Threshold
 
 
 THRESHOLDS = Thresholds(
     artefact_share=Threshold(
-        0.5, "length explains most of a score if it alone gives more than half of it"
+        0.5, "length explains most of a score if more than half of its square goes with it"
     ),
     length_fit=Threshold(
-        0.5, "a score goes with length if lengths predict most of a left-out pair's squared score"
+        0.5, "a score goes with length if lengths predict most of left-out pairs' squared scores"
     ),
     false_discovery_rate=Threshold(
         0.05, "of the components found to exceed their null, at most one in twenty by chance"
     ),
+    property_share=Threshold(
+        0.25, "a property that makes a quarter of the squared score makes half of the score"
+    ),
+    marker_present=Threshold(
+        0.8, "a mark tells the sides apart if it stands on four of five prompts of one side"
+    ),
+    marker_absent=Threshold(0.2, "and on one of five of the other side at most"),
     stable_probability=Threshold(
         0.95, "a selection is stable if at most one resample in twenty reverses it"
     ),
     confidence=Threshold(0.95, "intervals are to contain the true mean in 19 of 20 replications"),
-    fewest_pairs=Threshold(2, "one pair has no other to be held against"),
-    few_pairs=Threshold(
-        20, "with fewer pairs the report warns that intervals are wide and little can be shown"
+    fewest_clusters=Threshold(2, "one cluster of pairs has no other to be held against"),
+    few_clusters=Threshold(
+        20, "with fewer the report warns that intervals are wide and little can be shown"
     ),
     breakdown=Threshold(
         0.25,

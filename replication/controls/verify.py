@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from replication.circuits.circuit import Circuit
 from replication.circuits.components import Component
 from replication.circuits.intervals import Verdict
 from replication.circuits.scores import ScoreTable
 from replication.controls.chance import Agreement, RankAgreement, agreements, rank_agreements
+from replication.controls.halves import Halves, halved
 from replication.controls.length import Length, length
+from replication.controls.markers import Marker, markers
 from replication.controls.not_computed import NotComputed
 from replication.controls.null import Null, null
+from replication.controls.null_circuit import FEWEST_CLUSTERS, NullOverlap, null_overlaps
+from replication.controls.property import Property, property_of
 from replication.controls.published_length import PublishedLength, published_length
+from replication.controls.random_weights import OverRandom, over_random
 from replication.controls.stability import Stability, stability
 from replication.controls.thresholds import THRESHOLDS
 from replication.controls.words import (
@@ -25,6 +31,7 @@ from replication.controls.words import (
 )
 from replication.evidence.evidence import Evidence, Measured
 from replication.evidence.lengths import Lengths
+from replication.experiment.clusters import count_of
 from replication.experiment.spec import Spec
 
 
@@ -44,8 +51,13 @@ class MeasuredControls:
     result: str
     measured: Measured
     stability: Stability | NotComputed
+    halves: Halves | NotComputed
     null: Null | NotComputed
+    null_circuit: Sequence[NullOverlap] | NotComputed
+    property: Property | NotComputed
     length: Length | NotComputed
+    random_weights: OverRandom | NotComputed
+    markers: Sequence[Marker]
     chance: Sequence[Chance]
     words: Mapping[Component, ComponentControl]
 
@@ -96,34 +108,85 @@ class Controls:
 def verify(evidence: Evidence) -> Controls:
     """The controls on the measured result or, on published evidence, on every published one."""
     if evidence.measured is not None:
-        chance = list(_chance(evidence))
-        return Controls([measured_controls(evidence.spec, evidence.measured, chance)])
+        return Controls(
+            [
+                measured_controls(
+                    evidence.spec, evidence.measured, list(_chance(evidence)), _circuits(evidence)
+                )
+            ]
+        )
     return Controls(list(_published(evidence)))
 
 
 def measured_controls(
-    spec: Spec, measured: Measured, chance: Sequence[Chance] = ()
+    spec: Spec,
+    measured: Measured,
+    chance: Sequence[Chance] = (),
+    others: Mapping[str, Circuit] = MappingProxyType({}),
 ) -> MeasuredControls:
-    """The controls on a measured result, by the experiment's scoring and rule."""
-    shape, resamples, seed = spec.model.shape, spec.verification.resamples, spec.verification.seed
+    """The controls on a measured result, by the experiment's scoring and rule.
+
+    `others` are the circuits of other results, by name.
+    """
+    shape, mlp_out = spec.model.shape, spec.scoring.mlp_out
+    resamples, seed = spec.verification.resamples, spec.verification.seed
+    activations, clusters = measured.activations, measured.clusters
+    n_clusters, lengths = count_of(clusters), activations.token_lengths
     stable: Stability | NotComputed
+    halves: Halves | NotComputed
     unrelated: Null | NotComputed
-    if len(measured.pair_scores) < THRESHOLDS.fewest_pairs.value:
-        stable = unrelated = NotComputed(
-            "one pair has no other to be held against: give two or more"
-        )
-    else:
-        stable = stability(measured.pair_scores, shape, spec.rule, resamples, seed)
-        unrelated = null(measured.activations, spec.scoring.mlp_out, seed)
+    null_circuit: Sequence[NullOverlap] | NotComputed
+    shown: Property | NotComputed
     explained = length(spec, measured)
+    if n_clusters < THRESHOLDS.fewest_clusters.value:
+        stable = halves = unrelated = null_circuit = shown = NotComputed(_one_cluster(measured))
+    else:
+        stable = stability(measured.pair_scores, clusters, shape, spec.rule, resamples, seed)
+        halves = halved(measured.pair_scores, clusters, shape, spec.rule, seed)
+        unrelated = null(activations, clusters, mlp_out, seed)
+        if isinstance(explained, NotComputed):
+            shown = explained
+        else:
+            assert activations.inner is not None
+            shown = property_of(activations.inner, lengths, clusters, mlp_out, seed)
+        if n_clusters < FEWEST_CLUSTERS:
+            null_circuit = NotComputed(
+                f"half of {n_clusters} clusters of pairs has no two prompts of one side"
+            )
+        else:
+            null_circuit = null_overlaps(measured, shape, mlp_out, others, seed)
+    telling = markers(measured.pairs, lengths, spec.sides)
     selected = set(measured.circuit.nodes)
     words = {
         component: measured_word(
-            index, component in selected, measured, stable, unrelated, explained
+            index, component in selected, measured, stable, unrelated, shown, explained, telling
         )
         for index, component in enumerate(shape.components())
     }
-    return MeasuredControls(spec.measures, measured, stable, unrelated, explained, chance, words)
+    return MeasuredControls(
+        spec.measures,
+        measured,
+        stable,
+        halves,
+        unrelated,
+        null_circuit,
+        shown,
+        explained,
+        over_random(measured, shape.components()),
+        telling,
+        chance,
+        words,
+    )
+
+
+def _one_cluster(measured: Measured) -> str:
+    """Why nothing can be held against anything else."""
+    if len(measured.clusters) == 1:
+        return "one pair has no other to be held against: give two or more"
+    return (
+        f"the {len(measured.clusters)} pairs hang together, by texts that they share or by their"
+        " stated group: they count as one, which has no other to be held against"
+    )
 
 
 def _published(evidence: Evidence) -> Iterator[PublishedControls]:
@@ -166,10 +229,16 @@ def _published(evidence: Evidence) -> Iterator[PublishedControls]:
 def _chance(evidence: Evidence) -> Iterator[Chance]:
     """The agreement of what the experiment measures with every other circuit."""
     own = evidence.results[evidence.spec.measures].circuit
-    for name, result in evidence.results.items():
-        if own is not None and result.circuit is not None and name != evidence.spec.measures:
-            yield Chance(
-                name,
-                agreements(result.circuit, own, evidence.shape),
-                rank_agreements(result.circuit, own),
-            )
+    if own is None:
+        return
+    for name, circuit in _circuits(evidence).items():
+        yield Chance(name, agreements(circuit, own, evidence.shape), rank_agreements(circuit, own))
+
+
+def _circuits(evidence: Evidence) -> dict[str, Circuit]:
+    """The circuits of the results that the experiment does not measure, by name."""
+    return {
+        name: result.circuit
+        for name, result in evidence.results.items()
+        if result.circuit is not None and name != evidence.spec.measures
+    }

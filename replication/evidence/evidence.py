@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int64
 
 from replication.circuits.circuit import Circuit, check_convention, read_circuit, selected_circuit
 from replication.circuits.components import ModelShape
@@ -26,14 +26,27 @@ from replication.engine.activations import MeanActivations
 from replication.engine.capture import capture
 from replication.engine.models import Device, load_model
 from replication.engine.provenance import Provenance
+from replication.engine.random_weights import (
+    Architecture,
+    RandomWeights,
+    architecture_of,
+    random_weights,
+)
 from replication.engine.recording import Recording, recorded_path, replay
 from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.engine.tokens import SeenTokens
 from replication.evidence.lengths import Lengths, read_lengths
+from replication.evidence.random_weights import (
+    NoRandomWeights,
+    fitting_random,
+    recorded_random,
+)
+from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment, Spec
 from replication.inputs.files import InputError, faulty, is_there
 
 Kind = Literal["published", "recorded", "live"]
+NO_RANDOM_WEIGHTS = NoRandomWeights("no random weights were run")
 
 
 class EvidenceMissing(Exception):
@@ -77,16 +90,21 @@ class Measured(Result):
     """A result that a run of the model measured; everything in it was computed once.
 
     `pair_scores` are each component's, in the order of `ModelShape.components`, and `means` theirs
-    over the pairs; `repeated` are those of a second run, if there was one.
+    over the pairs; `repeated` are those of a second run, if there was one. `clusters` says which
+    pairs hang together and so count as one (`experiment.clusters`). `random` are the means that
+    random weights of the architecture give on the same pairs, if there are any.
     """
 
     scores: ScoreTable
     circuit: Circuit
     activations: MeanActivations
+    pairs: Sequence[Pair]
+    clusters: Int64[np.ndarray, " pairs"]
     pair_scores: Float32[np.ndarray, "pairs components"]
     means: Float64[np.ndarray, " components"]
     provenance: RunProvenance
     repeated: Float32[np.ndarray, "pairs components"] | None = None
+    random: RandomWeights | NoRandomWeights = NO_RANDOM_WEIGHTS
 
     @property
     def reproduced(self) -> bool | None:
@@ -149,7 +167,12 @@ def published_circuit(path: Path, spec: Spec) -> Circuit:
 
 
 def measure(
-    spec: Spec, run: Recording, pairs_from: Mapping[str, str], second: Recording | None = None
+    spec: Spec,
+    run: Recording,
+    pairs: Sequence[Pair],
+    clusters: Int64[np.ndarray, " pairs"],
+    pairs_from: Mapping[str, str],
+    second: Recording | None = None,
 ) -> Measured:
     """Score a run's activations and select the circuit.
 
@@ -164,6 +187,8 @@ def measure(
         scores=table,
         circuit=select_circuit(spec, table),
         activations=run.activations,
+        pairs=pairs,
+        clusters=clusters,
         pair_scores=scores,
         means=means,
         provenance=RunProvenance.of(run, pairs_from),
@@ -201,42 +226,65 @@ def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
             f"{path.name} is missing; whoever has {experiment.spec.model.label} writes it with:"
             f" replication record {shlex.quote(os.path.relpath(experiment.folder))}"
         )
-    return _measured_evidence("recorded", experiment, published, replay(experiment))
+    run = replay(experiment)
+    random = recorded_random(experiment, run)
+    return _measured_evidence("recorded", experiment, published, [run], random)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What was run of a model: itself, once or several times, and its random weights, if asked."""
+
+    own: list[Recording]
+    architecture: Architecture
+    random: RandomWeights | None = None
 
 
 def run_model(
-    experiment: Experiment, model: str | None = None, device: Device = "auto", runs: int = 1
-) -> list[Recording]:
-    """Run the model on the pairs, once or several times over.
+    experiment: Experiment,
+    model: str | None = None,
+    device: Device = "auto",
+    runs: int = 1,
+    *,
+    with_random: bool = False,
+) -> Runs:
+    """Run the model on the pairs, once or several times over, and then random weights, if asked.
 
     Raises:
         NotAtHand: the model or the pairs cannot be had here.
         InputError: the model or the device cannot be used.
     """
-    pairs = experiment.pairs
-    spec = experiment.spec
+    pairs, spec = experiment.pairs, experiment.spec
     loaded = load_model(spec.model, model, device, tokens=spec.tokens, mlp_at=spec.scoring.mlp_at)
     seen = loaded.tokenizer.seen(pairs)
-    return [Recording(capture(loaded, pairs), loaded.provenance, seen) for _ in range(runs)]
+    own = [Recording(capture(loaded, pairs), loaded.provenance, seen) for _ in range(runs)]
+    random = random_weights(loaded, pairs, spec.scoring.mlp_out) if with_random else None
+    return Runs(own, architecture_of(loaded), random)
 
 
-def live_evidence(experiment: Experiment, published: Evidence, runs: list[Recording]) -> Evidence:
+def live_evidence(experiment: Experiment, published: Evidence, runs: Runs) -> Evidence:
     """What one run of the model, made now, gives, or two.
+
+    Where random weights were not run with it, those that were recorded serve, if they fit.
 
     Raises:
         InputError: the budget or the threshold cannot be met.
     """
-    return _measured_evidence("live", experiment, published, *runs)
+    random = runs.random or fitting_random(experiment, runs.own[0], runs.architecture)
+    return _measured_evidence("live", experiment, published, runs.own, random)
 
 
 def _measured_evidence(
     kind: Kind,
     experiment: Experiment,
     published: Evidence,
-    run: Recording,
-    second: Recording | None = None,
+    runs: Sequence[Recording],
+    random: RandomWeights | NoRandomWeights,
 ) -> Evidence:
-    spec = experiment.spec
-    measured = measure(spec, run, experiment.source.origin(), second)
-    results = {**published.results, spec.measures: measured}
+    spec, (run, *others) = experiment.spec, runs
+    second = others[0] if others else None
+    measured = measure(
+        spec, run, experiment.pairs, experiment.clusters, experiment.source.origin(), second
+    )
+    results = {**published.results, spec.measures: replace(measured, random=random)}
     return Evidence(kind, spec, run.provenance.shape, results)

@@ -30,7 +30,7 @@ from replication.engine.provenance import Provenance
 from replication.engine.recording import Recording
 from replication.evidence.evidence import Evidence, Measured, Result, RunProvenance, measure
 from replication.evidence.lengths import Lengths
-from tests.make import run_of
+from tests.make import measured_of
 
 STEPS = [Fraction(1, 10**exponent) for exponent in range(5, 0, -1)] + [Fraction(1, 2), Fraction(2)]
 MOST_CHANGES = 5
@@ -119,7 +119,7 @@ def _changed_results(
 def _changed_activations(
     component: Component, evidence: Evidence, measured: Measured
 ) -> Iterator[tuple[str, Measured]]:
-    """A run whose first position says less of one component, or one that tells the sides apart.
+    """A run whose first position says less of a component, or more, or that tells the sides apart.
 
     What the first position adds to the mean is in the whole mean and not in the inner one.
     """
@@ -135,8 +135,8 @@ def _changed_activations(
             measured.provenance.seen,
         )
         what = f"{component}: on one side, {float(step):g} of its score along one direction more"
-        yield what, measure(evidence.spec, run, measured.provenance.pairs_from)
-    for step in (*STEPS[:-1], Fraction(1)):
+        yield what, _measured_again(evidence, measured, run)
+    for step in (*STEPS[:-1], Fraction(1), Fraction(-8), Fraction(-64)):
         changed = replace(
             whole,
             mlp_out=_towards(whole.mlp_out, inner.mlp_out, component, step)
@@ -146,7 +146,13 @@ def _changed_activations(
         )
         run = Recording(changed, _of_the_run(measured.provenance), measured.provenance.seen)
         what = f"{component}: the first position adds {float(1 - step):g} of what it did"
-        yield what, measure(evidence.spec, run, measured.provenance.pairs_from)
+        yield what, _measured_again(evidence, measured, run)
+
+
+def _measured_again(evidence: Evidence, measured: Measured, run: Recording) -> Measured:
+    """What another run on the same pairs measures."""
+    pairs_from = measured.provenance.pairs_from
+    return measure(evidence.spec, run, measured.pairs, measured.clusters, pairs_from)
 
 
 def _moved(means: MeanActivations, component: Component, size: float) -> MeanActivations:
@@ -230,7 +236,7 @@ def _changed_repetitions(evidence: Evidence, result: Result) -> Iterator[tuple[s
             np.full((pairs, 2), 9),
         )
         activations.mlp_out[:, 0] *= 2 + np.arange(shape.d_model, dtype=np.float32)
-        measured = measure(evidence.spec, run_of(activations), {})
+        measured = measured_of(evidence.spec, activations)
     yield "run twice", replace(measured, repeated=measured.pair_scores)
     other = measured.pair_scores.copy()
     other[0, 0] = np.nextafter(other[0, 0], np.float32(np.inf))

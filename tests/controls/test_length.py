@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from replication.controls.length import (
     inverse_differences,
     length,
     length_fits,
-    length_free_p_values,
     length_norms,
-    length_terms,
+    length_shares,
+    text_scores,
 )
 from replication.controls.not_computed import NotComputed
+from replication.controls.property import length_terms
 from replication.controls.published_length import (
     FirstPosition,
     NoPrediction,
@@ -104,41 +104,6 @@ def test_centring_takes_a_constant_out_of_the_mlps_norm_only() -> None:
     assert centred[1] == raw[1]
 
 
-def test_a_score_that_length_gives_is_no_common_direction() -> None:
-    lengths = np.random.default_rng(1).integers(6, 20, (12, 2)).tolist()
-    longer = [[short + 3 + n % 5, short] for n, (short, _) in enumerate(lengths)]
-    for some in (lengths, longer):
-        means = sink(some, noise=0.5)
-        tokens = means.token_lengths
-        found = length_free_p_values(means, tokens, "raw", 0)
-        assert (found > 0.05).all()
-        moved = sink(some, noise=0.5, shift=5.0)
-        assert moved.inner is not None
-        assert (length_free_p_values(moved.inner, tokens, "raw", 0) < 0.01).all()
-
-
-def test_where_one_side_is_longer_by_as_much_in_every_pair_nothing_can_be_told_apart() -> None:
-    means = sink([[9, 7]] * 8, noise=0.1, shift=5.0)
-    assert length_free_p_values(means, means.token_lengths, "raw", 0).tolist() == [1, 1]
-
-
-@pytest.mark.parametrize("is_longer", [False, True])
-def test_without_an_effect_few_p_values_are_small(is_longer: bool) -> None:
-    random = np.random.default_rng(0)
-    found = []
-    for _ in range(150):
-        tokens = random.integers(6, 16, (9, 2))
-        if is_longer:
-            tokens[:, 0] = tokens[:, 1] + random.integers(1, 6, 9)
-        means = MeanActivations(
-            random.standard_normal((9, 2, 1, 32)).astype(np.float32),
-            random.standard_normal((9, 2, 1, 4, 8)).astype(np.float32),
-            tokens,
-        )
-        found.append(length_free_p_values(means, tokens, "raw", 0))
-    assert (np.concatenate(found) <= 0.05).mean() <= 0.08
-
-
 def by_left_out_pairs(means: MeanActivations, tokens: np.ndarray) -> float:
     """The share that lengths predict, with a fit for every left-out pair, for the head."""
     difference = (means.z[:, 0] - means.z[:, 1]).reshape(len(tokens), -1).astype(float)
@@ -157,7 +122,7 @@ def test_the_share_that_lengths_predict_is_that_of_left_out_pairs(
 ) -> None:
     tokens = np.random.default_rng(2).integers(6, 20, (12, 2))
     means = sink(tokens.tolist(), noise=noise, shift=shift)
-    found = length_fits(means, tokens, "raw")
+    found = length_fits(means, np.arange(len(tokens)), "raw")
     # A share of the whole, which is 1.
     assert_close(found[1], by_left_out_pairs(means, tokens), size=1)
 
@@ -168,7 +133,7 @@ def test_lengths_predict_what_grows_with_every_position_and_nothing_of_noise() -
     growing = (tokens[:, :, None, None] - 1) / 2 * np.ones((1, 1, 1, 4))
     noise = random.standard_normal((10, 2, 1, 1, 4))
     means = MeanActivations(growing.astype(np.float32), noise.astype(np.float32), tokens)
-    mlp, head = length_fits(means, tokens, "raw")
+    mlp, head = length_fits(means, np.arange(len(tokens)), "raw")
     assert mlp > 0.99
     assert head < 0.3
     assert length_norms(replace(means, inner=means), "raw")[0] == 0
@@ -178,14 +143,14 @@ def test_lengths_predict_what_grows_with_every_position_and_nothing_of_noise() -
 def test_where_one_pair_alone_has_two_lengths_lengths_predict_nothing(one: list[int]) -> None:
     means = sink([[9, 9], [9, 9], one], noise=1.0)
     with np.errstate(all="raise"):
-        assert length_fits(means, means.token_lengths, "raw").tolist() == [0, 0]
+        assert length_fits(means, np.arange(3), "raw").tolist() == [0, 0]
 
 
 def test_lengths_predict_nothing_of_a_component_that_never_differs() -> None:
     means = sink(LENGTHS, noise=0.01)
     dead = replace(means, z=np.zeros_like(means.z))
     with np.errstate(all="raise"):
-        mlp, head = length_fits(dead, means.token_lengths, "raw")
+        mlp, head = length_fits(dead, np.arange(5), "raw")
     assert mlp > 0
     assert head == 0
 
@@ -195,7 +160,7 @@ def test_the_terms_are_differences_of_the_inverse_and_of_the_share_of_the_longes
     assert terms == pytest.approx(np.array([[1 / 20, -1 / 2], [-3 / 40, 3 / 20]]))
 
 
-def test_the_share_of_length_is_its_part_of_the_score_and_none_of_a_dead_component() -> None:
+def test_the_share_of_length_is_what_goes_without_it_and_none_of_a_dead_component() -> None:
     means = sink(LENGTHS, noise=0.02, shift=0.1)
     assert means.inner is not None
     dead = np.zeros_like(means.z)
@@ -207,48 +172,51 @@ def test_the_share_of_length_is_its_part_of_the_score_and_none_of_a_dead_compone
         measured = measured_of(spec, case)
         found = length(spec, measured)
         assert isinstance(found, Length)
+        assert case.inner is not None
         inverse = [abs(1 / t - 1 / u) for t, u in LENGTHS]
         assert found.steps == pytest.approx(inverse)
         assert found.alone[0] == pytest.approx(found.norms[0] * sum(inverse) / len(inverse))
-        assert found.share[0] == pytest.approx(found.alone[0] / measured.means[0])
+        is_text = [(1 - 1 / t + 1 - 1 / u) / 2 for t, u in LENGTHS]
+        without = (pair_scores(case.inner, "raw")[:, 0] * is_text).mean()
+        gone = 1 - (without / measured.means[0]) ** 2
+        given = (found.alone[0] / measured.means[0]) ** 2
+        assert found.share[0] == pytest.approx(min(gone, given))
         assert (found.alone[1], found.share[1]) == (0, 0)
     # Scores below 1 have a share as well.
     assert 0 < measured.means[0] < 1
 
 
-def free_p_value_by_hand(means: MeanActivations, tokens: np.ndarray) -> float:
-    """The p-value of the head's common direction, by a fit for every exchange of prompts."""
-    difference = (means.z[:, 0] - means.z[:, 1]).reshape(len(tokens), -1).astype(float)
-    terms = np.array([[1 / t - 1 / u, t - u] for t, u in tokens.tolist()])
-
-    def left(values: np.ndarray) -> np.ndarray:
-        slopes, *_ = np.linalg.lstsq(terms, values, rcond=None)
-        return np.asarray(values - terms @ slopes)
-
-    rest = left(difference)
-    statistics = []
-    for signs in product((1.0, -1.0), repeat=len(tokens) - 1):
-        exchanged = np.array([1.0, *signs])
-        scale = exchanged @ left(exchanged)
-        if scale > 1e-9:
-            statistics.append(float(((exchanged @ rest) ** 2).sum() / scale))
-    return float(np.mean([one >= statistics[0] * (1 - 1e-9) for one in statistics]))
+def test_without_the_first_position_prompts_of_one_length_score_as_with_it() -> None:
+    means = sink([[9, 9], [12, 12], [30, 30]], noise=1.0, shift=2.0)
+    assert means.inner is not None
+    # The difference of two means keeps their last digits, beside those of a hundred over nine.
+    assert_close(text_scores(means, means.inner, "raw"), pair_scores(means, "raw").mean(0), size=12)
 
 
-ANY_LENGTHS = np.random.default_rng(4).integers(6, 20, (7, 2))
-# Lengths that leave a hundredth of a common direction.
-NEARLY_ALIKE = np.array([[10, 7], [11, 8], [12, 9], [13, 10], [14, 11], [15, 12], [16, 14]])
+def test_what_works_against_length_leaves_a_negative_share() -> None:
+    scores, without = np.array([1.8, 2.0, 4.0, 0.0]), np.array([3.01, 2.0, 1.0, 0.0])
+    found = length_shares(scores, np.array([1.7, 1.9, 4.0, 1.0]), without)
+    assert found == pytest.approx([1 - (3.01 / 1.8) ** 2, 0, 15 / 16, 0])
 
 
-@pytest.mark.parametrize("shift", [0.0, 3.0])
-@pytest.mark.parametrize("tokens", [ANY_LENGTHS, NEARLY_ALIKE], ids=["any", "nearly alike"])
-def test_the_p_value_without_length_is_that_of_plain_loops(
-    shift: float, tokens: np.ndarray
-) -> None:
-    means = sink(tokens.tolist(), noise=4.0, shift=shift).inner
-    assert means is not None
-    found = length_free_p_values(means, tokens, "raw", 0)
-    assert found[1] == pytest.approx(free_p_value_by_hand(means, tokens))
+def test_what_goes_with_a_first_position_that_sees_the_text_is_not_all_lengths() -> None:
+    found = length_shares(np.array([4.0, 4.0]), np.array([0.0, 3.0]), np.array([1.0, 1.0]))
+    assert found == pytest.approx([0, 9 / 16])
+
+
+def test_a_cluster_is_predicted_from_the_others_alone() -> None:
+    """Pairs written twice predict each other perfectly, unless they are left out together."""
+    once = np.random.default_rng(3).integers(6, 20, (6, 2))
+    means = sink(np.repeat(once, 2, axis=0).tolist(), noise=20.0)
+    twice = replace(means, z=np.repeat(means.z[::2], 2, axis=0))
+    found = length_fits(twice, np.repeat(np.arange(6), 2), "raw")[1]
+    alone = length_fits(sliced(means, slice(None, None, 2)), np.arange(6), "raw")[1]
+    assert_close(found, alone, size=1)
+
+
+def sliced(means: MeanActivations, pairs: slice) -> MeanActivations:
+    """The means of these pairs, the inner ones left out."""
+    return MeanActivations(means.mlp_out[pairs], means.z[pairs], means.token_lengths[pairs])
 
 
 def published() -> Lengths:

@@ -19,9 +19,12 @@ from replication.controls.exchanges import (
 from replication.controls.null import null
 from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import pair_scores
+from replication.experiment.clusters import clusters_of, count_of
+from replication.experiment.pairs import Pair
 from tests.closeness import assert_close
 
 pytestmark = pytest.mark.numeric
+OWN = np.arange(20)  # every pair is a cluster of its own
 
 
 def activations(n_pairs: int, seed: int = 0, shift: float = 0.0, size: int = 5) -> MeanActivations:
@@ -65,7 +68,7 @@ def by_hand(means: np.ndarray) -> tuple[float, float, float]:
 @pytest.mark.parametrize(("n_pairs", "shift"), [(2, 0.0), (3, 1.0), (5, 0.0), (6, 3.0)])
 def test_the_null_scores_and_p_values_are_those_of_plain_loops(n_pairs: int, shift: float) -> None:
     means = activations(n_pairs, shift=shift)
-    found = null(means, "raw", seed=0)
+    found = null(means, OWN[:n_pairs], "raw", seed=0)
     for index, component in enumerate(means.by_component("raw")):
         within, across, p_value = by_hand(component)
         assert found.same_side[index] == pytest.approx(within)
@@ -83,13 +86,13 @@ def test_the_quantiles_are_those_of_all_pairs_of_prompts_of_one_side() -> None:
         for side in (0, 1)
         for i, j in combinations(range(4), 2)
     ]
-    assert null(means, "raw", 0).same_side_quantiles[0] == pytest.approx(
+    assert null(means, OWN[:4], "raw", 0).same_side_quantiles[0] == pytest.approx(
         np.quantile(within, [0, 0.25, 0.5, 0.75, 1])
     )
 
 
 def test_a_component_that_responds_to_the_side_has_the_smallest_p_there_is() -> None:
-    found = null(activations(8, shift=12.0), "raw", 0)
+    found = null(activations(8, shift=12.0), OWN[:8], "raw", 0)
     assert found.p_value[1] == found.smallest_p == 1 / 128
     assert found.p_value[0] > 0.02
     assert found.p_value[2] > 0.02
@@ -107,7 +110,7 @@ def test_the_components_stand_in_the_order_of_the_scores_and_are_centred_as_they
 
 def test_without_an_effect_p_values_are_as_small_as_their_level_and_no_more() -> None:
     found = np.concatenate(
-        [null(activations(8, seed=seed), "raw", 0).p_value for seed in range(400)]
+        [null(activations(8, seed=seed), OWN[:8], "raw", 0).p_value for seed in range(400)]
     )
     for level in (0.01, 0.05, 0.2):
         # 1200 p-values: two standard errors at the level of 0.2, the widest.
@@ -116,15 +119,15 @@ def test_without_an_effect_p_values_are_as_small_as_their_level_and_no_more() ->
 
 def test_drawn_exchanges_give_nearly_what_all_of_them_give(monkeypatch: pytest.MonkeyPatch) -> None:
     means = activations(11, shift=1.0, seed=4)
-    every = null(means, "raw", 0)
+    every = null(means, OWN[:11], "raw", 0)
     monkeypatch.setattr(replication.controls.exchanges, "EXCHANGES", 1000)
-    drawn = null(means, "raw", 0)
+    drawn = null(means, OWN[:11], "raw", 0)
     assert (every.is_exhaustive, drawn.is_exhaustive) == (True, False)
     assert drawn.exchanges == 1000
     assert drawn.smallest_p == 1 / 1001
     # Three standard errors of a share of 1000 draws.
     assert drawn.p_value == pytest.approx(every.p_value, abs=0.05)
-    assert np.array_equal(drawn.p_value, null(means, "raw", 0).p_value)
+    assert np.array_equal(drawn.p_value, null(means, OWN[:11], "raw", 0).p_value)
 
 
 def test_every_exchange_stands_there_once() -> None:
@@ -186,7 +189,7 @@ def test_a_dead_component_is_found_by_no_exchange() -> None:
     dead = MeanActivations(
         np.ones((4, 2, 1, 3), np.float32), np.ones((4, 2, 1, 1, 3), np.float32), np.full((4, 2), 5)
     )
-    found = null(dead, "raw", 0)
+    found = null(dead, OWN[:4], "raw", 0)
     assert found.p_value.tolist() == [1, 1]
     assert found.same_side.tolist() == [0, 0]
 
@@ -195,9 +198,10 @@ def test_massive_activations_that_all_prompts_share_cost_no_digit() -> None:
     means = activations(5)
     size = np.float32(2**17)
     massive = MeanActivations(means.mlp_out + size, means.z, means.token_lengths)
-    exact = null(MeanActivations(massive.mlp_out - size, means.z, means.token_lengths), "raw", 0)
+    small = MeanActivations(massive.mlp_out - size, means.z, means.token_lengths)
+    exact = null(small, OWN[:5], "raw", 0)
     # Doubles: the last digit of such a size is 1e-11, and of its square 1e-6.
-    assert null(massive, "raw", 0).same_side == pytest.approx(exact.same_side, rel=1e-9)
+    assert null(massive, OWN[:5], "raw", 0).same_side == pytest.approx(exact.same_side, rel=1e-9)
 
 
 def test_among_drawn_exchanges_the_observed_order_counts() -> None:
@@ -212,3 +216,34 @@ def test_among_drawn_exchanges_the_observed_order_counts() -> None:
 def test_false_discovery_rates_are_those_of_a_library(p_values: list[float]) -> None:
     found = false_discovery_rates(np.array(p_values))
     assert found == pytest.approx(false_discovery_control(p_values))
+
+
+def test_pairs_written_again_make_nothing_surer() -> None:
+    once = activations(6, shift=2.0)
+    again = MeanActivations(
+        *(np.repeat(part, 4, axis=0) for part in (once.mlp_out, once.z)), np.full((24, 2), 7)
+    )
+    found = null(again, np.repeat(OWN[:6], 4), "raw", 0)
+    assert found.exchanges == 32
+    assert found.p_value == pytest.approx(null(once, OWN[:6], "raw", 0).p_value)
+    # Taken for independent pairs, they would be.
+    taken_for_more = null(again, np.arange(24), "raw", 0)
+    assert taken_for_more.p_value[1] < found.smallest_p
+
+
+def test_prompts_crossed_with_each_other_are_one_cluster_in_which_nothing_can_be_told() -> None:
+    prompts = [f"word{number} of its own{number}" for number in range(10)]
+    pairs = [Pair(one, other) for one in prompts[:5] for other in prompts[5:]]
+    assert count_of(clusters_of(pairs)) == 1
+
+
+def test_within_a_cluster_prompts_are_not_held_against_each_other() -> None:
+    means = activations(4)
+    found = null(means, np.array([0, 0, 1, 1]), "raw", 0)
+    for index, component in enumerate(means.by_component("raw")):
+        across = [
+            np.linalg.norm(component[i, side] - component[j, side])
+            for side in (0, 1)
+            for i, j in ((0, 2), (0, 3), (1, 2), (1, 3))
+        ]
+        assert found.same_side[index] == pytest.approx(np.mean(across))

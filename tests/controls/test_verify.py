@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from replication.circuits.components import ModelShape, head, mlp, parse
+from replication.controls.not_computed import NotComputed
 from replication.controls.thresholds import THRESHOLDS
-from replication.controls.verify import verify
+from replication.controls.verify import measured_controls, verify
 from replication.engine.activations import MeanActivations
 from replication.evidence.evidence import (
     Evidence,
@@ -17,16 +18,17 @@ from replication.evidence.evidence import (
     recorded_evidence,
 )
 from replication.evidence.lengths import Lengths
+from replication.experiment.pairs import Pair
 from replication.experiment.spec import Spec, read_experiment
 from replication.report.controls_text import controls_markdown, sentences
 from replication.report.handover import controls_records
 from replication.report.record import ComponentRecord, ControlsRecord
-from tests.make import evidence_of, make_spec
+from tests.make import evidence_of, make_spec, measured_of
 from tests.paths import FIXTURES
 
 pytestmark = pytest.mark.numeric
 SHAPE = ModelShape(n_layers=2, n_heads=2, d_model=16, d_head=8)
-N_PAIRS = 12
+N_PAIRS = 20
 
 
 def spec(**changes: Any) -> Spec:
@@ -150,7 +152,7 @@ def test_with_five_pairs_nothing_is_specific_and_the_reason_says_so() -> None:
     m0 = components["m0"]
     assert m0.p_value == 1 / 16
     assert m0.word == "not shown"
-    assert "5 pairs cannot show a difference: their smallest possible p is 0.062" in m0.reason
+    assert "5 clusters of pairs cannot show a difference" in m0.reason
 
 
 def test_a_component_near_the_cut_is_unstable() -> None:
@@ -165,19 +167,99 @@ def test_a_component_near_the_cut_is_unstable() -> None:
     assert f"selected in {one.selection_probability:.0%} of the resamples" in one.reason
 
 
-def test_prompts_of_one_length_leave_the_length_control_nothing_to_see() -> None:
+def test_where_all_prompts_are_of_one_length_a_component_can_be_specific() -> None:
     found, components = found_on(spec(), activations(property_=8.0, equal=True))
-    assert found.length is None
-    assert found.not_computed == {"length": "it has nothing to see: every prompt has 9 tokens"}
+    assert set(found.not_computed) == {"random weights"}
     m0 = components["m0"]
-    assert (m0.word, m0.length_share, m0.matched_score) == ("not shown", None, None)
-    assert m0.reason == "no length control: it has nothing to see: every prompt has 9 tokens"
+    assert (m0.word, m0.length_score) == ("specific", 0)
+    assert m0.property_interval is not None
+    assert m0.property_interval[0] > THRESHOLDS.property_share.value
+
+
+def test_a_property_that_makes_little_of_a_score_differs_and_is_not_called_specific() -> None:
+    """A small shift that many pairs show for certain."""
+    _, components = found_on(spec(), activations(60, property_=2.0))
+    m0 = components["m0"]
+    assert (m0.q_value or 1) < 0.05
+    assert (m0.controlled_q_value or 1) < 0.05
+    assert m0.property_share is not None
+    assert 0 < m0.property_share < 0.25
+    assert m0.word == "differs"
+    assert verdict_on("m0", spec(), activations(60, property_=2.0)) == "undecided"
+
+
+def marked(n_pairs: int) -> list[Pair]:
+    """Pairs of texts that have nothing in common but what stands in front of the first ones."""
+    return [Pair(f"oh {2 * number}", str(2 * number + 1)) for number in range(n_pairs)]
+
+
+def test_a_mark_that_tells_the_sides_apart_takes_the_word_specific_from_all() -> None:
+    measured = measured_of(spec(), activations(property_=8.0), pairs=marked(N_PAIRS))
+    found = measured_controls(spec(), measured)
+    assert found.words[parse("m0")].word == "differs"
+    assert "but 'oh' on 100% of the one prompts and 0% of the other ones" in (
+        found.words[parse("m0")].reason
+    )
+    assert {one.mark for one in found.markers} == {"'oh'", "'oh' in front"}
+
+
+def test_pairs_written_several_times_show_no_more_than_once() -> None:
+    """Five pairs, each four times: with them as twenty, most would be called specific."""
+    once = activations(5, property_=8.0)
+    again = repeated(once, 4)
+    clusters = [number for number in range(5) for _ in range(4)]
+    found = measured_controls(spec(), measured_of(spec(), again, clusters))
+    assert {one.word for one in found.words.values()} <= {"not shown", "unstable"}
+    taken_for_more = measured_controls(spec(), measured_of(spec(), again))
+    assert "specific" in {one.word for one in taken_for_more.words.values()}
+
+
+def repeated(means: MeanActivations, times: int) -> MeanActivations:
+    """Every pair so many times, one behind the other."""
+    return MeanActivations(
+        np.repeat(means.mlp_out, times, axis=0),
+        np.repeat(means.z, times, axis=0),
+        np.repeat(means.token_lengths, times, axis=0),
+        means.inner and repeated(means.inner, times),
+    )
+
+
+def test_pairs_that_all_hang_together_show_nothing() -> None:
+    measured = measured_of(spec(), activations(property_=8.0), [0] * N_PAIRS)
+    found = measured_controls(spec(), measured)
+    assert isinstance(found.null, NotComputed)
+    assert f"the {N_PAIRS} pairs hang together" in found.null.reason
+    assert {one.word for one in found.words.values()} == {"not shown"}
+
+
+def test_length_that_works_against_a_larger_property_makes_no_artefact() -> None:
+    """A property three times the length effect, in the opposite direction."""
+    random, n_pairs = np.random.default_rng(3), 24
+    short = random.integers(8, 20, n_pairs)
+    lengths = np.stack([short, short + random.integers(4, 12, n_pairs)], axis=1)
+    means = activations(n_pairs)
+    assert means.inner is not None
+    step = (1 / lengths[:, 0] - 1 / lengths[:, 1]).mean()
+    inner = means.inner.mlp_out.copy()
+    inner[:, 0, 1, 5] += 60
+    whole = inner.copy()
+    whole[:, :, 1, 5] -= 20 / step / lengths
+    run = MeanActivations(whole, means.z, lengths, MeanActivations(inner, means.z, lengths - 1))
+    _, components = found_on(spec(), run)
+    m1 = components["m1"]
+    assert m1.length_share is not None
+    assert m1.length_score is not None
+    assert m1.length_score > m1.score / 3
+    assert m1.length_share[0] < 0
+    assert m1.word != "artefact"
+    assert "they work against the rest" in m1.reason
 
 
 def test_one_pair_is_too_few_for_anything_but_the_length_control() -> None:
     found, components = found_on(spec(), activations(1, sink=4000.0))
     assert (found.stability, found.null) == (None, None)
-    assert set(found.not_computed) == {"stability", "null"}
+    lacking = {"stability", "null", "null circuit", "property", "random weights"}
+    assert set(found.not_computed) == lacking
     m0, m1 = components["m0"], components["m1"]
     assert (m0.interval, m0.p_value, m0.word) == (None, None, "not shown")
     assert "give two or more" in m0.reason
@@ -186,9 +268,11 @@ def test_one_pair_is_too_few_for_anything_but_the_length_control() -> None:
 
 def test_two_pairs_are_held_against_each_other() -> None:
     found, components = found_on(spec(), activations(2))
-    assert found.not_computed == {}
+    assert set(found.not_computed) == {"null circuit", "random weights"}
     assert components["m0"].p_value is not None
-    assert components["m0"].interval is not None
+    # Two lengths that differ in two ways leave nothing of two pairs.
+    assert components["m0"].property_share is None
+    assert components["m0"].interval is None
 
 
 def test_prompts_of_a_single_position_leave_the_length_control_nothing() -> None:
@@ -198,7 +282,9 @@ def test_prompts_of_a_single_position_leave_the_length_control_nothing() -> None
     lengths[0, 0] = 0
     inner = replace(means.inner, token_lengths=lengths)
     found, _ = found_on(spec(), replace(means, inner=inner))
-    assert found.not_computed == {"length": "a prompt has no position of its own text"}
+    reason = "a prompt has no position of its own text"
+    del found.not_computed["random weights"]
+    assert found.not_computed == {"length": reason, "property": reason}
 
 
 def test_the_score_on_matched_pairs_is_that_of_the_pairs_of_one_length() -> None:
@@ -207,10 +293,11 @@ def test_the_score_on_matched_pairs_is_that_of_the_pairs_of_one_length() -> None
     lengths[[2, 7], 0] = lengths[[2, 7], 1]
     found, _ = found_on(spec(), replace(means, token_lengths=lengths))
     assert found.length is not None
-    assert found.length.matched_pairs == [3, 8]
+    assert found.length.matched_pairs == [3, 8, 15]
     for one in found.components:
         assert one.by_pair is not None
-        assert one.matched_score == pytest.approx((one.by_pair[2] + one.by_pair[7]) / 2)
+        matched = [one.by_pair[pair - 1] for pair in found.length.matched_pairs]
+        assert one.matched_score == pytest.approx(np.mean(matched))
 
 
 def test_a_selection_that_cannot_be_met_without_the_first_position_says_so() -> None:
@@ -226,7 +313,7 @@ def test_the_same_seed_gives_the_same_controls_and_another_others() -> None:
     (first, _), (again, _) = (found_on(spec(selection=rule), activations()) for _ in range(2))
     assert first == again
     other = spec(selection=rule, verification={"resamples": 500, "seed": 1})
-    assert found_on(other, activations())[0].stability != first.stability
+    assert found_on(other, activations())[0].halves != first.halves
 
 
 def published() -> Evidence:
@@ -328,6 +415,7 @@ def test_minilm_has_every_control_on_recorded_evidence() -> None:
     evidence = recorded_evidence(experiment, published_evidence(experiment))
     (found,) = controls_records(verify(evidence), evidence)
     assert found.not_computed == {}
+    assert (found.pairs, found.clusters) == (5, 5)
     assert len(found.components) == 78
     for one in found.components:
         assert one.interval is not None

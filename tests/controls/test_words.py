@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
@@ -10,8 +11,10 @@ import pytest
 
 from replication.circuits.intervals import Interval, exact
 from replication.controls.length import Length
+from replication.controls.markers import Marker
 from replication.controls.not_computed import NotComputed
 from replication.controls.null import Null
+from replication.controls.property import Property
 from replication.controls.published_length import PublishedLength
 from replication.controls.stability import Stability
 from replication.controls.words import (
@@ -23,15 +26,21 @@ from replication.controls.words import (
 )
 from replication.evidence.evidence import Measured
 
-# One component of ten pairs that every control speaks for.
+# One component of ten pairs, and a score of 2, that every control speaks for.
 SPECIFIC: dict[str, Any] = {
     "probability": 1.0, "q_value": 0.01, "exchanges": 512, "is_exhaustive": True,
-    "alone": 0.5, "share": 0.25, "fit": 0.1, "free_q_value": 0.02, "added": 1,
+    "alone": 1.5, "share": 0.25, "fit": 0.1, "without_first": 1.7, "added": 1,
+    "free_q_value": 0.02, "property": 0.6, "low": 0.3, "high": 0.8,
 }  # fmt: skip
+MARKER = Marker("'oh'", (1.0, 0.2), ("ironic", "plain"))
 
 
 def word_on(
-    is_selected: bool = True, n_components: int = 1, lacking: str = "", **changes: Any
+    is_selected: bool = True,
+    n_components: int = 1,
+    lacking: str = "",
+    markers: Sequence[Marker] = (),
+    **changes: Any,
 ) -> ComponentControl:
     """The word on a component, the second of two where there are more than one."""
     not_computed = NotComputed("it was not")
@@ -49,9 +58,15 @@ def word_on(
         exchanges=value["exchanges"],
         is_exhaustive=value["is_exhaustive"],
     )
-    names = ("alone", "share", "fit", "free_q_value")
+    names = ("alone", "share", "fit", "without_first")
     length = SimpleNamespace(added=value["added"], **{name: column(name) for name in names})
-    measured = SimpleNamespace(means=np.full(n_components, 2.0), pair_scores=np.zeros((10, 1)))
+    shown = Property(
+        p_value=np.zeros(n_components),
+        q_value=column("free_q_value"),
+        share=column("property"),
+        interval=np.stack([column("low"), column("high")]),
+    )
+    measured = SimpleNamespace(means=np.full(n_components, 2.0), clusters=np.arange(10))
     return measured_word(
         n_components - 1,
         is_selected,
@@ -60,7 +75,9 @@ def word_on(
         if lacking == "stability"
         else cast(Stability, SimpleNamespace(probability=column("probability"))),
         not_computed if lacking == "null" else null,
+        not_computed if lacking == "property" else shown,
         not_computed if lacking == "length" else cast(Length, length),
+        markers,
     )
 
 
@@ -68,11 +85,12 @@ def word_on(
     ("changes", "word"),
     [
         ({}, "specific"),
-        ({"share": 0.5}, "specific"),
         ({"share": 0.501}, "artefact"),
+        ({"share": 0.5}, "specific"),
+        # Length works against a larger property: what it gives alone says nothing.
+        ({"share": -1.8, "alone": 1.9, "without_first": 3.34}, "specific"),
         # Without a token in front, nothing is known of a share.
-        ({"share": 0.501, "added": 0}, "specific"),
-        ({"fit": 0.501, "q_value": 0.051, "added": 0}, "artefact"),
+        ({"share": 0.0, "alone": 0.0, "added": 0}, "specific"),
         # Lengths predict it, and it has no direction of its own, which could have been found.
         ({"fit": 0.501, "q_value": 0.051}, "artefact"),
         ({"fit": 0.5, "q_value": 0.051}, "not shown"),
@@ -91,6 +109,12 @@ def word_on(
         ({"q_value": 0.051}, "not shown"),
         ({"free_q_value": 0.05}, "specific"),
         ({"free_q_value": 0.051}, "not shown"),
+        # What is real may be small, or a mark's.
+        ({"low": 0.251}, "specific"),
+        ({"low": 0.25}, "differs"),
+        ({"low": np.nan, "high": np.nan}, "differs"),
+        ({"markers": [MARKER]}, "differs"),
+        ({"markers": [MARKER], "q_value": 0.051}, "not shown"),
         # What comes first is said.
         ({"share": 0.6, "probability": 0.5}, "artefact"),
         ({"fit": 0.6, "q_value": 0.2, "probability": 0.5}, "artefact"),
@@ -101,37 +125,58 @@ def test_the_word_is_the_first_that_applies(changes: dict[str, Any], word: str) 
     assert word_on(**changes).word == word
 
 
+LENGTH_GIVES = "lengths alone give 1.5 of 2, and"
+BY_LENGTH = f"{LENGTH_GIVES} 1.7 is left without them: 25% of the squared score"
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         (
             {},
-            "3.25 between the sides, 1.5 within them (q = 0.01; 0.02 with length taken out,"
-            " which explains 25%)",
+            "the property makes 60% of the squared score (30 to 80%) (q = 0.01; 0.02 with length"
+            f" taken out); {BY_LENGTH}",
         ),
         (
-            {"added": 0},
-            "3.25 between the sides, 1.5 within them (q = 0.01; 0.02 with length taken out)",
+            {"added": 0, "alone": 0.0},
+            "the property makes 60% of the squared score (30 to 80%) (q = 0.01; 0.02 with length"
+            " taken out)",
         ),
-        ({"share": 0.75, "alone": 1.5}, "the prompts' lengths alone give 1.5 of 2: 75%"),
+        (
+            {"share": 0.75, "without_first": 1.0},
+            f"{LENGTH_GIVES} 1 is left without them: 75% of the squared score",
+        ),
+        (
+            {"share": -1.25, "without_first": 3.0},
+            "the property makes 60% of the squared score (30 to 80%) (q = 0.01; 0.02 with length"
+            " taken out); lengths alone give 1.5 of 2, and 3 is left without them: they work"
+            " against the rest",
+        ),
         (
             {"fit": 0.75, "q_value": 0.25},
-            "lengths predict 75% of a left-out pair's squared score, and the pairs have no"
+            "lengths predict 75% of left-out pairs' squared scores, and the pairs have no"
             " direction in common (q = 0.25)",
         ),
         ({"probability": 0.5}, "selected in 50% of the resamples"),
         (
-            {"q_value": 0.25},
-            "3.25 between the sides, 1.5 within them (q = 0.25; 0.02 with length taken out)",
+            {"low": 0.1, "added": 0},
+            "the property makes 60% of the squared score (10 to 80%) (q = 0.01; 0.02 with length"
+            " taken out); it may make less than 25%",
         ),
         (
-            {"q_value": 0.25, "exchanges": 16},
-            "3.25 between the sides, 1.5 within them; 10 pairs cannot show a difference: their"
-            " smallest possible p is 0.062",
+            {"markers": [MARKER], "added": 0},
+            "the property makes 60% of the squared score (30 to 80%) (q = 0.01; 0.02 with length"
+            " taken out); but 'oh' on 100% of the ironic prompts and 20% of the plain ones",
         ),
         (
-            {"q_value": 0.25, "exchanges": 20},
-            "3.25 between the sides, 1.5 within them (q = 0.25; 0.02 with length taken out)",
+            {"q_value": 0.25, "exchanges": 16, "added": 0, "property": -0.1, "low": 0.0},
+            "the property makes 0% of the squared score (0 to 80%) (q = 0.25; 0.02 with length"
+            " taken out); 10 clusters of pairs cannot show a difference: their smallest possible p"
+            " is 0.062",
+        ),
+        (
+            {"free_q_value": 1.0, "added": 0, "property": np.nan, "low": np.nan},
+            "lengths leave nothing of it to be told from them (q = 0.01; 1 with length taken out)",
         ),
     ],
 )
@@ -142,8 +187,9 @@ def test_the_reason_is_in_figures(changes: dict[str, Any], reason: str) -> None:
 @pytest.mark.parametrize(
     ("lacking", "before"),
     [
-        ("stability", "lengths alone give 25% of it; "),
-        ("null", "lengths alone give 25% of it; "),
+        ("stability", f"{BY_LENGTH}; "),
+        ("null", f"{BY_LENGTH}; "),
+        ("property", f"{BY_LENGTH}; "),
         ("length", ""),
     ],
 )

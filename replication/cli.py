@@ -1,4 +1,4 @@
-"""The `replication` command: new, check, schema, run, record, select, compare."""
+"""The `replication` command: new, check, schema, run, record, select, compare, power."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from replication.inputs.messages import one_line, placed, quoted, shortened
 from replication.inputs.visible import visible
 
 if TYPE_CHECKING:
+    from replication.circuits.components import Component
     from replication.experiment.spec import Experiment
 
 _UsageError: Any = typer.BadParameter.__base__  # typer brings it without a name of its own
 app = typer.Typer(
     help="Replicate circuit-discovery results: write an experiment, check it, run it, record it,"
-    " select, compare.",
+    " select, compare, and say how many pairs it takes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -148,7 +149,8 @@ def run(
         raise InputError(f"--out: {placed(out)} is not a folder")
     check_writable(out)
     check_ours(out)
-    source = file_source(pairs, spec.spec.sides, spec.spec.pairs.columns) if pairs else spec.source
+    keys = spec.spec.pairs.keys(spec.spec.sides)
+    source = file_source(pairs, keys) if pairs else spec.source
     n_pairs = source.count()
     loaded = load_model(
         spec.spec.model,
@@ -166,21 +168,39 @@ def run(
 
 @app.command()
 def record(
-    experiment: ExperimentFolder, model: ModelOption = None, device: DeviceOption = "auto"
+    experiment: ExperimentFolder,
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+    random_weights: Annotated[
+        bool,
+        typer.Option(
+            "--random-weights",
+            help="also run the architecture with random weights, five times over, and store what"
+            " they score",
+        ),
+    ] = False,
 ) -> None:
     """Capture, and store the mean activations as the experiment's recorded evidence."""
     from replication.engine.recording import check_overwritten, recorded_path
     from replication.engine.recording import record as write_recording
+    from replication.evidence import random_weights as of_random
     from replication.evidence.evidence import run_model
 
     spec = _experiment(experiment)
     check_overwritten(recorded_path(spec))
-    (recording,) = run_model(spec, model, _one_of("--device", device, Device))
+    if random_weights:
+        of_random.check_overwritten(of_random.random_weights_path(spec))
+    runs = run_model(spec, model, _one_of("--device", device, Device), with_random=random_weights)
+    (recording,) = runs.own
     path = recorded_path(spec)
     write_recording(recording, spec.pairs, path)
     name = shortened(spec.name)
     _print(f"{name}: {len(spec.pairs)} pairs recorded in {placed(path)}")
     _print(one_line(f"{name}: {recording.seen.described()}"))
+    if runs.random is not None:
+        written = of_random.record_random_weights(spec, runs.random, recording)
+        seeds = len(runs.random.seeds)
+        _print(f"{name}: {seeds} seeds of random weights recorded in {placed(written)}")
 
 
 @app.command()
@@ -231,6 +251,47 @@ def compare(
     else:
         names = (left.name, right.name) if left.name != right.name else (str(left), str(right))
         _print(*describe_comparison(compared, *names))
+
+
+@app.command()
+def power(
+    experiment: ExperimentFolder,
+    component: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="this component, not the highest of each kind that is no artefact"
+        ),
+    ] = None,
+    share: Annotated[
+        float | None,
+        typer.Option(metavar="R", help="this share of the squared score, not several"),
+    ] = None,
+    chance: Annotated[
+        float, typer.Option(metavar="P", help="the chance that a number of clusters must give")
+    ] = 0.8,
+) -> None:
+    """Say how many clusters of pairs a component needs for its word, by what is recorded."""
+    from replication.commands.power import check_share
+    from replication.commands.power import power as power_of
+
+    check_share("--chance", chance)
+    if share is not None:
+        check_share("--share", share)
+    read = _experiment(experiment)
+    _print(*power_of(read, None if component is None else _scored(read, component), share, chance))
+
+
+def _scored(experiment: Experiment, name: str) -> Component:
+    """The component of the model that an option names."""
+    from replication.circuits.components import INPUT
+
+    try:
+        component = experiment.spec.model.shape.component(name)
+    except InputError as error:
+        raise InputError(f"--component: {error}") from None
+    if component == INPUT:
+        raise InputError("--component: the input has no score")
+    return component
 
 
 def _experiment(folder: Path) -> Experiment:

@@ -38,6 +38,7 @@ from replication.report.handover import (
     judged_record,
     measured_files,
     missing_record,
+    operating_records,
     provenance_of,
 )
 from replication.report.record import ExperimentReport, Handover
@@ -196,6 +197,7 @@ class Session:
                     "figures": figures(case.experiment, evidence),
                     "differences": differences(evidence),
                     "files": measured_files(evidence),
+                    "operating": operating_records(self.claims[name], evidence, controls),
                 }
             )
         if judgement.as_expected is None:
@@ -243,6 +245,7 @@ class Session:
                 self._model_for(experiment),
                 self.options.device,
                 runs=2 if asks_twice else 1,
+                with_random=experiment.spec.verification.random_weights,
             )
         return live_evidence(experiment, published, runs)
 

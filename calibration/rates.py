@@ -1,387 +1,355 @@
-"""Calibration: how often the verifier's words are right, on models whose causes are planted.
+"""Calibration: how often the controls are right, by generators that had no part in choosing them.
 
-`python -m calibration.rates FOLDER [MODELS]` writes `calibration.md` and `calibration.json`. With
-OMP_NUM_THREADS=1 its processes do not wait for each other's threads.
+`python -m calibration.rates FOLDER [MODELS]` writes `calibration.md`, `calibration.json`, and
+`how_often.json`, which stands in `replication/report/` for reports to quote. With OMP_NUM_THREADS=1
+its processes do not wait for each other's threads.
 """
 
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import cache
-from itertools import chain
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from statistics import stdev
+from typing import Any, NamedTuple
 
-import numpy as np
-from jaxtyping import Float
 from rich.progress import track
 from scipy.special import betaincinv
 
-from calibration.planted import (
-    ROLES,
-    SHAPE,
-    Source,
-    load_planted,
-    pair_features,
-    plant,
-    true_scores,
+from calibration import choosing, made_up_models, strangers
+from calibration.drawn import Generator
+from calibration.observed import (
+    ANY_WORD,
+    COMES_AGAIN,
+    DIFFERS,
+    EXCESS,
+    FALSE_WORDS,
+    LARGER_LENGTH,
+    LARGER_PROPERTY,
+    OVERSTATED,
+    RIGHT_DIFFERS,
+    RIGHT_SPECIFIC,
+    SCORE_HELD,
+    SHARE_HELD,
+    SPECIFIC,
+    Seen,
+    observe,
 )
-from replication.circuits.components import Component
-from replication.controls.length import Length
-from replication.controls.null import Null
-from replication.controls.stability import Stability
-from replication.controls.verify import measured_controls
-from replication.engine.activations import MeanActivations
-from replication.engine.capture import capture
+from calibration.prompts import SPLIT, observe_split
+from replication.controls.words import Word
 from replication.engine.provenance import versions
-from replication.engine.recording import Recording
-from replication.evidence.evidence import measure
-from replication.experiment.spec import Spec
 from replication.inputs.writing import write_atomically, write_json
+from replication.report.how_often import HowOften, Question
 from replication.report.markdown import table
+from replication.report.own_measurements import Rate
 
 MODELS = 200
-PAIRS = (5, 10, 20, 40, 80)
-POPULATION = 20_000  # pairs that a true score is the mean over
-UNRELATED, LONGER, CONFOUNDED = "lengths unrelated", "second side longer", "filler confounded"
-SOURCES = {
-    UNRELATED: Source(),
-    LONGER: Source(second_is_longer=True),
-    CONFOUNDED: Source(filler_is_confounded=True),
+PAIRS = (5, 10, 20, 40)
+CHOOSING, JUDGING = "choosing", "judging"
+PARTS: dict[str, Sequence[Generator]] = {
+    JUDGING: strangers.STRANGERS,
+    CHOOSING: choosing.CHOOSING,
 }
-# Where the filler goes along with the property by chance, the population is without that chance.
-POPULATIONS = {**SOURCES, CONFOUNDED: SOURCES[UNRELATED]}
+# What is looked at, and which questions it answers of which words.
+QUESTIONS: dict[str, Sequence[tuple[Question, Word]]] = {
+    RIGHT_SPECIFIC: [("right", "specific")],
+    RIGHT_DIFFERS: [("right", "differs")],
+    SPECIFIC: [("found", "not shown")],
+    DIFFERS: [("found", "not shown")],
+    LARGER_PROPERTY: [("mistaken", "artefact")],
+}
+SHAPES = {JUDGING: made_up_models.SHAPE, CHOOSING: choosing.SHAPE}
 
-WORDS = ("specific", "artefact", "unstable", "not shown")
-COVERED = "interval holds the truth"
-CHANCE, CONTROLLED = "p at most 0.05", "p at most 0.05, lengths taken out"
-ALL_ROLES = "all roles"
 
+class Job(NamedTuple):
+    """One model of one generator, on every number of pairs."""
 
-@dataclass(frozen=True)
-class Seen:
-    """What was said about one component: `said` are the words and the statements that apply."""
-
+    part: str
+    number: int
     seed: int
-    source: str
-    pairs: int
-    role: str
-    said: frozenset[str]
 
 
-@dataclass(frozen=True)
-class Row:
-    """How often something is said where it is, with the ends of the rate's 95% interval."""
+def look(job: Job) -> list[Seen]:
+    """What is seen of one model."""
+    generator, shape = PARTS[job.part][job.number], SHAPES[job.part]
+    return [seen for n_pairs in PAIRS for seen in observe(generator, shape, job.seed, n_pairs)]
 
-    pairs: int
-    scenario: str
-    word: str
+
+def calibrate(models: int) -> list[Seen]:
+    """What is seen of that many models of every generator, in as many processes as cores.
+
+    The generators that methods were chosen on judge nothing, and get a fifth of the models.
+    """
+    jobs = [
+        Job(part, number, seed)
+        for part, generators in PARTS.items()
+        for number in range(len(generators))
+        for seed in range(models if part == JUDGING else max(1, models // 5))
+    ]
+    chunk = min(25, models)
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        found = pool.map(look, jobs, chunksize=chunk)
+        seen = [one for some in track(found, "Calibrating", total=len(jobs)) for one in some]
+        splits = pool.map(observe_split, range(models), chunksize=chunk)
+        seen += [one for some in splits for one in some]
+    return seen
+
+
+def rates_of(seen: Sequence[Seen]) -> list[Rate]:
+    """How often each thing came out, by generator and number of pairs."""
+    groups: dict[tuple[str, int, str], list[Seen]] = defaultdict(list)
+    for one in seen:
+        groups[one.generator, one.pairs, _worded(one)].append(one)
+    return [
+        Rate(scenario=scenario, pairs=pairs, word=word, **_rate(group)._asdict())
+        for (scenario, pairs, word), group in groups.items()
+    ]
+
+
+def how_often(seen: Sequence[Seen]) -> list[HowOften]:
+    """How often words are right, over all judging generators with a property: for reports."""
+    judging = {one.name for one in strangers.STRANGERS if one.has_property}
+    groups: dict[tuple[Question, Word, int, tuple[float, float] | None], list[Seen]] = defaultdict(
+        list
+    )
+    for one in seen:
+        if one.generator in judging:
+            for question, word in QUESTIONS.get(one.what, ()):
+                groups[question, word, one.pairs, one.of_share].append(one)
+    return [
+        HowOften(
+            question=question,
+            word=word,
+            clusters=pairs,
+            share=of_share,
+            **_rate(_by_model(group))._asdict(),
+        )
+        for (question, word, pairs, of_share), group in groups.items()
+    ]
+
+
+def _by_model(group: Sequence[Seen]) -> list[Seen]:
+    """One of each model of each generator, with all that was seen of it: its hits are summed."""
+    models: dict[tuple[str, int], list[Seen]] = defaultdict(list)
+    for one in group:
+        models[one.generator, one.seed].append(one)
+    return [
+        own[0]._replace(
+            hits=sum(one.hits for one in own),
+            of=sum(one.of for one in own if one.what == own[0].what),
+        )
+        for own in models.values()
+    ]
+
+
+def _worded(seen: Seen) -> str:
+    if seen.of_share is None:
+        return seen.what
+    low, high = seen.of_share
+    return f"{seen.what}, share {100 * low:g}% to {100 * high:g}%"
+
+
+class _Measured(NamedTuple):
     rate: float
     low: float
     high: float
     n: int
 
 
-@dataclass(frozen=True)
-class Target:
-    """A rate that the verifier is to have, between two bounds, in a scenario."""
+def _rate(group: Sequence[Seen]) -> _Measured:
+    """The rate, the ends of its 95% interval, and over how many it is.
 
-    name: str
-    role: str
-    source: str
-    word: str
-    low: float = 0.0
-    high: float = 1.0
-
-    def met_from(self, rows: Iterable[Row]) -> int | None:
-        """The number of pairs from which on the rate lies between the bounds; None if it is not."""
-        rates = {row.pairs: row.rate for row in rows if (row.scenario, row.word) == self.key}
-        for pairs in PAIRS:
-            if all(self.low <= rates[other] <= self.high for other in PAIRS if other >= pairs):
-                return pairs
-        return None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The scenario and the word of the rows that it is about."""
-        return _scenario(self.role, self.source), self.word
-
-
-def _scenario(role: str, source: str) -> str:
-    return f"{role}, {source}"
-
-
-TARGETS = [
-    *(
-        Target("planted causes are found", role, source, "specific", low=0.95)
-        for role, source in (("property", UNRELATED), ("property", LONGER))
-    ),
-    *(
-        Target("planted causes are not called artefacts", role, source, "artefact", high=0.05)
-        for role, source in (("property", UNRELATED), ("property", LONGER))
-    ),
-    *(
-        Target("length artefacts are called so", role, source, "artefact", low=0.95)
-        for role in ("first", "position")
-        for source in (UNRELATED, LONGER)
-    ),
-    *(
-        Target("length artefacts are not called specific", role, source, "specific", high=0.05)
-        for role in ("first", "position")
-        for source in (UNRELATED, LONGER)
-    ),
-    *(
-        Target("false alarms are rare", role, source, "specific", high=0.05)
-        for role in ("noise", "filler")
-        for source in (UNRELATED, LONGER)
-    ),
-    Target("false alarms are rare", "noise", CONFOUNDED, "specific", high=0.05),
-    *(
-        Target("intervals hold the truth", ALL_ROLES, source, COVERED, 0.93, 0.97)
-        for source in (UNRELATED, LONGER)
-    ),
-]
-
-
-def spec() -> Spec:
-    """An experiment on planted models; all is selected, so that no word turns on the selection."""
-    everything = (
-        SHAPE.d_model * (1 + SHAPE.n_layers) + SHAPE.d_head * SHAPE.n_heads * SHAPE.n_layers
-    )
-    return Spec.model_validate(
-        {
-            "title": "Planted models",
-            "task": "finding the planted property",
-            "sides": ["with", "without"],
-            "pairs": "pairs.jsonl",
-            "measures": "planted",
-            "model": {"name": "test/planted", "shape": SHAPE},
-            "scoring": {"mlp_out": "centred"},
-            "selection": {"budget": everything, "mlp_threshold": 0.0, "input_counts": True},
-        }
-    )
-
-
-def observe(seed: int) -> list[Seen]:
-    """What is said about every component of a planted model, on pairs from every source."""
-    import torch
-
-    torch.set_num_threads(1)
-    planted = plant(seed)
-    seen = []
-    with tempfile.TemporaryDirectory() as folder:
-        model = load_planted(Path(folder), planted)
-    for source, draws in SOURCES.items():
-        truth = true_scores(planted, _population(source))
-        drawn = draws.pairs(max(PAIRS), seed)
-        activations, tokens = capture(model, drawn), model.tokenizer.seen(drawn)
-        for pairs in PAIRS:
-            run = Recording(_first(activations, pairs), model.provenance, tokens)
-            said = _said(run, truth)
-            seen += [
-                Seen(seed, source, pairs, role, said[component])
-                for component, role in planted.roles.items()
-            ]
-    return seen
-
-
-@cache
-def _population(source: str) -> Float[np.ndarray, "pairs 2 features"]:
-    return pair_features(POPULATIONS[source].pairs(POPULATION, seed=2**32))
-
-
-def _first(activations: MeanActivations, pairs: int) -> MeanActivations:
-    inner = activations.inner
-    return MeanActivations(
-        activations.mlp_out[:pairs],
-        activations.z[:pairs],
-        activations.token_lengths[:pairs],
-        None if inner is None else _first(inner, pairs),
-    )
-
-
-def _said(run: Recording, truth: dict[Component, float]) -> dict[Component, frozenset[str]]:
-    """The verifier's word on each component, and which statements about it apply."""
-    experiment = spec()
-    found = measured_controls(experiment, measure(experiment, run, {}))
-    stable, unrelated, length = found.stability, found.null, found.length
-    assert isinstance(stable, Stability)
-    assert isinstance(unrelated, Null)
-    assert isinstance(length, Length)
-    said = {}
-    for index, (component, true) in enumerate(truth.items()):
-        low, high = stable.interval[:, index]
-        statements = {
-            COVERED: low <= true <= high,
-            CHANCE: unrelated.p_value[index] <= 0.05,
-            CONTROLLED: length.free_p_value[index] <= 0.05,
-        }
-        applying = {statement for statement, applies in statements.items() if applies}
-        said[component] = frozenset({found.words[component].word, *applying})
-    return said
-
-
-def calibrate(models: int) -> list[Row]:
-    """The rates over that many models, in as many processes as there are cores."""
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        found = list(track(pool.map(observe, range(models)), "Calibrating", total=models))
-    return rows_of(list(chain.from_iterable(found)))
-
-
-def rows_of(seen: Sequence[Seen]) -> list[Row]:
-    """How often each thing is said, by role, source and number of pairs."""
-    groups: dict[tuple[str, str, int], list[Seen]] = {}
-    for one in seen:
-        roles = (
-            [one.role]
-            if one.role == "filler" and one.source == CONFOUNDED
-            else [one.role, ALL_ROLES]
-        )
-        for role in roles:
-            groups.setdefault((role, one.source, one.pairs), []).append(one)
-    return [
-        Row(
-            pairs, _scenario(role, source), word, *_rate([word in one.said for one in group], group)
-        )
-        for (role, source, pairs), group in groups.items()
-        for word in (*WORDS, COVERED, CHANCE, CONTROLLED)
-    ]
-
-
-def _rate(flags: Sequence[bool], group: Sequence[Seen]) -> tuple[float, float, float, int]:
-    """The rate, the ends of its 95% interval (Clopper and Pearson 1934), and what it is over.
-
-    Components of one model share their pairs and so are not independent: for the interval, a model
-    counts as one trial.
+    Components of one model share their pairs and so are not independent: for the interval of
+    Clopper and Pearson (1934) a model counts as one trial. Points are a mean, with twice its
+    standard error to either side.
     """
-    rate = sum(flags) / len(flags)
-    trials = len({one.seed for one in group})
+    trials, of = len(group), sum(one.of for one in group)
+    rate = sum(one.hits for one in group) / of
+    if group[0].what == OVERSTATED:
+        points = [one.hits for one in group]
+        error = 2 * stdev(points) / trials**0.5 if trials > 1 else float("inf")
+        return _Measured(rate / 100, (rate - error) / 100, (rate + error) / 100, of)
     hits = rate * trials
     low = float(betaincinv(hits, trials - hits + 1, 0.025)) if rate > 0 else 0.0
     high = float(betaincinv(hits + 1, trials - hits, 0.975)) if rate < 1 else 1.0
-    return rate, low, high, len(flags)
+    return _Measured(rate, low, high, of)
 
 
-def content(rows: Sequence[Row], models: int) -> dict[str, Any]:
+NO_EXCESS = "no property: no excess over the null circuit"
+LENGTH_LARGER = "an artefact where length is larger"
+# Why a target is missed where it is, as far as it is known.
+MISSED = {
+    NO_EXCESS: "there the sides do differ, in length or in a mark, and prompts of one side do not:"
+    " the excess is that difference's. Where they differ in nothing, as in real prompts that are"
+    " split at random, it covers 0.",
+    LENGTH_LARGER: "there both may be small beside what prompts are about, so that neither makes"
+    ' most of the squared score. Where length is large ("length above the property"), it is called'
+    " so.",
+    SHARE_HELD: "it is wider than it has to be, not narrower: where lengths go with the side,"
+    " leaving out a cluster moves the fit to lengths, which counts as the share's own spread.",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a rate is to be, between two bounds, from a number of pairs on."""
+
+    name: str
+    generator: str
+    word: str
+    low: float = 0.0
+    high: float = 1.0
+    fewest: int = min(PAIRS)
+
+    def rates(self, rates: Iterable[Rate]) -> list[Rate]:
+        """The rates that it is about."""
+        return [
+            rate
+            for rate in rates
+            if (rate.scenario, rate.word) == (self.generator, self.word)
+            and rate.pairs >= self.fewest
+        ]
+
+    def is_met(self, rate: Rate) -> bool:
+        """Whether the rate may lie between the bounds, by its interval."""
+        return rate.low <= self.high and rate.high >= self.low
+
+
+def targets() -> Iterator[Target]:
+    """The targets, of the generators that judge."""
+    for one in strangers.STRANGERS:
+        if not one.has_property:
+            if "mark" not in one.name:
+                yield Target("no property: no word", one.name, ANY_WORD, high=0.05)
+            yield Target(NO_EXCESS, one.name, EXCESS, 0.95)
+        else:
+            yield Target("few false discoveries", one.name, FALSE_WORDS, high=0.05)
+        yield Target("no artefact where the property is larger", one.name, LARGER_PROPERTY, 0, 0.05)
+        yield Target(LENGTH_LARGER, one.name, LARGER_LENGTH, 0.95)
+        for what in (SCORE_HELD, SHARE_HELD):
+            yield Target(what, one.name, what, 0.93, 0.97, fewest=10)
+        yield Target(COMES_AGAIN, one.name, COMES_AGAIN, low=0.95)
+        yield Target("overlap of two runs not overstated", one.name, OVERSTATED, -1.0, 0.0)
+    for kind in ("mlps", "heads"):
+        yield Target("random splits: no excess", SPLIT, f"{EXCESS}, {kind}", low=0.95)
+
+
+def content(rates: Sequence[Rate], models: int) -> dict[str, Any]:
     """The content of `calibration.json`."""
     return {
         "models": models,
-        "rows": [asdict(row) for row in rows],
+        "generators": [
+            {"name": one.name, "about": one.about, "part": part}
+            for part, generators in PARTS.items()
+            for one in generators
+        ],
+        "rows": [rate.model_dump() for rate in rates],
         "targets": [
             {
-                "name": f"{target.name}: {_scenario(target.role, target.source)}",
-                "target": _bounds(target),
-                "met_from_pairs": target.met_from(rows),
+                "name": f"{target.name}: {target.generator}",
+                "target": bounds(target),
+                "met_from_pairs": met_from(target, rates),
             }
-            for target in TARGETS
+            for target in targets()
+            if target.rates(rates)
         ],
     }
 
 
-def _bounds(target: Target) -> str:
+def met_from(target: Target, rates: Iterable[Rate]) -> int | None:
+    """The number of pairs from which on a target is met; None where it is not."""
+    found = sorted(target.rates(rates), key=lambda rate: rate.pairs)
+    met = [all(map(target.is_met, found[start:])) for start in range(len(found))]
+    return next((rate.pairs for rate, is_met in zip(found, met, strict=True) if is_met), None)
+
+
+def bounds(target: Target) -> str:
+    """What a target asks for."""
     low, high = (f"{100 * end:g}%" for end in (target.low, target.high))
     if target.high == 1:
         return f"at least {low}"
-    return f"{low} to {high}" if target.low else f"at most {high}"
+    return f"{low} to {high}" if target.low > 0 else f"at most {high}"
 
 
-def page(rows: Sequence[Row], models: int) -> str:
-    """The page: the targets, then every rate."""
-    rates = {(row.scenario, row.word, row.pairs): row for row in rows}
-
-    def cells(scenario: str, word: str) -> list[str]:
-        found = (rates[scenario, word, pairs] for pairs in PAIRS)
-        return [f"{_percent(row.rate)} ({_percent(row.low)}–{_percent(row.high)})" for row in found]
-
-    numbers = [f"{pairs} pairs:" for pairs in PAIRS]
-    aims = []
-    for target in TARGETS:
-        start = target.met_from(rows)
-        met = "not met" if start is None else f"{start} pairs on"
-        aims.append([target.name, target.role, target.source, _bounds(target), met])
-        aims[-1] += [_percent(rates[*target.key, pairs].rate) for pairs in PAIRS]
-    lines = [
-        "# Calibration of the verifier",
-        "",
-        *_METHOD.format(models=models, population=POPULATION, total=sum(ROLES.values())).split(
-            "\n"
-        ),
-        "## Targets",
-        "",
-        *table(["target", "role", "pairs from", "wanted", "met from", *numbers], aims),
-    ]
-    for source in SOURCES:
-        lines += [f"## Words: {source}", ""]
-        lines += table(
-            ["role", "word", *numbers],
-            [
-                [role, word, *cells(_scenario(role, source), word)]
-                for role in ROLES
-                for word in WORDS
-                if any(rates[_scenario(role, source), word, pairs].rate for pairs in PAIRS)
-            ],
-        )
-    for title, word, roles in (
-        ("Intervals that hold the truth (nominal: 95%)", COVERED, [*ROLES, ALL_ROLES]),
-        ("p at most 0.05, uncorrected (nominal where there is no cause: 5%)", CHANCE, ROLES),
-        (f"{CONTROLLED}, uncorrected (nominal where there is no cause: 5%)", CONTROLLED, ROLES),
-    ):
-        lines += [f"## {title}", ""]
-        lines += table(
-            ["role", "pairs from", *numbers],
-            [
-                [role, source, *cells(_scenario(role, source), word)]
-                for role in roles
-                for source in SOURCES
-            ],
-        )
+def page(rates: Sequence[Rate], models: int) -> str:
+    """The page: the targets, then every rate, those that judge first."""
+    lines = ["# Calibration of the controls", "", *_METHOD.format(models=models).split("\n")]
+    lines += ["## Targets", ""]
+    judged = [(target, target.rates(rates)) for target in targets()]
+    counts = list(dict.fromkeys(rate.pairs for _, found in judged for rate in found))
+    columns = [f"{pairs} pairs" for pairs in sorted(counts)]
+    lines += table(
+        ["target", "generator", "wanted", *columns],
+        [
+            [target.name, target.generator, bounds(target), *_cells(found, sorted(counts), target)]
+            for target, found in judged
+            if found
+        ],
+    )
+    missed = {target.name for target, found in judged if not all(map(target.is_met, found))}
+    lines += [f"- Missed: {name}: {MISSED.get(name, 'not known why.')}" for name in sorted(missed)]
+    lines += [""] if missed else []
+    for part, generators in PARTS.items():
+        lines += [f"## Every rate, {part}", ""]
+        for one in generators:
+            own = [rate for rate in rates if rate.scenario == one.name]
+            if own:
+                lines += [f"### {one.name}", "", one.about, ""]
+                lines += table(
+                    ["what", *(f"{pairs} pairs" for pairs in PAIRS)],
+                    [
+                        [word, *_cells([rate for rate in own if rate.word == word], PAIRS)]
+                        for word in sorted({rate.word for rate in own})
+                    ],
+                )
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     return "\n".join([*lines, f"Measured with: {packages}.", ""])
 
 
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.1f}%"
+def _cells(found: Sequence[Rate], counts: Sequence[int], target: Target | None = None) -> list[str]:
+    by_pairs = {rate.pairs: rate for rate in found}
+    return [_cell(by_pairs.get(pairs), target) for pairs in counts]
+
+
+def _cell(rate: Rate | None, target: Target | None) -> str:
+    if rate is None:
+        return ""
+    shown = f"{100 * rate.rate:.1f}% ({100 * rate.low:.1f}–{100 * rate.high:.1f}%)"
+    return f"**{shown} missed**" if target and not target.is_met(rate) else shown
 
 
 _METHOD = """\
-{models} GPT-2-shaped models of {total} components each, whose weights are set so that each
-component is known to respond to the property, to the first position, to every position, to a filler
-word, to a mix of the property and the first position, or to nothing but what prompts are about
-(`tests/planted.py`; how strongly, is drawn from the ranges stated there). For each model, pairs of
-prompts are drawn from each source; those for fewer pairs are the first of those for more. The truth
-of a score is its mean over {population:,} pairs of the population. Every component is selected, so
-that no word turns on the selection.
+{models} made-up models of 12 MLPs and 144 heads for every generator and number of pairs. It is
+known what each component responds to, and by how much; the words on it, the intervals and the
+selection are those that the controls give on the pairs' texts and mean activations.
 
-Where the filler is confounded, it is on the first side in every given pair and on either side alike
-in the population. Nothing in the given pairs tells it from a cause, so whatever finds causes finds
-it: a verifier cannot see what the pairs do not vary. Its score in the population is another, and
-its interval does not count among those of all roles.
+The generators that judge had no part in choosing: they were written from a list of what prompts
+and models may be like, without knowledge of the controls, and the bounds and methods were fixed
+before they were run. What was chosen was chosen on the other set, and in the tests of intervals.
 
-A component of mixed role gets one word, though two are right: where it is called an artefact, what
-shows that it responds to the property as well is its p-value with lengths taken out.
+The null circuit and the selection, which takes another run, are looked at on every fourth model;
+the other set has a fifth of the models.
 
-Words with the property and fillers are about nothing, and a mean over a longer prompt varies less:
-so a component that hears nothing but what prompts are about has no side that it is higher on, but
-may vary more on one side than on the other. The p-value is small for that too; the one with lengths
-taken out is not, and a component is called specific only if both are.
-
-A target is met from the number of pairs from which on the measured rate lies where it is wanted. In
-brackets, the ends of a 95% interval of the rate (Clopper and Pearson), in which a model counts
-as one trial, because its components share their pairs.
+In brackets, the ends of a 95% interval of a rate (Clopper and Pearson), in which a model counts as
+one trial, because its components share their pairs. A target is met where that interval reaches
+what is wanted. Where no component has the property, every *specific* and *differs* is false, so
+that the rate of experiments with such a word is the false-discovery rate. A share is that of the
+property in the squared score; "25% to 50%" means above the one and up to the other.
 """
 
 
 def main(folder: Path, models: int) -> None:
     """Calibrate, and write the page and its figures."""
-    rows = calibrate(models)
+    seen = calibrate(models)
+    rates = rates_of(seen)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "calibration.json", content(rows, models))
-    write_atomically(folder / "calibration.md", page(rows, models))
+    write_json(folder / "how_often.json", [one.model_dump() for one in how_often(seen)])
+    write_json(folder / "calibration.json", content(rates, models))
+    write_atomically(folder / "calibration.md", page(rates, models))
 
 
 if __name__ == "__main__":

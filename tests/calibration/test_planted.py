@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from calibration.planted import (
+from replication.circuits.components import Component
+from replication.engine.capture import capture
+from replication.engine.models import LoadedModel
+from replication.engine.scores.differential import pair_scores
+from replication.experiment.pairs import Pair
+from tests.closeness import assert_close
+from tests.planted import (
     ABOUT,
     CONTENT_WORDS,
     FILLER,
@@ -27,12 +33,6 @@ from calibration.planted import (
     plant,
     true_scores,
 )
-from replication.circuits.components import Component
-from replication.engine.capture import capture
-from replication.engine.models import LoadedModel
-from replication.engine.scores.differential import pair_scores
-from replication.experiment.pairs import Pair
-from tests.closeness import assert_close
 
 EVERYTHING = set(SHAPE.components())
 SOURCES = {

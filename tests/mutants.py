@@ -52,7 +52,11 @@ TESTS = {
         "report/test_extreme_figures.py",
     ),
     "controls/chance.py": ("controls/test_chance.py",),
-    "controls/exchanges.py": ("controls/test_null.py",),
+    "controls/exchanges.py": ("controls/test_null.py", "controls/test_property.py"),
+    "controls/property.py": ("controls/test_property.py", VERIFY),
+    "controls/halves.py": ("controls/test_halves.py",),
+    "controls/null_circuit.py": ("controls/test_null_circuit.py",),
+    "controls/markers.py": ("controls/test_markers.py",),
     "controls/words.py": ("controls/test_words.py", VERIFY),
     "controls/verify.py": (VERIFY,),
 }

@@ -79,8 +79,8 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
             "  no live evidence: not run; --replication-live runs the model",
             "sarcasm-minilm: adds up: nothing to add up;"
             " replicates: as far as it was judged, yes (recorded: 14 hold, 1 undecided);"
-            " means what it says: no (claims on meaning, recorded: 1 refuted)",
-            "  unstable, of 23 selected (minilm, recorded): a5.h1, a5.h4, * and 8 more",
+            " means what it says: not shown (claims on meaning, recorded: 1 undecided)",
+            "  unstable, of 23 selected (minilm, recorded): m0, a5.h9, a5.h1, a5.h4, * and 9 more",
             "report: *index.html, and as text *claims.md",
         ]
     )
@@ -107,7 +107,7 @@ def test_the_reports_say_what_the_scores_mean(
         json.loads((reports / name / "verification.json").read_text(encoding="utf-8"))
         for name in ("sarcasm-gpt2", "sarcasm-minilm")
     )
-    assert gpt2["format"] == "replication.verification.1"
+    assert gpt2["format"] == "replication.verification.2"
     assert gpt2["thresholds"]["artefact_share"]["value"] == 0.5
     assert sorted(one["result"] for one in gpt2["verifications"]) == ["original", "replication"]
     assert gpt2["verifications"][0]["components"][0]["component"] == "m2"
@@ -123,7 +123,11 @@ def test_the_reports_say_what_the_scores_mean(
     assert (
         "prompts of the same side, which do not differ in the property, score 1.10 times" in section
     )
-    assert re.search(r"\| m5 \| 3\.675 \| 2\.8\d to 4\.8\d \| 100% \| 4\.829 \|", section)
+    assert re.search(
+        r"\| m5 \| 3\.675 \| 2\.72 to 4\.97 \| 100% \| 4\.829 \| 7%, 0 to 100% \|", section
+    )
+    assert "**Markers**: ',' (100% against 0%), 'i' in front (0% against 80%)" in section
+    assert re.search(r"of 18 heads, 13\.\d are shared .*, and 13\.\d of a null circuit", section)
     assert re.search(
         r"- m2: not shown: mean norms of 243\.6318 .* of 32\.4653 .*: 98 to 99%, if .* by 17%", page
     )

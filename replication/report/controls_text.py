@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from replication.controls.random_weights import POINT
 from replication.controls.thresholds import THRESHOLDS
 from replication.controls.words import percent
+from replication.inputs.messages import LIST, MESSAGE, fitting
+from replication.report.how_often import said
 from replication.report.markdown import escaped, table
-from replication.report.record import ComponentRecord, ControlsRecord
+from replication.report.record import ComponentRecord, ControlsRecord, SpreadRecord
 
 SHOWN = 8  # components of a kind in the table
+MARKERS = 5  # that are named
+RATIOS = 3  # components of a kind whose ratio to random weights is named
+_KINDS: Mapping[str, str] = {"mlp": "MLPs", "head": "heads"}
 
 
 def controls_markdown(controls: Sequence[ControlsRecord]) -> list[str]:
@@ -45,13 +51,10 @@ def _stability(found: ControlsRecord) -> Iterator[str]:
     if stable is None:
         yield f"not computed: {found.not_computed['stability']}."
         return
-    overlap = stable.expected_overlap
     yield (
-        f"the pairs were drawn again {found.resamples:,} times (seed"
-        f" {found.seed}). Two runs on other prompts of this kind would share"
-        f" {overlap.mean:.0%} of their nodes (95% of them {overlap.low:.0%} to"
-        f" {overlap.high:.0%}). {len(stable.near_cut)} of {len(found.components)}"
-        " components are near the cut-off: prompts of the same kind put them in or out."
+        f"{_sample(found)} were drawn again {found.resamples:,} times (seed {found.seed})."
+        f" {len(stable.near_cut)} of {len(found.components)} components are near the cut-off:"
+        " prompts of the same kind put them in or out."
     )
     if stable.without_selection:
         yield (
@@ -60,14 +63,54 @@ def _stability(found: ControlsRecord) -> Iterator[str]:
         )
     one = min(stable.leave_one_out, key=lambda one: one.shared)
     yield (
-        f"Leaving out pair {one.pair} changes the circuit most: {one.shared} of the"
+        f"Leaving out {_pairs(one.pairs)} changes the circuit most: {one.shared} of the"
         f" {one.of} nodes stay."
     )
-    if found.pairs is not None and found.pairs < THRESHOLDS.few_pairs.value:
+    yield from _halves(found)
+    if found.clusters is not None and found.clusters < THRESHOLDS.few_clusters.value:
         yield (
-            f"{found.pairs} pairs show a component that is far above the cut-off, and little"
+            f"{_sample(found)} show a component that is far above the cut-off, and little"
             " else: the intervals are wide because nothing is known of other prompts."
         )
+
+
+def _sample(found: ControlsRecord) -> str:
+    """How many pairs there are, and how many count where some hang together."""
+    if found.pairs == found.clusters:
+        return f"{found.pairs} pairs"
+    return f"{found.pairs} pairs in {found.clusters} clusters, which count as one each,"
+
+
+def _pairs(numbers: Sequence[int]) -> str:
+    shown = fitting([str(number) for number in numbers], LIST)
+    return f"pair {shown}" if len(numbers) == 1 else f"pairs {shown}"
+
+
+def _halves(found: ControlsRecord) -> Iterator[str]:
+    halves = found.halves
+    if halves is None:
+        return
+    if halves.overlap is not None:
+        yield (
+            f"Two halves of the pairs select circuits that share {_spread(halves.overlap)} of"
+            " their nodes: what two runs on half as many pairs would."
+        )
+    if halves.again is not None:
+        yield (
+            f"Of what one half puts in or out in {THRESHOLDS.stable_probability.value:.0%} of its"
+            f" own draws, {_spread(halves.again)} comes out so on the other half."
+        )
+    last = (
+        "" if halves.last is None else f", and the last head that it selects {_spread(halves.last)}"
+    )
+    yield (
+        f"The component that one half ranks first scores {_spread(halves.top)} of that on the other"
+        f" half{last}."
+    )
+
+
+def _spread(spread: SpreadRecord) -> str:
+    return f"{spread.mean:.0%} ({spread.low:.0%} to {spread.high:.0%})"
 
 
 def _null(found: ControlsRecord) -> Iterator[str]:
@@ -90,15 +133,64 @@ def _null(found: ControlsRecord) -> Iterator[str]:
         f" {ratio:.2f} times what the pairs score, over the {len(best)} components below;"
         f" for {exceeding} of them as high or higher."
     )
-    specific = [one.component for one in found.components if one.word == "specific"]
+    by_word = {
+        word: [one for one in found.components if one.word == word]
+        for word in ("specific", "differs")
+    }
     if chance.smallest_p > THRESHOLDS.false_discovery_rate.value:
         yield (
-            f"With {found.pairs} pairs there are {chance.exchanges} ways to exchange their"
-            f" prompts, so no p-value is below {chance.smallest_p:.2g}: no component can be"
+            f"With {found.clusters} clusters of pairs there are {chance.exchanges} ways to exchange"
+            f" their prompts, so no p-value is below {chance.smallest_p:.2g}: no component can be"
             " shown to be specific to the property, however high it ranks."
         )
     else:
-        yield f"Specific to the property: {', '.join(specific) or 'no component'}."
+        specific, differing = by_word.values()
+        yield f"Specific to the property: {_with_shares(specific) or 'no component'}."
+        if differing:
+            yield f"The sides differ, but no more is shown, at {_with_shares(differing)}."
+
+
+def _with_shares(components: Sequence[ComponentRecord]) -> str:
+    """Components, each with the share of its squared score that the property makes."""
+    return fitting([f"{one.component} ({_property(one)})" for one in components], MESSAGE)
+
+
+def _property(one: ComponentRecord) -> str:
+    """The property's share, with the ends of its interval where there is one."""
+    if one.property_share is None:
+        return ""
+    share = percent(max(0.0, one.property_share))
+    ends = one.property_interval and percent(*one.property_interval)
+    return share if ends in (None, share) else f"{share}, {ends}"
+
+
+def _markers(found: ControlsRecord) -> Iterator[str]:
+    if found.pairs is None or found.evidence == "published":
+        return
+    if not found.markers:
+        yield "no word, sign or length tells the sides apart in these prompts."
+        return
+    sides = [
+        f"{one.mark} ({one.shares[0]:.0%} against {one.shares[1]:.0%})"
+        for one in found.markers[:MARKERS]
+    ]
+    more = len(found.markers) - len(sides)
+    yield (
+        f"{', '.join(sides)}{f' and {more} more' if more else ''} tell the sides apart, whatever"
+        " the prompts mean, so no component can be called specific to the property. What would"
+        f" tell them from it: {found.markers[0].design}."
+    )
+
+
+def _null_circuit(found: ControlsRecord) -> Iterator[str]:
+    if reason := found.not_computed.get("null circuit"):
+        yield f"not computed: {reason}."
+    for one in found.null_circuit:
+        yield (
+            f"of {one.of} {_KINDS[one.among]}, {one.real:.1f} are shared with {one.against}, and"
+            f" {one.null:.1f} of a null circuit, selected in the same way from prompts of one side:"
+            f" {one.excess.mean:.1f} beyond it ({one.excess.low:.1f} to {one.excess.high:.1f})."
+        )
 
 
 def _length(found: ControlsRecord) -> Iterator[str]:
@@ -107,10 +199,13 @@ def _length(found: ControlsRecord) -> Iterator[str]:
         yield f"not computed: {found.not_computed['length']}."
         return
     tokens = [count for pair in length.token_lengths for count in pair]
+    most = THRESHOLDS.artefact_share.value
     explained = [
         one
         for one in found.components
-        if one.length_share and one.length_share[0] > THRESHOLDS.artefact_share.value
+        if one.length_share
+        and one.length_share[0] > most
+        and (one.word == "artefact" or found.evidence == "published")
     ]
     named = ", ".join(f"{one.component} ({_share(one)}{_until(one)})" for one in explained)
     going_with = [
@@ -155,8 +250,40 @@ def _without(added: int | None) -> str:
     return f"the {tokens} added to a prompt"
 
 
+def _random_weights(found: ControlsRecord) -> Iterator[str]:
+    random = found.random_weights
+    if random is None:
+        if reason := found.not_computed.get("random weights"):
+            yield f"not computed: {reason}."
+        return
+    points = " and ".join(
+        f"{POINT:.0%} of the {_KINDS[kind]} score at most {point:.4g}"
+        for kind, point in random.points.items()
+    )
+    source = random.recorded_in or "run with this model"
+    if random.initializer_range is not None:
+        source += f"; weights begin with a standard deviation of {random.initializer_range:.4g}"
+    yield (
+        f"in {len(random.seeds)} models of this architecture that learned nothing ({source})"
+        f" {points}."
+    )
+    selected = [one for one in found.components if one.selected and one.over_random is not None]
+    best = [one for one in selected if one.rank <= RATIOS]
+    if best:
+        named = ", ".join(f"{one.component} {_times(one)}" for one in best)
+        yield f"The circuit's best score so many times that point of their kind: {named}."
+    low = [
+        one.component for one in selected if one.over_random is not None and one.over_random <= 1
+    ]
+    if low:
+        yield (
+            f"Of the {len(selected)} components selected {len(low)} score no higher than that, and"
+            f" a model that learned nothing scores as high: {fitting(low, LIST)}."
+        )
+
+
 def _chance(found: ControlsRecord) -> Iterator[str]:
-    words = {"mlp": "MLPs", "head": "heads", "all": "components but the input"}
+    words = {**_KINDS, "all": "components but the input"}
     for one in found.chance:
         beyond = one.agreement
         agreement = "" if beyond is None else f"; their agreement beyond chance is {beyond:.2f}"
@@ -174,7 +301,15 @@ def _chance(found: ControlsRecord) -> Iterator[str]:
         )
 
 
-PARTS = {"Stability": _stability, "Null": _null, "Length": _length, "Chance": _chance}
+PARTS = {
+    "Stability": _stability,
+    "Null": _null,
+    "Null circuit": _null_circuit,
+    "Markers": _markers,
+    "Length": _length,
+    "Random weights": _random_weights,
+    "Chance": _chance,
+}
 
 
 def sentences(found: ControlsRecord) -> Iterator[tuple[str, str]]:
@@ -208,13 +343,16 @@ def _table(found: ControlsRecord) -> list[str]:
         "95% interval:": lambda one: one.interval and "{:.3g} to {:.3g}".format(*one.interval),
         "selected in:": lambda one: _figure(one.selection_probability, ".0%"),
         "within the sides:": lambda one: _figure(one.same_side_score, ".4g"),
+        "property makes:": _property,
         "q:": lambda one: _figure(one.q_value, ".2g"),
         "q, length out:": lambda one: _figure(one.controlled_q_value, ".2g"),
         "without the first position:": lambda one: _figure(one.score_without_first, ".4g"),
         "pairs of one length:": lambda one: _figure(one.matched_score, ".4g"),
         "explained by length:": _share,
         "goes with length:": lambda one: _figure(one.length_fit, ".0%"),
+        "over random weights:": _times,
         "": lambda one: f"**{one.word}**",
+        "how often": lambda one: said(one.how_often),
     }
     rows = [[column(one) or "" for column in columns.values()] for one in _best(found)]
     shown = [any(cells) for cells in zip(*rows, strict=True)]
@@ -228,14 +366,19 @@ def _figure(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _reasons(found: ControlsRecord) -> list[str]:
-    """Why a component is specific or an artefact, or would be one but for what norms assume.
+def _times(one: ComponentRecord) -> str:
+    """The score over the 95% point of random weights."""
+    return _figure(one.over_random, ".3g")
 
-    The figures in the table say the rest.
+
+def _reasons(found: ControlsRecord) -> list[str]:
+    """Why a component has the word that it has, unless the figures in the table say so.
+
+    And why one would be an artefact but for what norms assume.
     """
     lines = [
         f"- {one.component}: {one.word}: {escaped(one.reason)}"
         for one in _best(found)
-        if one.word in ("specific", "artefact") or one.length_breakdown
+        if one.word in ("specific", "differs", "artefact") or one.length_breakdown
     ]
     return [*lines, ""] if lines else []

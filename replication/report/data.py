@@ -13,7 +13,7 @@ from replication.controls.thresholds import THRESHOLDS
 from replication.report.record import EVIDENCE, VERDICTS, ExperimentReport, Outcome
 
 FORMAT = "replication.claims.1"
-CONTROLS_FORMAT = "replication.verification.1"
+CONTROLS_FORMAT = "replication.verification.2"
 
 
 def claims_json(reports: Iterable[ExperimentReport], command: str) -> dict[str, Any]:
@@ -41,6 +41,10 @@ def claims_json(reports: Iterable[ExperimentReport], command: str) -> dict[str, 
                     for kind, found in report.provenance.items()
                 },
                 "differences": report.shown_differences(),
+                "operating_points": {
+                    kind: [one.model_dump(mode="json") for one in found]
+                    for kind, found in report.operating.items()
+                },
                 "claims": [_claim_json(report, claim) for claim in report.claims],
             }
             for report in reports

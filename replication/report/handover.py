@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float64
 from pydantic import JsonValue
 
 from replication.circuits.comparison import cut, explain
@@ -13,14 +15,21 @@ from replication.circuits.components import Component, ModelShape, names
 from replication.circuits.intervals import plain
 from replication.circuits.result_files import result_files
 from replication.claims.claim import Claim, Judgement
+from replication.claims.operating import operating_points
+from replication.controls.halves import Halves
 from replication.controls.length import Length
 from replication.controls.not_computed import NotComputed
 from replication.controls.null import Null
+from replication.controls.null_circuit import NullOverlap
+from replication.controls.property import Property
+from replication.controls.random_weights import OverRandom
 from replication.controls.stability import Stability
 from replication.controls.verify import Chance, Controls, MeasuredControls, PublishedControls
 from replication.evidence.evidence import Evidence, Result, RunProvenance
 from replication.evidence.evidence import Kind as EvidenceKind
+from replication.experiment.clusters import count_of
 from replication.experiment.spec import Experiment, Spec
+from replication.report.how_often import how_often
 from replication.report.record import (
     AgreementRecord,
     CheckRecord,
@@ -28,11 +37,15 @@ from replication.report.record import (
     ControlsRecord,
     CutRecord,
     Figures,
+    HalvesRecord,
     JudgementRecord,
     LeftOutRecord,
     LengthRecord,
+    MarkerRecord,
+    NullOverlapRecord,
     NullRecord,
-    Overlap,
+    OperatingRecord,
+    RandomWeightsRecord,
     RankAgreementRecord,
     ResultFigures,
     StabilityRecord,
@@ -103,11 +116,19 @@ def _measured_record(found: MeasuredControls, evidence: Evidence) -> ControlsRec
         result=found.result,
         components=sorted(records, key=lambda one: -one.score),
         pairs=len(found.measured.pair_scores),
+        clusters=count_of(found.measured.clusters),
         resamples=evidence.spec.verification.resamples,
         seed=evidence.spec.verification.seed,
         stability=_stability(found.stability, components),
+        halves=_halves(found.halves),
         null=_null(found.null),
+        null_circuit=_null_circuit(found.null_circuit),
+        markers=[
+            MarkerRecord(mark=one.mark, shares=one.shares, design=one.design)
+            for one in found.markers
+        ],
         length=_length(found),
+        random_weights=_random_weights(found.random_weights),
         chance=list(_agreements(found.chance, found.result)),
         rank_agreement=list(_rank_agreements(found.chance, found.result)),
         not_computed=_not_computed(found),
@@ -122,7 +143,7 @@ def _measured_component(
     if isinstance(found.stability, Stability):
         stable = found.stability
         figures |= {
-            "interval": stable.interval[:, index].tolist(),
+            "interval": _known_ends(stable.interval[:, index]),
             "selection_probability": float(stable.probability[index]),
             "left_out_selected": int(stable.left_out_selected[index]),
         }
@@ -135,21 +156,18 @@ def _measured_component(
             "p_value": float(null.p_value[index]),
             "q_value": float(null.q_value[index]),
         }
-    if isinstance(found.length, Length):
-        length, share = found.length, float(found.length.share[index])
-        matched, has_null = length.matched, isinstance(found.null, Null)
+    if isinstance(found.property, Property):
+        shown = found.property
         figures |= {
-            "controlled_q_value": float(length.free_q_value[index]) if has_null else None,
-            "length_fit": float(length.fit[index]),
-            "matched_score": None if matched is None else float(matched[index]),
+            "controlled_p_value": float(shown.p_value[index]),
+            "controlled_q_value": float(shown.q_value[index]),
+            "property_share": _known(shown.share[index]),
+            "property_interval": _known_ends(shown.interval[:, index]),
         }
-        if length.added:
-            figures |= {
-                "score_without_first": float(length.without_first[index]),
-                "length_norm": float(length.norms[index]),
-                "length_score": float(length.alone[index]),
-                "length_share": [share, share],
-            }
+    if isinstance(found.length, Length):
+        figures |= _length_figures(found.length, index)
+    if isinstance(found.random_weights, OverRandom):
+        figures["over_random"] = _known(found.random_weights.ratio[index])
     return ComponentRecord.model_validate(
         {
             "component": str(component),
@@ -160,8 +178,42 @@ def _measured_component(
             "by_pair": measured.pair_scores[:, index].tolist(),
             **figures,
             **asdict(found.words[component]),
+            "how_often": how_often(
+                found.words[component].word,
+                count_of(measured.clusters),
+                None
+                if isinstance(found.property, NotComputed)
+                else float(found.property.share[index]),
+            ),
         }
     )
+
+
+def _length_figures(length: Length, index: int) -> dict[str, JsonValue]:
+    """What length gives of a component; of the first position where a token was added."""
+    share, matched = float(length.share[index]), length.matched
+    figures: dict[str, JsonValue] = {
+        "length_fit": float(length.fit[index]),
+        "matched_score": None if matched is None else float(matched[index]),
+    }
+    if length.added:
+        figures |= {
+            "score_without_first": float(length.without_first[index]),
+            "length_norm": float(length.norms[index]),
+            "length_score": float(length.alone[index]),
+            "length_share": [share, share],
+        }
+    return figures
+
+
+def _known(value: float) -> float | None:
+    """A figure; None where it is nan."""
+    return None if np.isnan(value) else float(value)
+
+
+def _known_ends(ends: Float64[np.ndarray, " 2"]) -> list[JsonValue] | None:
+    """Both ends of an interval; None where they are nan."""
+    return None if np.isnan(ends).any() else ends.tolist()
 
 
 def _published_record(found: PublishedControls, evidence: Evidence) -> ControlsRecord:
@@ -211,11 +263,17 @@ def _published_component(found: PublishedControls, component: Component) -> Comp
 
 
 def _not_computed(found: MeasuredControls | PublishedControls) -> dict[str, str]:
-    by_name = {
+    by_name: dict[str, object] = {
         "stability": found.stability,
         "null": found.null,
         "length": found.length if isinstance(found, MeasuredControls) else found.lengths,
     }
+    if isinstance(found, MeasuredControls):
+        by_name |= {
+            "null circuit": found.null_circuit,
+            "property": found.property,
+            "random weights": found.random_weights,
+        }
     return {name: one.reason for name, one in by_name.items() if isinstance(one, NotComputed)}
 
 
@@ -224,14 +282,22 @@ def _stability(
 ) -> StabilityRecord | None:
     if isinstance(found, NotComputed):
         return None
-    mean, low, high = found.overlap
     near_cut = zip(components, found.is_near_cut, strict=True)
     return StabilityRecord(
         without_selection=found.without_selection,
-        expected_overlap=Overlap(mean=mean, low=low, high=high),
         near_cut=[str(component) for component, is_near in near_cut if is_near],
         leave_one_out=[LeftOutRecord.model_validate(asdict(one)) for one in found.left_out],
     )
+
+
+def _halves(found: Halves | NotComputed) -> HalvesRecord | None:
+    return None if isinstance(found, NotComputed) else HalvesRecord.model_validate(asdict(found))
+
+
+def _null_circuit(found: Sequence[NullOverlap] | NotComputed) -> list[NullOverlapRecord]:
+    if isinstance(found, NotComputed):
+        return []
+    return [NullOverlapRecord.model_validate(asdict(one)) for one in found]
 
 
 def _null(found: Null | NotComputed) -> NullRecord | None:
@@ -255,6 +321,17 @@ def _length(found: MeasuredControls) -> LengthRecord | None:
         no_circuit=length.no_circuit,
         shared=len({*nodes} & {*length.nodes_without_first}),
         of=len(nodes),
+    )
+
+
+def _random_weights(found: OverRandom | NotComputed) -> RandomWeightsRecord | None:
+    if isinstance(found, NotComputed):
+        return None
+    return RandomWeightsRecord(
+        seeds=list(found.seeds),
+        recorded_in=found.recorded_in,
+        initializer_range=found.initializer_range,
+        points=dict(found.points),
     )
 
 
@@ -319,6 +396,16 @@ def differences(evidence: Evidence) -> dict[str, list[str]]:
         for other, result in evidence.results.items()
         if other != name and result.circuit is not None
     }
+
+
+def operating_records(
+    claims: Iterable[Claim], evidence: Evidence, controls: Controls
+) -> list[OperatingRecord]:
+    """The records of the claims at all operating points; none on published evidence."""
+    return [
+        OperatingRecord.model_validate(asdict(found))
+        for found in operating_points(claims, evidence, controls)
+    ]
 
 
 def measured_files(evidence: Evidence) -> dict[str, dict[str, Any]]:

@@ -25,6 +25,7 @@ from replication.claims.claim import Claim
 from replication.controls.words import Word
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.evidence.evidence import RunProvenance
+from replication.report.how_often import HowOften
 
 EVIDENCE: tuple[EvidenceKind, ...] = ("published", "recorded", "live")
 Outcome = Verdict | Literal["missing"]
@@ -69,9 +70,10 @@ class JudgementRecord(_Record):
 class ComponentRecord(_Record):
     """What is known of one component's score; None where a control was not computed.
 
-    `rank` is that among its kind. The other figures are those of the same names in
-    `controls.stability`, `controls.null` and `controls.length`; `length_breakdown` is that of
-    `controls.published_length`.
+    `rank` is that among its kind, and `over_random` the score over the 95% point of random weights.
+    The other figures are those of the same names in `controls.stability`, `controls.null`,
+    `controls.property` and `controls.length`; `length_breakdown` is that of
+    `controls.published_length`, and `how_often` is how often such a word is right.
     """
 
     component: str
@@ -88,7 +90,10 @@ class ComponentRecord(_Record):
     shuffled_score: float | None = None
     p_value: float | None = None
     q_value: float | None = None
+    controlled_p_value: float | None = None
     controlled_q_value: float | None = None
+    property_share: float | None = None
+    property_interval: Ends | None = None
     score_without_first: float | None = None
     length_norm: float | None = None
     length_score: float | None = None
@@ -96,13 +101,15 @@ class ComponentRecord(_Record):
     length_breakdown: float | None = None
     length_fit: float | None = None
     matched_score: float | None = None
+    over_random: float | None = None
     arithmetic: str | None = None
     word: Word
     reason: str
+    how_often: HowOften | None = None
 
 
-class Overlap(_Record):
-    """The share of nodes that two runs on other prompts have in common: its mean and ends."""
+class SpreadRecord(_Record):
+    """A mean over random splits of the pairs, and the ends between which 95% of them lie."""
 
     mean: float
     low: float
@@ -110,9 +117,9 @@ class Overlap(_Record):
 
 
 class LeftOutRecord(_Record):
-    """The circuit without one pair, against the one with all pairs."""
+    """The circuit without one cluster of pairs, against the one with all pairs."""
 
-    pair: int
+    pairs: list[int]
     shared: int
     of: int
     gained: list[str]
@@ -123,9 +130,36 @@ class StabilityRecord(_Record):
     """How stable a circuit is."""
 
     without_selection: float
-    expected_overlap: Overlap
     near_cut: list[str]
     leave_one_out: list[LeftOutRecord]
+
+
+class HalvesRecord(_Record):
+    """What two halves of the pairs say of each other; the names are those of `controls.halves`."""
+
+    overlap: SpreadRecord | None
+    again: SpreadRecord | None
+    top: SpreadRecord
+    last: SpreadRecord | None
+
+
+class NullOverlapRecord(_Record):
+    """How many components a circuit shares with a replication, and the null circuit does."""
+
+    against: str
+    among: Kind
+    of: int
+    real: float
+    null: float
+    excess: SpreadRecord
+
+
+class MarkerRecord(_Record):
+    """A mark that tells the sides apart, on which shares of their prompts it stands."""
+
+    mark: str
+    shares: Ends
+    design: str
 
 
 class NullRecord(_Record):
@@ -159,6 +193,19 @@ class LengthRecord(_Record):
         }
 
 
+class RandomWeightsRecord(_Record):
+    """The scores below which 95% of those of random weights lie, by kind of component.
+
+    `recorded_in` is the file that they were read from; None where they were run. The configuration
+    states `initializer_range`, the standard deviation of random weights, or it does not.
+    """
+
+    seeds: list[int]
+    recorded_in: str | None
+    initializer_range: float | None
+    points: dict[Kind, float]
+
+
 class AgreementRecord(_Record):
     """How many components two circuits share, beside what chance gives."""
 
@@ -188,18 +235,24 @@ class RankAgreementRecord(_Record):
 class ControlsRecord(_Record):
     """The controls on one result's scores, on one kind of evidence; the highest score first.
 
-    `not_computed` says why a control is missing: `stability`, `null` or `length`.
+    `clusters` of pairs count as one each. `not_computed` says why a control is missing:
+    `stability`, `null`, `null circuit`, `property`, `length` or `random weights`.
     """
 
     evidence: EvidenceKind
     result: str
     components: list[ComponentRecord]
     pairs: int | None = None
+    clusters: int | None = None
     resamples: int | None = None
     seed: int | None = None
     stability: StabilityRecord | None = None
+    halves: HalvesRecord | None = None
     null: NullRecord | None = None
+    null_circuit: list[NullOverlapRecord] = []
+    markers: list[MarkerRecord] = []
     length: LengthRecord | None = None
+    random_weights: RandomWeightsRecord | None = None
     chance: list[AgreementRecord] = []
     rank_agreement: list[RankAgreementRecord] = []
     not_computed: dict[str, str] = {}
@@ -239,11 +292,31 @@ class Figures(_Record):
     results: dict[str, ResultFigures]
 
 
+class TurnRecord(_Record):
+    """A point at which a claim has another verdict; None where nothing can be selected."""
+
+    budget: int
+    mlp_threshold: float
+    verdict: Verdict | None
+    reason: str
+
+
+class OperatingRecord(_Record):
+    """At how many operating points a claim keeps its verdict, as `claims.operating` has it."""
+
+    claim: str
+    verdict: Verdict
+    kept: int
+    points: int
+    unselected: int
+    turn: TurnRecord | None
+
+
 class Handover(_Record):
     """What a test hands over.
 
-    The first one on some evidence brings its controls, its figures, how its circuits differ, and
-    the files of what was measured, by name.
+    The first one on some evidence brings its controls, its figures, how its circuits differ, the
+    files of what was measured, by name, and at which operating points claims keep their verdicts.
 
     `provenance` is that of the run or, of published evidence, what each result is.
     """
@@ -254,6 +327,7 @@ class Handover(_Record):
     figures: Figures | None = None
     differences: dict[str, list[str]] = {}
     files: dict[str, dict[str, JsonValue]] = {}
+    operating: list[OperatingRecord] = []
 
 
 Case = tuple[str, EvidenceKind]
@@ -320,6 +394,16 @@ class ExperimentReport:
             for kind in EVIDENCE
             for handed in self._in_order()
             if handed.judgement.evidence == kind and handed.figures is not None
+        }
+
+    @property
+    def operating(self) -> dict[EvidenceKind, list[OperatingRecord]]:
+        """At how many operating points claims keep their verdicts, by kind of evidence."""
+        return {
+            kind: handed.operating
+            for kind in EVIDENCE
+            for handed in self._in_order()
+            if handed.judgement.evidence == kind and handed.operating
         }
 
     def shown_differences(self) -> dict[str, list[str]]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.messages import MESSAGE, fitting, shortened
 from replication.report.controls_text import controls_markdown, thresholds_markdown
-from replication.report.markdown import escaped
+from replication.report.markdown import escaped, table
+from replication.report.operating import HEAD, rows, summary
 from replication.report.provenance import apart, seen_tokens
 from replication.report.record import (
     EVIDENCE,
@@ -79,10 +80,20 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
     lines += _statements("Refuted statements", refuted, report)
     for kind, found in report.shown_differences().items():
         lines += [f"**{escaped(kind)}**", "", *(f"- {escaped(line)}" for line in found), ""]
+    lines += _operating(report)
     lines += controls_markdown(report.controls)
     for made_by in report.makers():
         lines += _claims_table(report, made_by, shown)
     return lines
+
+
+def _operating(report: ExperimentReport) -> list[str]:
+    """The claims that turn on the budget or the threshold."""
+    said = summary(report)
+    if not said:
+        return []
+    found = [list(map(escaped, row)) for row in rows(report)]
+    return ["### Operating points", "", f"{said}.", "", *(table(HEAD, found) if found else [])]
 
 
 def _counts_table(report: ExperimentReport, shown: Sequence[EvidenceKind]) -> list[str]:

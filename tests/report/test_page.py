@@ -214,7 +214,7 @@ def test_it_opens_with_the_answer_and_the_counts_behind_it(shown: Page) -> None:
     assert minilm.locator(".said").all_inner_texts() == [
         "Nothing to add up.",
         "As far as it was judged, yes.",
-        "No.",
+        "Not shown.",
     ]
     assert "14 hold" in minilm.nth(1).inner_text()
 
@@ -377,7 +377,7 @@ def test_nothing_in_it_shuts_a_reader_out(shown: Page, scheme: Any) -> None:
         f"{DRAWN} && document.querySelector(\"svg text[fill='{MUTED[scheme]}']\")", timeout=60_000
     )
     for form in shown.locator(".filters").all():
-        form.get_by_role("checkbox", name=re.compile("refuted")).press("Space")
+        form.get_by_role("checkbox", name=re.compile("undecided")).press("Space")
     for thing in (".claim:not([hidden]) details", ".notes > details", ".provenance details"):
         shown.locator(thing).first.evaluate("one => { one.open = true }")
     axe = resources.files("axe_playwright_python") / "axe.min.js"

@@ -10,6 +10,7 @@ from replication.circuits.components import parse
 from replication.controls.thresholds import THRESHOLDS
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.report.controls_text import sentences
+from replication.report.how_often import said
 from replication.report.pictures.controls import length, length_shares, null
 from replication.report.pictures.grids import circuit, comparison
 from replication.report.pictures.marks import Spec, is_scored
@@ -190,8 +191,10 @@ def _control_pictures(
     if shares:
         yield Picture(
             "How much length alone explains",
-            "The part of each score that the first position gives, which every prompt has and"
-            " which weighs more in a shorter one. A bar where published digits leave a range."
+            "The first position weighs more in a shorter prompt. Of a measured result, what lengths"
+            " alone make of the squared score, as far as it goes without the first position, below"
+            " 0 where it works against the rest; of a published one, what lengths alone give over"
+            " the score, a bar where digits leave a range."
             + (ASSUMED if any(one.length_breakdown for one in shares) else ""),
             [length_shares(shares, THRESHOLDS.artefact_share.value)],
         )
@@ -230,10 +233,14 @@ CONTROL_COLUMNS: dict[str, Callable[[ComponentRecord], float | Ends | str | None
     "p": lambda one: one.p_value,
     "q": lambda one: one.q_value,
     "controlled q": lambda one: one.controlled_q_value,
+    "property makes": lambda one: one.property_share,
+    "interval of that": lambda one: one.property_interval,
     "length explains": lambda one: one.length_share,
     "equal lengths": lambda one: one.matched_score,
     "without first position": lambda one: one.score_without_first,
+    "over random weights": lambda one: one.over_random,
     "word": lambda one: one.word,
+    "how often": lambda one: said(one.how_often),
     "reason": lambda one: one.reason,
 }
 

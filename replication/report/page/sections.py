@@ -13,7 +13,8 @@ from replication.evidence.evidence import Kind as EvidenceKind
 from replication.evidence.evidence import RunProvenance
 from replication.inputs.messages import LIST, MESSAGE, fitting, shortened
 from replication.report.answers import Answer, answers, lacks
-from replication.report.page.gallery import View, views
+from replication.report.operating import HEAD, rows, summary
+from replication.report.page.gallery import Table, View, views
 from replication.report.provenance import Apart, apart
 from replication.report.record import (
     EVIDENCE,
@@ -58,7 +59,8 @@ class Origin:
 class Section:
     """An experiment on the page; `id` is what links lead to.
 
-    `apart` is in what recorded and live evidence differ.
+    `apart` is in what recorded and live evidence differ; `operating` are the claims that turn on
+    the budget or the threshold, and `turning` says how many.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Section:
     apart: Sequence[Apart]
     claims: Sequence[JudgedClaim]
     facets: Sequence[Facet]
+    turning: str
+    operating: Table
     views: Sequence[View]
     differences: Mapping[str, Sequence[str]]
     origins: Sequence[Origin]
@@ -85,6 +89,8 @@ def section(report: ExperimentReport) -> Section:
         apart=apart(report),
         claims=[_judged(report, claim) for claim in report.claims],
         facets=_facets(report),
+        turning=summary(report),
+        operating=Table(HEAD, list(rows(report)), f"Where claims of {report.name} turn"),
         views=list(views(report)),
         differences=report.shown_differences(),
         origins=[_origin(report, kind) for kind in EVIDENCE if kind in report.provenance],

@@ -127,7 +127,7 @@ def test_the_reports_say_what_the_scores_mean(
         r"\| m5 \| 3\.675 \| 2\.72 to 4\.97 \| 100% \| 4\.829 \| 7%, 0 to 100% \|", section
     )
     assert "**Markers**: ',' (100% against 0%), 'i' in front (0% against 80%)" in section
-    assert re.search(r"of 18 heads, 13\.\d are shared .*, and 13\.\d of a null circuit", section)
+    assert re.search(r"Of 18 heads, 13\.\d are shared .*, and 13\.\d of a null circuit", section)
     assert re.search(
         r"- m2: not shown: mean norms of 243\.6318 .* of 32\.4653 .*: 98 to 99%, if .* by 17%", page
     )

@@ -175,8 +175,9 @@ def _markers(found: ControlsRecord) -> Iterator[str]:
         for one in found.markers[:MARKERS]
     ]
     more = len(found.markers) - len(sides)
+    tell = "tells" if len(found.markers) == 1 else "tell"
     yield (
-        f"{', '.join(sides)}{f' and {more} more' if more else ''} tell the sides apart, whatever"
+        f"{', '.join(sides)}{f' and {more} more' if more else ''} {tell} the sides apart, whatever"
         " the prompts mean, so no component can be called specific to the property. What would"
         f" tell them from it: {found.markers[0].design}."
     )
@@ -185,11 +186,12 @@ def _markers(found: ControlsRecord) -> Iterator[str]:
 def _null_circuit(found: ControlsRecord) -> Iterator[str]:
     if reason := found.not_computed.get("null circuit"):
         yield f"not computed: {reason}."
-    for one in found.null_circuit:
+    for number, one in enumerate(found.null_circuit):
+        start, excess = "Of" if number else "of", one.excess
         yield (
-            f"of {one.of} {_KINDS[one.among]}, {one.real:.1f} are shared with {one.against}, and"
-            f" {one.null:.1f} of a null circuit, selected in the same way from prompts of one side:"
-            f" {one.excess.mean:.1f} beyond it ({one.excess.low:.1f} to {one.excess.high:.1f})."
+            f"{start} {one.of} {_KINDS[one.among]}, {one.real:.1f} are shared with {one.against},"
+            f" and {one.null:.1f} of a null circuit, selected in the same way from prompts of one"
+            f" side: {excess.mean:.1f} beyond it ({excess.low:.1f} to {excess.high:.1f})."
         )
 
 

@@ -79,9 +79,13 @@ def test_residuals_of_left_out_clusters_are_those_of_a_fit_to_the_others() -> No
 
 
 def short_pair(seed: int, n_pairs: int) -> tuple[np.ndarray, np.ndarray]:
-    """One short pair of two lengths among longer ones of one length each, which says much more."""
+    """One short pair of one length, and noisier, among longer ones whose second prompt is longer.
+
+    Lengths explain what the others have in common, so that a common direction hangs on the one.
+    """
     random = np.random.default_rng(seed)
     tokens = random.integers(18, 33, (n_pairs, 2))
+    tokens[:, 1] = tokens[:, 0] + random.integers(4, 13, n_pairs)
     tokens[0] = 3
     scale = np.sqrt(18 / tokens.mean(axis=1))
     scale[0] *= 4

@@ -233,7 +233,7 @@ def test_pairs_that_all_hang_together_show_nothing() -> None:
 
 
 def test_length_that_works_against_a_larger_property_makes_no_artefact() -> None:
-    """A property three times the length effect, in the opposite direction."""
+    """A property two and a half times the length effect, in the opposite direction."""
     random, n_pairs = np.random.default_rng(3), 24
     short = random.integers(8, 20, n_pairs)
     lengths = np.stack([short, short + random.integers(4, 12, n_pairs)], axis=1)
@@ -241,7 +241,7 @@ def test_length_that_works_against_a_larger_property_makes_no_artefact() -> None
     assert means.inner is not None
     step = (1 / lengths[:, 0] - 1 / lengths[:, 1]).mean()
     inner = means.inner.mlp_out.copy()
-    inner[:, 0, 1, 5] += 60
+    inner[:, 0, 1, 5] += 50
     whole = inner.copy()
     whole[:, :, 1, 5] -= 20 / step / lengths
     run = MeanActivations(whole, means.z, lengths, MeanActivations(inner, means.z, lengths - 1))
@@ -249,7 +249,7 @@ def test_length_that_works_against_a_larger_property_makes_no_artefact() -> None
     m1 = components["m1"]
     assert m1.length_share is not None
     assert m1.length_score is not None
-    assert m1.length_score > m1.score / 3
+    assert m1.length_score > m1.score / 2
     assert m1.length_share[0] < 0
     assert m1.word != "artefact"
     assert "they work against the rest" in m1.reason

@@ -6,7 +6,7 @@ All pairs of a cluster are exchanged together, because what hangs together is no
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 
 from replication.experiment.clusters import count_of
 
@@ -35,6 +35,16 @@ def smallest_p(n_exchanges: int, is_exhaustive: bool) -> float:
 def members(clusters: Int64[np.ndarray, " pairs"]) -> Float64[np.ndarray, "clusters pairs"]:
     """Which pairs are in which cluster: 1 where a pair is in it, else 0."""
     return np.asarray(np.arange(count_of(clusters))[:, None] == clusters, dtype=np.float64)
+
+
+def means_over(
+    scores: Float[np.ndarray, "pairs components"],
+    clusters: Int64[np.ndarray, " pairs"],
+    counts: Float64[np.ndarray, "rows clusters"],
+) -> Float64[np.ndarray, "rows components"]:
+    """The scores' means over the pairs of clusters that count so often in a row."""
+    belongs = members(clusters)
+    return np.asarray(counts @ (belongs @ scores) / (counts @ belongs.sum(axis=1))[:, None])
 
 
 def by_cluster(

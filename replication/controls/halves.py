@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from replication.circuits.components import ModelShape
 from replication.circuits.selection import Rule, selections
-from replication.controls.exchanges import members
+from replication.controls.exchanges import means_over
 from replication.controls.stability import resampled
 from replication.controls.thresholds import THRESHOLDS
 from replication.experiment.clusters import count_of
@@ -70,10 +70,7 @@ def half_means(
     halves: Bool[np.ndarray, "splits clusters"],
 ) -> Float64[np.ndarray, "splits components"]:
     """The scores' means over the pairs of these clusters."""
-    belongs = members(clusters)
-    chosen = halves.astype(np.float64)
-    means = chosen @ (belongs @ scores) / (chosen @ belongs.sum(axis=1))[:, None]
-    return np.asarray(means)
+    return means_over(scores, clusters, halves.astype(np.float64))
 
 
 def halved(

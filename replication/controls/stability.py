@@ -15,8 +15,9 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from replication.circuits.components import ModelShape
 from replication.circuits.selection import Rule, selections
-from replication.controls.exchanges import members
+from replication.controls.exchanges import means_over, members
 from replication.controls.thresholds import THRESHOLDS
+from replication.experiment.clusters import count_of
 
 FEWEST_FOR_AN_INTERVAL = 3
 # With fewer clusters too many draws hold hardly any others, and know nothing of any spread.
@@ -100,11 +101,9 @@ def resampled(
     differ by twice the variance of one. That is the variance of a draw of half as many clusters,
     (n - 1) / 2 for one that is lost with the mean.
     """
-    belongs = members(clusters)
-    n_clusters = len(belongs)
+    n_clusters = count_of(clusters)
     draws = _draws(n_clusters, max(1, (n_clusters - 1) // 2), resamples, rng)
-    means = draws @ (belongs @ scores) / (draws @ belongs.sum(axis=1))[:, None]
-    return selections(means, shape, rule)
+    return selections(means_over(scores, clusters, draws), shape, rule)
 
 
 def _draws(

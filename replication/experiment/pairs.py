@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
@@ -34,6 +35,7 @@ from replication.inputs.hub import NotAtHand, hub_folder
 from replication.inputs.messages import library_reason, listed, quoted
 
 Word = Annotated[str, StringConstraints(min_length=1)]
+BAR = "|"  # between several answers in one text
 
 
 def _inside(path: str) -> str:
@@ -54,12 +56,21 @@ class Pair(NamedTuple):
     second: str
 
 
+# A pair's answers, by the column that holds them.
+Answers = Mapping[str, tuple[str, ...]]
+
+
 class Row(NamedTuple):
-    """A pair as it is read: its line in a file that has lines, and the group that it is put in."""
+    """A pair as it is read: its line in a file that has lines, and the group that it is put in.
+
+    `answers` are by column, and `counterparts` the further prompts that were asked for.
+    """
 
     pair: Pair
     line: int | None = None
     group: str | None = None
+    answers: Answers = MappingProxyType({})
+    counterparts: tuple[str, ...] = ()
 
 
 class PairsSpec(BaseModel):
@@ -96,29 +107,46 @@ class PairsSpec(BaseModel):
             raise ValueError("revision and config are a dataset's")
         return self
 
-    def keys(self, sides: Sides) -> Keys:
+    def keys(
+        self, sides: Sides, answers: Sequence[str] = (), counterparts: Sequence[str] = ()
+    ) -> Keys:
         """The keys or columns that are read."""
-        return Keys(self.columns or sides, self.group, self.columns is not None)
+        return Keys(
+            self.columns or sides,
+            self.group,
+            self.columns is not None,
+            tuple(answers),
+            tuple(counterparts),
+        )
 
 
 class Keys(NamedTuple):
     """The keys or columns of a pair: of its prompts, and of its group, if there is one.
 
-    There may be others beside them where it was said which ones to read.
+    There may be others beside them where it was said which ones to read. `answers` are columns of
+    answers, and `counterparts` those of further prompts.
     """
 
     prompts: Sides
     group: str | None = None
     others: bool = False
+    answers: tuple[str, ...] = ()
+    counterparts: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> list[str]:
+        """All names that are read, each once."""
+        group = [self.group] if self.group else []
+        return list(dict.fromkeys([*self.prompts, *self.counterparts, *group, *self.answers]))
 
     def fit(self, names: Iterable[str]) -> bool:
         """Whether a pair with these names can be read."""
-        wanted = {*self.prompts, *([self.group] if self.group else [])}
+        wanted = set(self.wanted)
         return set(names) >= wanted if self.others else set(names) == wanted
 
     def apart(self, names: Collection[str]) -> str:
         """Which names are expected, and what stands in their stead or beside them."""
-        wanted = [*self.prompts, *([self.group] if self.group else [])]
+        wanted = self.wanted
         expected = " and ".join(map(repr, wanted))
         more = [repr(name) for name in names if name not in wanted]
         has_all = len(names) == len(more) + len(wanted)
@@ -172,13 +200,13 @@ class PairSource:
         return sum(1 for _ in self.stream())
 
 
-def source_of(spec: PairsSpec, folder: Path, sides: Sides) -> PairSource:
+def source_of(spec: PairsSpec, folder: Path, keys: Keys) -> PairSource:
     """The pairs that an experiment in a folder names; nothing is read yet."""
     if spec.file is not None:
-        return file_source(folder / spec.file, spec.keys(sides))
+        return file_source(folder / spec.file, keys)
     return PairSource(
         f"{spec.dataset}, split {spec.split}",
-        lambda: _distinct(_dataset_rows(spec, spec.keys(sides))),
+        lambda: _distinct(_dataset_rows(spec, keys)),
         lambda: _dataset_origin(spec),
     )
 
@@ -288,7 +316,7 @@ def _dataset_rows(spec: PairsSpec, keys: Keys) -> Iterator[Row | Fault]:
     if reason := _header_fault(dataset.column_names, keys):
         yield Fault(reason)
         return
-    wanted = dataset.select_columns([*keys.prompts, *([keys.group] if keys.group else [])])
+    wanted = dataset.select_columns(keys.wanted)
     for number, row in enumerate(wanted, start=1):
         try:
             yield _row(row, keys, None)
@@ -341,7 +369,7 @@ def _row(data: object, keys: Keys, line: int | None) -> Row:
         raise InputError(f"{expected}, found {quoted(data)}")
     if not keys.fit(data):
         raise InputError(f"expected an object with the keys {keys.apart(data)}")
-    for key in keys.prompts:
+    for key in (*keys.prompts, *keys.counterparts):
         if not isinstance(data[key], str):
             raise InputError(f"{key}: expected a text, found {quoted(data[key])}")
         if not data[key].strip():
@@ -350,9 +378,31 @@ def _row(data: object, keys: Keys, line: int | None) -> Row:
             data[key].encode()
         except UnicodeEncodeError as error:
             raise InputError(f"{key}: the prompt is no text: {error.reason}") from None
-    if data[first] == data[second]:
-        raise InputError(f"{first} and {second}: the two prompts are the same text")
-    return Row(Pair(data[first], data[second]), line, _group(data, keys.group))
+    for key in (second, *keys.counterparts):
+        if data[first] == data[key]:
+            raise InputError(f"{first} and {key}: the two prompts are the same text")
+    return Row(
+        Pair(data[first], data[second]),
+        line,
+        _group(data, keys.group),
+        {key: _answers(data[key], key) for key in keys.answers},
+        tuple(data[key] for key in keys.counterparts),
+    )
+
+
+def _answers(given: object, key: str) -> tuple[str, ...]:
+    """A pair's answers: a text, a list of texts, or in one text several between bars."""
+    found = given if isinstance(given, list) else str(given).split(BAR)
+    if isinstance(given, str | list) and found and all(isinstance(one, str) for one in found):
+        if not all(one.strip() for one in found):
+            raise InputError(f"{key}: an answer is empty, in {quoted(given)}")
+        if repeated := repeats(found):
+            raise InputError(f"{key}: the answer {quoted(repeated[0])} stands there more than once")
+        return tuple(found)
+    raise InputError(
+        f"{key}: expected an answer, or several in a list or with {BAR} between them, found"
+        f" {quoted(given)}"
+    )
 
 
 def _group(data: Mapping[str, object], key: str | None) -> str | None:

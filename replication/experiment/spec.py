@@ -15,8 +15,6 @@ import numpy as np
 from jaxtyping import Int64
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveInt,
@@ -28,8 +26,19 @@ from pydantic import (
 
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.selection import Rule
+from replication.experiment.behaviours import AblationSpec, BehaviourSpec, keys_of
 from replication.experiment.clusters import clusters_of
-from replication.experiment.pairs import AnyPairs, OwnFile, Pair, PairSource, Row, Word, source_of
+from replication.experiment.pairs import (
+    AnyPairs,
+    Keys,
+    OwnFile,
+    Pair,
+    PairSource,
+    Row,
+    Word,
+    source_of,
+)
+from replication.experiment.table import Table
 from replication.inputs.files import (
     InputError,
     followed,
@@ -39,7 +48,7 @@ from replication.inputs.files import (
     validate,
     within,
 )
-from replication.inputs.messages import placed, quoted
+from replication.inputs.messages import listed, placed, quoted
 
 # One line, whatever the file's own lines: it goes to terminals and into tables.
 Text = Annotated[
@@ -53,13 +62,7 @@ Text = Annotated[
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
-
-
-class ModelSpec(_Table):
+class ModelSpec(Table):
     """The model: a name on the hub, a folder in an installed Python package, or just a folder."""
 
     name: Word | None = None
@@ -106,7 +109,7 @@ class ModelSpec(_Table):
 Special = Literal["tokenizer", "bos", "none"]
 
 
-class TokensSpec(_Table):
+class TokensSpec(Table):
     """Which tokens the model sees of a prompt."""
 
     special: Special = "tokenizer"
@@ -124,13 +127,20 @@ class TokensSpec(_Table):
         return self
 
 
+ScoreKind = Literal["differential", "attribution", "effect"]
 MlpOut = Literal["centred", "raw"]
 MlpAt = Literal["residual", "module"]
 
 
-class ScoringSpec(_Table):
-    """What a published score was computed from."""
+class ScoringSpec(Table):
+    """What a score is, and what it is computed from."""
 
+    kind: ScoreKind = "differential"
+    """`differential`: how far the mean activations of a pair's prompts lie apart, which is the
+    published score. `effect`: how far the behaviour moves when the component alone is ablated.
+    `attribution`: what the gradient says of that."""
+    behaviour: Name | None = None
+    """Which behaviour an attribution or an effect is on, where there are several."""
     mlp_out: MlpOut
     """`centred` is the MLP output less its mean over d_model: what a library that centres the
     writing weights (TransformerLens' default processing) reports. `raw` is the output itself."""
@@ -140,7 +150,7 @@ class ScoringSpec(_Table):
     `module` is what the MLP itself gives."""
 
 
-class SelectionSpec(_Table):
+class SelectionSpec(Table):
     """The rule that selects a circuit: the input, MLPs by a threshold, heads while it lasts."""
 
     budget: PositiveInt
@@ -151,7 +161,7 @@ class SelectionSpec(_Table):
     """Whether the input's d_model dimensions are part of the cost."""
 
 
-class VerificationSpec(_Table):
+class VerificationSpec(Table):
     """What the controls draw at random, and what they run."""
 
     resamples: Annotated[PositiveInt, Field(le=100_000)] = 10_000
@@ -163,7 +173,7 @@ class VerificationSpec(_Table):
     """Whether a live run also runs five models of this architecture with random weights."""
 
 
-class ResultSpec(_Table):
+class ResultSpec(Table):
     """One published result: what it is, and where its figures are, relative to the spec."""
 
     about: Text
@@ -174,9 +184,11 @@ class ResultSpec(_Table):
     """The file of the score table."""
     lengths: OwnFile | None = None
     """The file of what was published of the prompts' lengths and mean norms."""
+    behaviours: OwnFile | None = None
+    """The file of what was published of behaviours: of the model, of nothing, of the circuit."""
 
 
-class Spec(_Table):
+class Spec(Table):
     """The content of an `experiment.toml`."""
 
     title: Text
@@ -193,6 +205,8 @@ class Spec(_Table):
     """The file of recorded mean activations."""
     random_weights: OwnFile = "random_weights.json"
     """The file of the scores that random weights give."""
+    interventions: OwnFile = "interventions.safetensors"
+    """The file of the behaviours that were recorded under interventions."""
     claims: OwnFile = "claims.toml"
     """The file of claims."""
     model: ModelSpec
@@ -200,6 +214,10 @@ class Spec(_Table):
     scoring: ScoringSpec
     selection: SelectionSpec
     verification: VerificationSpec = VerificationSpec()
+    behaviour: dict[Name, BehaviourSpec] = Field(default_factory=dict)
+    """What the model does on the pairs, by name: what a circuit is to explain."""
+    ablation: AblationSpec = AblationSpec()
+    """What is put in components' place, and how much of it is run."""
     results: dict[Name, ResultSpec] = Field(default_factory=dict)
     """The published results, by name."""
 
@@ -220,6 +238,39 @@ class Spec(_Table):
                 f" {model.shape.d_model}"
             )
         return selection
+
+    @model_validator(mode="after")
+    def _scored_behaviour(self) -> Spec:
+        scoring = self.scoring
+        if scoring.behaviour is not None and scoring.behaviour not in self.behaviour:
+            raise ValueError(
+                f"scoring.behaviour: there is no behaviour {quoted(scoring.behaviour)}; there are"
+                f" {listed(map(quoted, self.behaviour)) or 'none'}"
+            )
+        causal = {scoring.kind, *self.ablation.rivals} - {"differential"}
+        if causal and not self.behaviour:
+            raise ValueError(f"a score of kind {min(causal)!r} is of a behaviour: state one")
+        if causal and scoring.behaviour is None and len(self.behaviour) > 1:
+            raise ValueError(
+                f"scoring.behaviour: a score of kind {min(causal)!r} is of one behaviour: say which"
+            )
+        taken = {scoring.kind, self.measures, *self.results}
+        if shared := sorted(taken & set(self.ablation.rivals)):
+            raise ValueError(
+                f"ablation.rivals: {shared[0]!r} is what the experiment measures, or the name of a"
+                " result"
+            )
+        return self
+
+    @property
+    def keys(self) -> Keys:
+        """The keys or columns of the pairs that are read."""
+        return keys_of(self.pairs, self.sides, self.behaviour.values(), self.ablation)
+
+    @property
+    def scored_behaviour(self) -> str | None:
+        """The behaviour that scores are of, if they are of one; else the first, if there is any."""
+        return self.scoring.behaviour or next(iter(self.behaviour), None)
 
     @property
     def costs(self) -> WriteCosts:
@@ -254,7 +305,7 @@ class Experiment:
             NotAtHand: they are a dataset's that cannot be had here.
             InputError: naming the file, the line and the reason.
         """
-        return [row.pair for row in self._rows]
+        return [row.pair for row in self.rows]
 
     @cached_property
     def clusters(self) -> Int64[np.ndarray, " pairs"]:
@@ -263,10 +314,15 @@ class Experiment:
         Raises:
             NotAtHand, InputError: as `pairs`.
         """
-        return clusters_of(self.pairs, [row.group for row in self._rows])
+        return clusters_of(self.pairs, [row.group for row in self.rows])
 
     @cached_property
-    def _rows(self) -> list[Row]:
+    def rows(self) -> list[Row]:
+        """The pairs with their answers and further counterparts.
+
+        Raises:
+            NotAtHand, InputError: as `pairs`.
+        """
         return list(self.source.read())
 
     @property
@@ -297,8 +353,14 @@ def check_links(folder: Path, spec: Spec) -> None:
         InputError: naming the file, and where it leads.
     """
     results = spec.results.values()
-    published = [(one.circuit, one.scores, one.lengths) for one in results]
-    named = (spec.pairs.file, spec.recorded, spec.random_weights, spec.claims)
+    published = [(one.circuit, one.scores, one.lengths, one.behaviours) for one in results]
+    named = (
+        spec.pairs.file,
+        spec.recorded,
+        spec.random_weights,
+        spec.interventions,
+        spec.claims,
+    )
     for own in (*named, *chain.from_iterable(published)):
         if own is None:
             continue
@@ -321,7 +383,7 @@ def experiment_of(folder: Path, spec: Spec) -> Experiment:
     except UnicodeEncodeError:
         raise InputError(f"{placed(folder)}: the folder's name is no text in UTF-8") from None
     model = spec.model.told_from(folder)
-    source = source_of(spec.pairs, folder, spec.sides)
+    source = source_of(spec.pairs, folder, spec.keys)
     return Experiment(place, spec.model_copy(update={"model": model}), source)
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from replication import cli
 from replication.commands.check import check_experiment
-from replication.experiment.pairs import Keys, Pair, PairsSpec, file_source, source_of
+from replication.experiment.pairs import Keys, Pair, PairsSpec, Row, file_source, source_of
 from replication.inputs.files import InputError
 from tests.gpt2 import make_experiment
 from tests.hub import COMMIT, Hub, cache_by_hand
@@ -193,6 +193,118 @@ def test_a_table_that_does_not_say_where_the_pairs_come_from_is_refused(
         PairsSpec.model_validate(stated)
 
 
+WITH_ANSWERS = Keys(SIDES, None, False, ("right", "wrong"), ("other",))
+
+
+def rows_of(path: Path, content: str, keys: Keys = WITH_ANSWERS) -> list[Row]:
+    path.write_text(content, encoding="utf-8")
+    return list(file_source(path, keys).read())
+
+
+def row_refusal(path: Path, content: str, keys: Keys = WITH_ANSWERS) -> str:
+    with pytest.raises(InputError) as caught:
+        rows_of(path, content, keys)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def test_answers_in_a_csv_file_stand_between_bars(path: Path) -> None:
+    content = "hedged,plain,other,right,wrong\na,b,c, yes, no| never|No\nd,e,f,|,1\n"
+    path.write_text(content, encoding="utf-8")
+    source = file_source(path, WITH_ANSWERS)
+    row = next(source.read())
+    assert row == Row(
+        Pair("a", "b"), 2, None, {"right": (" yes",), "wrong": (" no", " never", "No")}, ("c",)
+    )
+    assert row_refusal(path, content) == "line 3: right: an answer is empty, in '|'"
+
+
+def test_answers_in_a_jsonl_file_are_one_or_a_list_or_stand_between_bars(path: Path) -> None:
+    objects = [
+        {"right": " yes", "wrong": [" no", " never"]},
+        {"right": " yes| Yes", "wrong": ["|", "a|b"]},
+    ]
+    lines = [
+        json.dumps({"hedged": "a", "plain": f"b{n}", "other": "c", **one}) + "\n"
+        for n, one in enumerate(objects)
+    ]
+    found = rows_of(path.with_suffix(".jsonl"), "".join(lines))
+    assert [dict(row.answers) for row in found] == [
+        {"right": (" yes",), "wrong": (" no", " never")},
+        {"right": (" yes", " Yes"), "wrong": ("|", "a|b")},
+    ]
+    assert [row.line for row in found] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"right": ""}, "right: an answer is empty, in ''"),
+        ({"right": " "}, "right: an answer is empty, in ' '"),
+        ({"wrong": " no||"}, "wrong: an answer is empty, in ' no||'"),
+        ({"wrong": [" no", ""]}, "wrong: an answer is empty, in [' no', '']"),
+        ({"wrong": "no|no"}, "wrong: the answer 'no' stands there more than once"),
+        ({"wrong": ["a", "b", "a"]}, "wrong: the answer 'a' stands there more than once"),
+        ({"right": "\ud800"}, "right: half a surrogate pair, which is no text"),
+        ({"right": ["a", "\udfff"]}, "right: 1: half a surrogate pair, which is no text"),
+        *(
+            (
+                {"right": given},
+                "right: expected an answer, or several in a list or with | between them, found"
+                f" {given!r}",
+            )
+            for given in ([], 7, None, True, {"a": 1}, ["a", 7], [["a"]])
+        ),
+        ({"other": " "}, "other: the prompt is empty"),
+        ({"other": 7}, "other: expected a text, found 7"),
+        ({"other": "\ud800"}, "other: half a surrogate pair, which is no text"),
+        ({"other": "a"}, "hedged and other: the two prompts are the same text"),
+        ({"more": 1}, "'right' and 'wrong', found also 'more'; pairs.columns says which"),
+    ],
+)
+def test_a_row_of_faulty_answers_or_counterparts_is_refused_by_its_line(
+    path: Path, change: dict[str, Any], reason: str
+) -> None:
+    given = {"hedged": "a", "plain": "b", "other": "c", "right": "yes", "wrong": "no"}
+    good, bad = (json.dumps(one) for one in (given | {"plain": "d"}, given | change))
+    found = row_refusal(path.with_suffix(".jsonl"), f"{good}\n\n{bad}\n")
+    assert found.startswith("line 3: ")
+    assert reason in found
+
+
+@pytest.mark.parametrize("missing", ["right", "wrong", "other"])
+def test_a_column_of_answers_or_counterparts_that_is_missing_is_named(
+    path: Path, missing: str
+) -> None:
+    names = ["hedged", "plain", "other", "right", "wrong"]
+    header = [name for name in names if name != missing]
+    expected = " and ".join(map(repr, ["hedged", "plain", "other", "right", "wrong"]))
+    found = row_refusal(path, ",".join(header) + "\na,b,c,d\n")
+    assert found.startswith(f"line 1: expected the columns {expected}, found 'hedged', 'plain'")
+
+
+def test_a_column_may_be_read_for_several_purposes(path: Path) -> None:
+    keys = Keys(("soft", "hard"), "right", True, ("right", "wrong", "right"), ("hard",))
+    assert keys.wanted == ["soft", "hard", "right", "wrong"]
+    content = "id,soft,hard,right,wrong\n1,a,b,x,y\n"
+    assert rows_of(path, content, keys) == [
+        Row(Pair("a", "b"), 2, "x", {"right": ("x",), "wrong": ("y",)}, ("b",))
+    ]
+
+
+def test_columns_that_were_not_asked_for_are_left_aside_where_others_may_be(path: Path) -> None:
+    content = "hedged,plain,other,right,wrong\na,b,,,\n"
+    assert rows_of(path, content, Keys(SIDES, others=True)) == [Row(Pair("a", "b"), 2)]
+    assert "found also 'other', 'right', 'wrong'" in row_refusal(path, content, Keys(SIDES))
+
+
+def test_pairs_of_the_same_prompts_repeat_each_other_whatever_their_answers(path: Path) -> None:
+    content = "hedged,plain,other,right,wrong\na,b,c,x,y\na,b,d,y,x\n"
+    assert row_refusal(path, content).startswith("line 3: pair 2 repeats pair 1")
+
+
 def with_pairs(folder: Path, table: str) -> Path:
     """Let an experiment's spec name its pairs by a table, or a line, of its own."""
     spec = folder / "experiment.toml"
@@ -314,7 +426,7 @@ def test_a_dataset_is_read_at_the_revision_that_the_spec_names(cache: Path) -> N
         spec = PairsSpec(
             dataset="test/versions", split="train", revision=revision, columns=("soft", "hard")
         )
-        source = source_of(spec, cache, SIDES)
+        source = source_of(spec, cache, spec.keys(SIDES))
         assert list(source.stream()) == [Pair(*row) for row in ROWS[:rows]]
         assert source.origin()["revision"] == commit * 40
 
@@ -386,7 +498,8 @@ def test_without_the_library_a_dataset_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    source = source_of(PairsSpec(dataset="test/none", split="train"), tmp_path, SIDES)
+    spec = PairsSpec(dataset="test/none", split="train")
+    source = source_of(spec, tmp_path, spec.keys(SIDES))
     with pytest.raises(InputError) as caught:
         source.count()
     assert str(caught.value) == (

@@ -14,6 +14,7 @@ import scipy.special  # noqa: F401
 import vl_convert  # noqa: F401
 
 from replication.experiment.pairs import Pair
+from tests.asking import make_asking
 from tests.gpt2 import make_experiment, make_gpt2
 from tests.notebook import scores_as_a_notebook
 
@@ -30,6 +31,12 @@ def gpt2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gpt2_experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an experiment on that model, alone in its own folder of experiments."""
     return make_experiment(tmp_path_factory.mktemp("experiments") / "random-gpt2")
+
+
+@pytest.fixture(scope="session")
+def asking_experiment(tmp_path_factory: pytest.TempPathFactory, gpt2_folder: Path) -> Path:
+    """The folder of an experiment on behaviours of that model."""
+    return make_asking(tmp_path_factory.mktemp("experiments") / "asking", gpt2_folder)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ the language-model head never runs.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -15,6 +14,7 @@ import numpy as np
 
 from replication.engine.activations import MeanActivations, joined
 from replication.engine.models import LoadedModel
+from replication.engine.progress import progress
 from replication.engine.prompts import Prompt
 from replication.engine.ways import grouped, means_of
 from replication.experiment.pairs import Pair
@@ -49,19 +49,13 @@ def capture_stream(
     Raises:
         InputError: as `capture` does, when it comes to the pair at fault.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     source = iter(pairs)
-    with Progress(
-        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
-    ) as progress:
-        task = progress.add_task("Capturing", total=n_pairs)
+    with progress("Capturing", n_pairs) as advance:
         first = 1
         while chunk := list(islice(source, CHUNK_PAIRS)):
             yield _capture_chunk(model, chunk, first)
             first += len(chunk)
-            progress.advance(task, len(chunk))
+            advance(len(chunk))
 
 
 def _capture_chunk(model: LoadedModel, pairs: Sequence[Pair], first: int) -> MeanActivations:

@@ -6,7 +6,7 @@ A block-diagonal mask keeps them apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replication.engine.prompts import Means, Prompt
 from replication.engine.taps import Packing, Taps
@@ -32,21 +32,47 @@ def packs(lengths: Sequence[int]) -> list[list[int]]:
 
 
 def pack(prompts: Sequence[Int[Tensor, " position"]], taps: Taps) -> dict[str, Any]:
-    """What the transformer takes for prompts put one behind the other, each with own positions.
-
-    A position attends to those of its own prompt only: in a decoder, to the earlier ones, and
-    behind a sliding window, to those in it.
-    """
+    """What the transformer takes for prompts put one behind the other, each with own positions."""
     import torch
 
     packing = taps.packing
     assert packing is not None
-    device = prompts[0].device
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    prompt_of = torch.repeat_interleave(torch.arange(len(prompts), device=device), lengths)
-    position = torch.cat([torch.arange(len(prompt), device=device) for prompt in prompts])
-    back = position[:, None] - position
-    attends = prompt_of[:, None] == prompt_of
+    places = places_of([range(len(prompt)) for prompt in prompts], prompts[0].device)
+    return {
+        "input_ids": torch.cat(list(prompts))[None],
+        "position_ids": places.position[None] + packing.first_position,
+        "attention_mask": attention_mask(places, places, taps),
+    }
+
+
+class Places(NamedTuple):
+    """Of positions put one behind the other, whose each is, and which one of its prompt."""
+
+    prompt_of: Int[Tensor, " position"]
+    position: Int[Tensor, " position"]
+
+
+def places_of(own: Sequence[range], device: Any) -> Places:
+    """The places of some positions of each prompt."""
+    import torch
+
+    counts = torch.tensor([len(positions) for positions in own], device=device)
+    return Places(
+        torch.repeat_interleave(torch.arange(len(own), device=device), counts),
+        torch.cat([torch.arange(one.start, one.stop, device=device) for one in own]),
+    )
+
+
+def attention_mask(queries: Places, keys: Places, taps: Taps) -> Any:
+    """Who attends to whom, in the form that the transformer takes.
+
+    A position attends to those of its own prompt only: in a decoder, to the earlier ones, and
+    behind a sliding window, to those in it.
+    """
+    packing = taps.packing
+    assert packing is not None
+    back = queries.position[:, None] - keys.position
+    attends = queries.prompt_of[:, None] == keys.prompt_of
     if taps.is_causal:
         attends &= back >= 0
     whole, near = (
@@ -56,13 +82,7 @@ def pack(prompts: Sequence[Int[Tensor, " position"]], taps: Taps) -> dict[str, A
             attends if packing.window is None else attends & (back < packing.window),
         )
     )
-    return {
-        "input_ids": torch.cat(list(prompts))[None],
-        "position_ids": position[None] + packing.first_position,
-        "attention_mask": (
-            {"full_attention": whole, "sliding_attention": near} if packing.by_type else near
-        ),
-    }
+    return {"full_attention": whole, "sliding_attention": near} if packing.by_type else near
 
 
 def _as_taken(attends: Bool[Tensor, "position position"], packing: Packing, taps: Taps) -> Tensor:

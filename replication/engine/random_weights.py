@@ -16,10 +16,10 @@ from jaxtyping import Float64
 
 from replication.engine.capture import capture_stream
 from replication.engine.models import LoadedModel
-from replication.engine.recording import digest_of
 from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.engine.selfcheck import self_check
 from replication.engine.taps import Taps
+from replication.engine.tensor_files import digest_of
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import MlpOut
 from replication.inputs.files import InputError
@@ -138,6 +138,8 @@ def _randomised(taps: Taps, seed: int) -> Taps:
     return replace(
         taps,
         transformer=new,
+        with_head=None,
+        layers=[new.get_submodule(names[module]) for module in taps.layers],
         mlp_out=[new.get_submodule(names[module]) for module in taps.mlp_out],
         z=[new.get_submodule(names[module]) for module in taps.z],
     )

@@ -7,31 +7,31 @@ before a figure is computed from it. A digest is no signature: who makes a new o
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
-from safetensors import safe_open
-from safetensors.numpy import save
 
 from replication.circuits.components import ModelShape
 from replication.engine.activations import MOST_TOKENS, MeanActivations
 from replication.engine.provenance import Provenance
+from replication.engine.tensor_files import (
+    canonical,
+    check_replaceable,
+    check_tensor,
+    check_unchanged,
+    part_of,
+    read_tensors,
+    write_tensors,
+)
 from replication.engine.tokens import SeenTokens
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment
-from replication.inputs.files import FileError, InputError, parse_json, readable, validate
-from replication.inputs.folders import check_writable
-from replication.inputs.messages import library_reason
-from replication.inputs.writing import write_atomically
+from replication.inputs.files import InputError, parse_json
 
-Part = TypeVar("Part", bound=BaseModel)
 FORMAT = "replication.mean-activations.4"
 
 
@@ -55,17 +55,7 @@ def check_overwritten(path: Path) -> None:
     Raises:
         InputError: something else stands there, or nothing may be written there.
     """
-    check_writable(path)
-    if not os.path.lexists(path):
-        return
-    try:
-        _, metadata = _read(path)
-    except FileError:
-        raise
-    except InputError:
-        metadata = {}
-    if not metadata.get("format", "").startswith(FORMAT.rpartition(".")[0]):
-        raise InputError(f"{path}: is there and is no recording; nothing else is overwritten")
+    check_replaceable(path, FORMAT.rpartition(".")[0], "recording")
 
 
 def record(recording: Recording, pairs: Sequence[Pair], path: Path) -> None:
@@ -73,12 +63,11 @@ def record(recording: Recording, pairs: Sequence[Pair], path: Path) -> None:
     tensors = _tensors(recording.activations)
     metadata = {
         "format": FORMAT,
-        "provenance": _canonical(recording.provenance.model_dump(mode="json")),
-        "tokens": _canonical(recording.seen.model_dump(mode="json")),
-        "pairs": _canonical(pairs),
+        "provenance": canonical(recording.provenance.model_dump(mode="json")),
+        "tokens": canonical(recording.seen.model_dump(mode="json")),
+        "pairs": canonical(pairs),
     }
-    digest = _digest(tensors, metadata)
-    write_atomically(path, save(dict(tensors), {**metadata, "digest": digest}))
+    write_tensors(path, tensors, metadata)
 
 
 def replay(experiment: Experiment) -> Recording:
@@ -89,30 +78,25 @@ def replay(experiment: Experiment) -> Recording:
             pairs, or holds a value that is not finite, or a length that no prompt has.
     """
     path = recorded_path(experiment)
-    tensors, metadata = _read(path)
+    tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORMAT:
         raise InputError(
             f"{path}: format: expected {FORMAT}, found {metadata.get('format')};"
             " `replication record` writes it anew"
         )
-    provenance = _part(path, metadata, "provenance", Provenance)
-    seen = _part(path, metadata, "tokens", SeenTokens)
+    provenance = part_of(path, metadata, "provenance", Provenance)
+    seen = part_of(path, metadata, "tokens", SeenTokens)
     _check_source(path, experiment, provenance)
     _check_pairs(path, parse_json(metadata.get("pairs", ""), f"{path}: pairs"), experiment.pairs)
     layout = _layout(experiment.spec.model.shape, len(experiment.pairs))
     if unknown := sorted(set(tensors) - set(layout)):
         raise InputError(f"{path}: {unknown[0]}: unknown tensor")
     for name, expected in layout.items():
-        _check_tensor(path, name, tensors.get(name), expected)
+        check_tensor(path, name, tensors.get(name), expected)
     activations = replace(_means(tensors), inner=_means(tensors, "inner."))
     _check_lengths(path, activations, seen)
-    if _digest(tensors, metadata) != metadata.get("digest"):
-        raise InputError(f"{path}: the recording was changed after it was made")
+    check_unchanged(path, tensors, metadata)
     return Recording(activations, provenance, seen)
-
-
-def _part(path: Path, metadata: Mapping[str, str], key: str, kind: type[Part]) -> Part:
-    return validate(kind, parse_json(metadata.get(key, ""), f"{path}: {key}"), path)
 
 
 def _tensors(activations: MeanActivations) -> dict[str, np.ndarray]:
@@ -144,16 +128,6 @@ def _layout(shape: ModelShape, n_pairs: int) -> dict[str, tuple[type[np.generic]
         "token_lengths": (np.int64, (n_pairs, 2)),
     }
     return means | {f"inner.{name}": layout for name, layout in means.items()}
-
-
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    try:
-        with safe_open(readable(path), framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except InputError:
-        raise
-    except Exception as error:  # a type of tensor that numpy lacks makes the library raise any
-        raise InputError(f"{path}: not a whole safetensors file: {library_reason(error)}") from None
 
 
 def _check_source(path: Path, experiment: Experiment, provenance: Provenance) -> None:
@@ -190,24 +164,6 @@ def _check_pairs(path: Path, found: Any, expected: Sequence[Pair]) -> None:
     raise InputError(f"{path}: pairs: pair {number} was recorded as {there}, expected {list(here)}")
 
 
-def _check_tensor(
-    path: Path,
-    name: str,
-    tensor: np.ndarray | None,
-    expected: tuple[type[np.generic], tuple[int, ...]],
-) -> None:
-    dtype, shape = expected
-    if tensor is None:
-        raise InputError(f"{path}: {name}: missing")
-    if tensor.dtype != dtype or tensor.shape != shape:
-        raise InputError(
-            f"{path}: {name}: expected {np.dtype(dtype)} of shape {shape},"
-            f" found {tensor.dtype} of shape {tensor.shape}"
-        )
-    if not np.isfinite(tensor).all():
-        raise InputError(f"{path}: {name}: holds NaN or infinity")
-
-
 def _check_lengths(path: Path, activations: MeanActivations, seen: SeenTokens) -> None:
     """Every prompt has tokens; those of its text, and not those that were added, are inner ones."""
     assert activations.inner is not None
@@ -229,23 +185,3 @@ def _check_lengths(path: Path, activations: MeanActivations, seen: SeenTokens) -
         raise InputError(f"{path}: tokens: the first pair's are not as many as its token_lengths")
     if [*seen.added] != (activations.token_lengths - activations.inner.token_lengths)[0].tolist():
         raise InputError(f"{path}: tokens: not as many were added to the first pair as it says")
-
-
-def _digest(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
-    """The SHA-256 of everything in the file: its metadata, and each tensor's name, type, shape."""
-    layout = {name: [str(tensor.dtype), tensor.shape] for name, tensor in tensors.items()}
-    others = {key: text for key, text in metadata.items() if key != "digest"}
-    digest = hashlib.sha256(_canonical([others, layout]).encode())
-    for name in sorted(tensors):
-        digest.update(tensors[name].tobytes())
-    return digest.hexdigest()
-
-
-def digest_of(data: Any) -> str:
-    """The SHA-256 of some data's one JSON text: keys in order, no spaces, every letter as it is."""
-    return hashlib.sha256(_canonical(data).encode()).hexdigest()
-
-
-def _canonical(data: Any) -> str:
-    """The one JSON text of some data: keys in order, no spaces, every letter as it is."""
-    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

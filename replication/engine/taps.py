@@ -42,12 +42,15 @@ class Packing:
 class Taps:
     """The model's own modules behind the hook points.
 
-    `transformer` is the model without its language-model head. A layer's MLP gives the output of
-    its module in `mlp_out` times `mlp_scale`, its heads give the input of its module in `z`.
-    `packing` says how prompts are packed; None where they are padded.
+    `transformer` is the model without its language-model head, and `with_head` with it; None of an
+    encoder. A layer's MLP gives the output of its module in `mlp_out` times `mlp_scale`, its heads
+    give the input of its module in `z`. `packing` says how prompts are packed; None where they are
+    padded.
     """
 
     transformer: Module
+    with_head: Module | None
+    layers: Sequence[Module]
     mlp_out: Sequence[Module]
     z: Sequence[Module]
     n_heads: int
@@ -97,13 +100,16 @@ def _show_input(see: See, layer: int, _: Module, inputs: Any) -> None:
     see(layer, inputs[0])
 
 
-def tabled_taps(transformer: Module, architecture: Architecture, mlp_at: MlpAt) -> Taps:
-    """The modules that a row of the table names."""
+def tabled_taps(model: Any, architecture: Architecture, mlp_at: MlpAt) -> Taps:
+    """The modules of a model that a row of the table names."""
+    transformer: Any = model.base_model
     config: Any = transformer.config
     mlp = (mlp_at == "residual" and architecture.post_norm) or architecture.mlp
     layers: Any = transformer.get_submodule(architecture.layers)
     return Taps(
         transformer,
+        model if architecture.is_causal else None,
+        list(layers),
         [layer.get_submodule(mlp) for layer in layers],
         [layer.get_submodule(architecture.z) for layer in layers],
         n_heads=config.num_attention_heads,
@@ -137,15 +143,19 @@ def located_taps(bridge: TransformerBridge, mlp_at: MlpAt) -> Taps:
     names = [hook_points(layer) for layer in range(cfg.n_layers)]
     mlp_out = _modules_behind(bridge, [mlp_out for mlp_out, _ in names], "hook_out")
     z = _modules_behind(bridge, [z for _, z in names], "hook_in")
-    transformer: Any = bridge.original_model.base_model
-    _unwrap(transformer)
+    model: Any = bridge.original_model
+    _unwrap(model)
+    transformer: Any = model.base_model
+    is_causal = cfg.attention_dir == "causal"
     return Taps(
         transformer,
+        model if is_causal else None,
+        _layers_around(transformer, mlp_out),
         mlp_out,
         z,
         n_heads=cfg.n_heads,
         key_heads=getattr(cfg, "n_key_value_heads", None) or cfg.n_heads,
-        is_causal=cfg.attention_dir == "causal",
+        is_causal=is_causal,
         mlp_scale=_multiplier(transformer.config, mlp_at),
     )
 
@@ -174,6 +184,21 @@ def _modules_behind(bridge: TransformerBridge, names: list[str], side: str) -> l
         if id(bridge.hook_dict[name]) not in components:
             raise InputError(f"the hook point {name} is not the {side} of a module")
     return [components[id(bridge.hook_dict[name])].original_component for name in names]
+
+
+def _layers_around(transformer: Module, mlp_out: Sequence[Module]) -> list[Module]:
+    """The layers that the MLPs are in, one each.
+
+    Raises:
+        InputError: the MLPs are not each in a layer of one list.
+    """
+    for stack in transformer.modules():
+        layers = list(stack.children())
+        if len(layers) == len(mlp_out) and all(
+            mlp in set(layer.modules()) for layer, mlp in zip(layers, mlp_out, strict=True)
+        ):
+            return layers
+    raise InputError(f"the model has no list of {len(mlp_out)} layers with an MLP in each")
 
 
 def _unwrap(module: Module) -> None:

@@ -108,6 +108,41 @@ class Tokenizer:
             )
         return tokens
 
+    def answer(self, prompt: str, answer: str) -> int:
+        """The one token that an answer is behind a prompt.
+
+        Raises:
+            InputError: it is not one token there, or another one than the prompt's own end; or
+                the tokenizer adds tokens behind the prompt, so that nothing follows on its text.
+        """
+        tokens = self.read(prompt)
+        if self.spec.chat_template:
+            ids = tokens.ids
+            found = self._ids(self._templated(prompt) + answer)
+        elif tokens.text.stop < len(tokens.ids):
+            raise InputError(
+                f"the tokenizer adds tokens behind the prompt {quoted(prompt)}, which nothing"
+                " answers"
+            )
+        else:
+            ids = tokens.ids[tokens.text.start :]
+            found = self._ids(prompt + answer)
+        if found[:-1] == ids:
+            if found[-1] >= self.vocabulary:
+                raise InputError(
+                    f"the answer {quoted(answer)} is the token {found[-1]}; the model knows"
+                    f" {self.vocabulary}, counted from 0: is the tokenizer another model's?"
+                )
+            return found[-1]
+        last = min(len(ids), len(found)) - 1
+        differs = (place for place in range(last) if ids[place] != found[place])
+        end = self.shown(found[next(differs, last) :])
+        shown = fitting([repr(token) for token in end], QUOTE, " ")
+        raise InputError(
+            f"the answer {quoted(answer)} is not one token behind the prompt {quoted(prompt)}: with"
+            f" it the prompt ends in {shown}"
+        )
+
     def seen(self, pairs: Iterable[Pair]) -> SeenTokens:
         """Which tokens the model sees of these pairs.
 

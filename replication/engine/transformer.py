@@ -40,7 +40,7 @@ def load_taps(folder: Path, config: Any, device: str, precision: str, mlp_at: Ml
             taps = located_taps(_bridge(folder, device, precision), mlp_at)
         else:
             whole = _build(folder, row.is_causal, precision).to(device)
-            taps = tabled_taps(whole.base_model, row, mlp_at)
+            taps = tabled_taps(whole, row, mlp_at)
     except InputError as error:
         raise InputError(f"{placed(folder)}: {error}") from None
     except (KeyboardInterrupt, SystemExit):

@@ -17,7 +17,8 @@ from safetensors.numpy import load_file, save_file
 
 from replication.circuits.components import ModelShape
 from replication.engine.activations import MeanActivations
-from replication.engine.recording import Recording, _digest, record, recorded_path, replay
+from replication.engine.recording import Recording, record, recorded_path, replay
+from replication.engine.tensor_files import tensors_digest
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment, TokensSpec, read_experiment
 from replication.inputs.files import InputError
@@ -372,7 +373,7 @@ def test_pairs_that_are_no_list_are_refused(experiment: Experiment, path: Path, 
 def test_a_tensor_too_many_is_refused(experiment: Experiment, path: Path) -> None:
     tensors, metadata = read(path)
     tensors["more"] = np.zeros(2, np.float32)
-    save_file(tensors, path, metadata | {"digest": _digest(tensors, metadata)})
+    save_file(tensors, path, metadata | {"digest": tensors_digest(tensors, metadata)})
     assert "more" in refused(experiment)
 
 

@@ -242,3 +242,115 @@ def test_a_table_made_with_the_tokenizer_and_plain_hooks_is_reproduced(tmp_path:
     assert_close(table("tokenizer"), expected, allowed=1e-6)
     with pytest.raises(AssertionError):
         assert_close(table("none"), expected, allowed=0.01)
+
+
+def answer_refusal(tokenizer: Tokenizer, prompt: str, answer: str) -> str:
+    with pytest.raises(InputError) as raised:
+        tokenizer.answer(prompt, answer)
+    message = str(raised.value)
+    assert "\n" not in message
+    assert len(message) <= 400
+    return message
+
+
+@pytest.mark.parametrize("special", ["tokenizer", "bos", "none"])
+@pytest.mark.parametrize(
+    ("prompt", "answer"), [("Oh great, another meeting at 7", " AM"), (" Wow", "."), ("\n", "7")]
+)
+def test_an_answer_is_the_token_that_follows_on_the_prompt(
+    tmp_path: Path, special: Special, prompt: str, answer: str
+) -> None:
+    tokenizer = reading(styled(tmp_path, "llama"), special)
+    found = tokenizer.answer(prompt, answer)
+    own = AutoTokenizer.from_pretrained(tmp_path)
+    assert [*own.encode(prompt, add_special_tokens=False), found] == own.encode(
+        prompt + answer, add_special_tokens=False
+    )
+    assert tokenizer.shown([found]) == [answer]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=4))
+def test_an_answer_is_one_token_behind_the_prompts_own_or_refused(
+    plain: Tokenizer, prompt: str, answer: str
+) -> None:
+    whole = plain.own.encode(prompt + answer, add_special_tokens=False)
+    if whole[:-1] == plain.read(prompt).ids:
+        assert plain.answer(prompt, answer) == whole[-1]
+    else:
+        assert answer_refusal(plain, prompt, answer).startswith("the answer ")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return reading(styled(tmp_path_factory.mktemp("plain"), "gpt2"))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "end"),
+    [
+        ("Oh great, another", " meeting at", "' another' ' meeting' ' at'"),
+        ("Oh great, another", "7 AM", "' another' '7' ' AM'"),
+        ("Oh great, another meeting a", "t", "' at'"),  # with it, the end is another token
+        ("Oh great, another meet", "ing at 7", "' meeting' ' at' ' 7'"),
+    ],
+)
+def test_an_answer_of_other_than_one_token_is_refused(
+    plain: Tokenizer, prompt: str, answer: str, end: str
+) -> None:
+    assert answer_refusal(plain, prompt, answer) == (
+        f"the answer {answer!r} is not one token behind the prompt {prompt!r}: with it the prompt"
+        f" ends in {end}"
+    )
+
+
+def test_a_long_answer_is_refused_in_a_short_line(plain: Tokenizer) -> None:
+    assert "' another' ' meeting' '7'" in answer_refusal(
+        plain, "Oh great, another", " meeting" + "7\n" * 20
+    )
+
+
+@pytest.mark.parametrize("style", ["bert", "with an end"])
+def test_nothing_follows_on_a_prompt_that_tokens_are_added_behind(
+    tmp_path: Path, style: str
+) -> None:
+    folder = styled(tmp_path, style)
+    assert answer_refusal(reading(folder), "Oh great, another", " meeting") == (
+        "the tokenizer adds tokens behind the prompt 'Oh great, another', which nothing answers"
+    )
+    for special in ("bos", "none"):
+        tokenizer = reading(folder, special)
+        assert tokenizer.shown([tokenizer.answer("Oh great, another", " meeting")]) == [" meeting"]
+
+
+def test_in_a_chat_template_the_answer_follows_on_the_template(tmp_path: Path) -> None:
+    styled(tmp_path, "llama", chat_template=TEMPLATE)
+    tokenizer = reading(tmp_path, chat_template=True)
+    found = tokenizer.answer("Oh great, another", " meeting")
+    assert tokenizer.shown([found]) == [" meeting"]
+    whole = tokenizer.own.apply_chat_template(
+        [{"role": "user", "content": "Oh great, another"}],
+        tokenize=False,
+        add_generation_prompt=True,
+    )
+    ids = tokenizer.own.encode(f"{whole} meeting", add_special_tokens=False)
+    assert ids == [*tokenizer.read("Oh great, another").ids, found]
+    assert "with it the prompt ends in ':' ' meeting' ' at'" in answer_refusal(
+        tokenizer, "Oh great, another", " meeting at"
+    )
+
+
+def test_an_answer_that_the_model_does_not_know_is_refused(plain: Tokenizer) -> None:
+    answer = plain.answer("7", " meeting")
+    few = Tokenizer(plain.own, plain.spec, plain.sha256, plain.context, vocabulary=answer)
+    assert max(few.read("7").ids) < answer
+    assert answer_refusal(few, "7", " meeting") == (
+        f"the answer ' meeting' is the token {answer}; the model knows {answer}, counted from 0: is"
+        " the tokenizer another model's?"
+    )
+
+
+def test_an_answer_behind_a_prompt_that_cannot_be_read_is_refused_as_the_prompt(
+    plain: Tokenizer,
+) -> None:
+    assert answer_refusal(plain, "", "7") == "the prompt '' has no tokens"

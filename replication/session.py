@@ -22,15 +22,17 @@ from replication.evidence.evidence import (
     Evidence,
     EvidenceMissing,
     Kind,
+    circuits_of,
     live_evidence,
     published_evidence,
     recorded_evidence,
-    run_model,
 )
+from replication.evidence.runs import run_model
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
 from replication.inputs.files import InputError
 from replication.inputs.hub import NotAtHand
 from replication.inputs.messages import listed, one_line, placed, quoted
+from replication.report.causal_handover import causal_records
 from replication.report.handover import (
     controls_records,
     differences,
@@ -122,6 +124,7 @@ class Session:
                 bool(one.spec.results),
                 [(case.claim.id, case.evidence) for case in self._cases_of(one)],
                 left_out,
+                list(one.spec.behaviour),
             )
             for one in self.experiments
         }
@@ -198,6 +201,7 @@ class Session:
                     "differences": differences(evidence),
                     "files": measured_files(evidence),
                     "operating": operating_records(self.claims[name], evidence, controls),
+                    "causal": causal_records(self.claims[name], evidence, controls),
                 }
             )
         if judgement.as_expected is None:
@@ -246,6 +250,8 @@ class Session:
                 self.options.device,
                 runs=2 if asks_twice else 1,
                 with_random=experiment.spec.verification.random_weights,
+                with_interventions=experiment.spec.ablation.live,
+                published=circuits_of(published),
             )
         return live_evidence(experiment, published, runs)
 

@@ -11,36 +11,40 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from replication.circuits.circuit import Circuit, check_convention, read_circuit, selected_circuit
+from replication.circuits.circuit import Circuit, check_convention, read_circuit
 from replication.circuits.components import ModelShape
 from replication.circuits.scores import ScoreTable, read_scores, table_of
-from replication.circuits.selection import select
 from replication.engine.activations import MeanActivations
-from replication.engine.capture import capture
-from replication.engine.models import Device, load_model
 from replication.engine.provenance import Provenance
-from replication.engine.random_weights import (
-    Architecture,
-    RandomWeights,
-    architecture_of,
-    random_weights,
-)
+from replication.engine.random_weights import RandomWeights
 from replication.engine.recording import Recording, recorded_path, replay
+from replication.engine.scores.causal import causal_scores
 from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.engine.tokens import SeenTokens
+from replication.evidence.circuits import select_circuit
+from replication.evidence.interventions import (
+    NO_INTERVENTIONS,
+    Effects,
+    Interventions,
+    NoInterventions,
+    scored_effects,
+)
 from replication.evidence.lengths import Lengths, read_lengths
+from replication.evidence.published_behaviours import PublishedBehaviour, read_behaviours
 from replication.evidence.random_weights import (
     NoRandomWeights,
     fitting_random,
     recorded_random,
 )
+from replication.evidence.recorded_interventions import check_circuits, recorded_interventions
+from replication.evidence.runs import Runs
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment, Spec
 from replication.inputs.files import InputError, faulty, is_there
@@ -57,12 +61,14 @@ class EvidenceMissing(Exception):
 class Result:
     """One result's figures, as far as they are known.
 
-    Its scores, its circuit, and what was published of its prompts' lengths and mean norms.
+    Its scores, its circuit, and what was published of its prompts' lengths and mean norms, and of
+    behaviours.
     """
 
     scores: ScoreTable | None = None
     circuit: Circuit | None = None
     lengths: Lengths | None = None
+    behaviours: Mapping[str, PublishedBehaviour] = field(default_factory=dict)
 
 
 class RunProvenance(Provenance):
@@ -92,7 +98,8 @@ class Measured(Result):
     `pair_scores` are each component's, in the order of `ModelShape.components`, and `means` theirs
     over the pairs; `repeated` are those of a second run, if there was one. `clusters` says which
     pairs hang together and so count as one (`experiment.clusters`). `random` are the means that
-    random weights of the architecture give on the same pairs, if there are any.
+    random weights of the architecture give on the same pairs, if there are any, and
+    `interventions` what became of behaviours under them.
     """
 
     scores: ScoreTable
@@ -105,6 +112,7 @@ class Measured(Result):
     provenance: RunProvenance
     repeated: Float32[np.ndarray, "pairs components"] | None = None
     random: RandomWeights | NoRandomWeights = NO_RANDOM_WEIGHTS
+    interventions: Interventions | NoInterventions = NO_INTERVENTIONS
 
     @property
     def reproduced(self) -> bool | None:
@@ -148,8 +156,17 @@ def published_evidence(experiment: Experiment) -> Evidence:
         lengths = result.lengths and read_lengths(
             experiment.folder / result.lengths, spec.model.shape, spec.sides, n_pairs
         )
-        results[name] = Result(scores or None, circuit or None, lengths or None)
+        behaviours = result.behaviours and read_behaviours(
+            experiment.folder / result.behaviours, spec.behaviour
+        )
+        results[name] = Result(scores or None, circuit or None, lengths or None, behaviours or {})
     return Evidence("published", spec, spec.model.shape, results)
+
+
+def circuits_of(evidence: Evidence) -> dict[str, Circuit]:
+    """The circuits of the results, by name, as far as they are known."""
+    found = {name: result.circuit for name, result in evidence.results.items()}
+    return {name: circuit for name, circuit in found.items() if circuit is not None}
 
 
 def published_circuit(path: Path, spec: Spec) -> Circuit:
@@ -173,14 +190,22 @@ def measure(
     clusters: Int64[np.ndarray, " pairs"],
     pairs_from: Mapping[str, str],
     second: Recording | None = None,
+    effects: Effects | None = None,
 ) -> Measured:
-    """Score a run's activations and select the circuit.
+    """Score a run and select the circuit.
+
+    Where the score is of a behaviour, `effects` are what it is the size of.
 
     Raises:
         InputError: the budget or the threshold cannot be met.
     """
     mlp_out, shape = spec.scoring.mlp_out, spec.model.shape
-    scores = pair_scores(run.activations, mlp_out)
+    again = None
+    if effects is not None:
+        scores = causal_scores(effects)
+    else:
+        scores = pair_scores(run.activations, mlp_out)
+        again = None if second is None else pair_scores(second.activations, mlp_out)
     means = mean_scores([scores])
     table = table_of(means, shape, scores)
     return Measured(
@@ -192,24 +217,7 @@ def measure(
         pair_scores=scores,
         means=means,
         provenance=RunProvenance.of(run, pairs_from),
-        repeated=None if second is None else pair_scores(second.activations, mlp_out),
-    )
-
-
-def select_circuit(spec: Spec, scores: ScoreTable) -> Circuit:
-    """The circuit that the experiment's rule selects on computed scores.
-
-    Raises:
-        InputError: the budget or the threshold cannot be met.
-    """
-    return selected_circuit(
-        select(scores.middles(), spec.rule),
-        spec.costs,
-        spec.selection.budget,
-        model=spec.model.label,
-        task=spec.task,
-        version=spec.measures,
-        method="differential_activation_analysis",
+        repeated=again,
     )
 
 
@@ -228,38 +236,8 @@ def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
         )
     run = replay(experiment)
     random = recorded_random(experiment, run)
-    return _measured_evidence("recorded", experiment, published, [run], random)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """What was run of a model: itself, once or several times, and its random weights, if asked."""
-
-    own: list[Recording]
-    architecture: Architecture
-    random: RandomWeights | None = None
-
-
-def run_model(
-    experiment: Experiment,
-    model: str | None = None,
-    device: Device = "auto",
-    runs: int = 1,
-    *,
-    with_random: bool = False,
-) -> Runs:
-    """Run the model on the pairs, once or several times over, and then random weights, if asked.
-
-    Raises:
-        NotAtHand: the model or the pairs cannot be had here.
-        InputError: the model or the device cannot be used.
-    """
-    pairs, spec = experiment.pairs, experiment.spec
-    loaded = load_model(spec.model, model, device, tokens=spec.tokens, mlp_at=spec.scoring.mlp_at)
-    seen = loaded.tokenizer.seen(pairs)
-    own = [Recording(capture(loaded, pairs), loaded.provenance, seen) for _ in range(runs)]
-    random = random_weights(loaded, pairs, spec.scoring.mlp_out) if with_random else None
-    return Runs(own, architecture_of(loaded), random)
+    found = recorded_interventions(experiment, run)
+    return _measured_evidence("recorded", experiment, published, [run], random, found)
 
 
 def live_evidence(experiment: Experiment, published: Evidence, runs: Runs) -> Evidence:
@@ -271,7 +249,8 @@ def live_evidence(experiment: Experiment, published: Evidence, runs: Runs) -> Ev
         InputError: the budget or the threshold cannot be met.
     """
     random = runs.random or fitting_random(experiment, runs.own[0], runs.architecture)
-    return _measured_evidence("live", experiment, published, runs.own, random)
+    found = runs.interventions
+    return _measured_evidence("live", experiment, published, runs.own, random, found, runs.effects)
 
 
 def _measured_evidence(
@@ -280,11 +259,21 @@ def _measured_evidence(
     published: Evidence,
     runs: Sequence[Recording],
     random: RandomWeights | NoRandomWeights,
+    interventions: Interventions | NoInterventions,
+    effects: Effects | None = None,
 ) -> Evidence:
     spec, (run, *others) = experiment.spec, runs
     second = others[0] if others else None
-    measured = measure(
-        spec, run, experiment.pairs, experiment.clusters, experiment.source.origin(), second
-    )
-    results = {**published.results, spec.measures: replace(measured, random=random)}
-    return Evidence(kind, spec, run.provenance.shape, results)
+    if effects is None and isinstance(interventions, Interventions):
+        effects = scored_effects(spec, interventions)
+    if effects is None and spec.scoring.kind != "differential":
+        assert isinstance(interventions, NoInterventions)
+        raise EvidenceMissing(f"its scores are of a behaviour: {interventions.reason}")
+    pairs, clusters = experiment.pairs, experiment.clusters
+    measured = measure(spec, run, pairs, clusters, experiment.source.origin(), second, effects)
+    measured = replace(measured, random=random, interventions=interventions)
+    results = {**published.results, spec.measures: measured}
+    evidence = Evidence(kind, spec, run.provenance.shape, results)
+    if isinstance(interventions, Interventions):
+        check_circuits(experiment, interventions, circuits_of(evidence))
+    return evidence

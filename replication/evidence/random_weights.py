@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraint
 from replication.circuits.components import ModelShape
 from replication.circuits.scores import LARGEST
 from replication.engine.random_weights import SEEDS, Architecture, RandomWeights
-from replication.engine.recording import Recording, digest_of
+from replication.engine.recording import Recording
+from replication.engine.tensor_files import digest_of
 from replication.experiment.spec import Experiment, MlpAt, MlpOut, TokensSpec
 from replication.inputs.files import InputError, faulty, is_there, read_json, validate
 from replication.inputs.folders import check_writable

@@ -15,14 +15,13 @@ from typer.testing import CliRunner
 from replication import cli
 from replication.commands.check import check_experiment
 from replication.engine.random_weights import SEEDS, Architecture, RandomWeights
-from replication.engine.recording import digest_of, record, recorded_path, replay
+from replication.engine.recording import record, recorded_path, replay
+from replication.engine.tensor_files import digest_of
 from replication.evidence.evidence import (
     Measured,
-    Runs,
     live_evidence,
     published_evidence,
     recorded_evidence,
-    run_model,
 )
 from replication.evidence.random_weights import (
     NoRandomWeights,
@@ -31,6 +30,7 @@ from replication.evidence.random_weights import (
     read_random_weights,
     record_random_weights,
 )
+from replication.evidence.runs import Runs, run_model
 from replication.experiment.spec import Experiment, read_experiment
 from replication.inputs.files import InputError
 from replication.session import Options, Session

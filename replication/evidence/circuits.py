@@ -1,0 +1,69 @@
+"""Circuits: what the experiment's rule selects on scores, by their kind, under one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from replication.circuits.circuit import Circuit, selected_circuit
+from replication.circuits.components import Component
+from replication.circuits.scores import ScoreTable
+from replication.circuits.selection import select
+from replication.experiment.spec import ScoreKind, Spec
+from replication.inputs.files import InputError
+
+METHODS: Mapping[ScoreKind, str] = {
+    "differential": "differential_activation_analysis",
+    "attribution": "attribution_patching",
+    "effect": "activation_patching",
+}
+
+
+def select_circuit(spec: Spec, scores: ScoreTable) -> Circuit:
+    """The circuit that the experiment's rule selects on computed scores.
+
+    Raises:
+        InputError: the budget or the threshold cannot be met.
+    """
+    return selected_circuit(
+        select(scores.middles(), spec.rule),
+        spec.costs,
+        spec.selection.budget,
+        model=spec.model.label,
+        task=spec.task,
+        version=spec.measures,
+        method=METHODS[spec.scoring.kind],
+    )
+
+
+def rival_circuit(spec: Spec, kind: ScoreKind, scores: ScoreTable) -> Circuit:
+    """The circuit that rival scores select under the experiment's budget.
+
+    Raises:
+        InputError: the budget or the rival's threshold cannot be met.
+    """
+    changed = {"mlp_threshold": spec.ablation.rivals[kind]}
+    rule = spec.selection.model_copy(update=changed)
+    scoring = spec.scoring.model_copy(update={"kind": kind})
+    there = spec.model_copy(update={"selection": rule, "scoring": scoring})
+    try:
+        return select_circuit(there, scores)
+    except InputError as error:
+        raise InputError(f"ablation.rivals: {kind}: {error}") from None
+
+
+def kept_circuits(
+    spec: Spec, tables: Mapping[ScoreKind, ScoreTable], published: Mapping[str, Circuit]
+) -> dict[str, tuple[Component, ...]]:
+    """The circuits that are kept alone, by name: the measured one, its rivals, published ones.
+
+    A rival is named by the kind of its scores; there is none where those could not be had.
+
+    Raises:
+        InputError: the budget or a threshold cannot be met.
+    """
+    circuits = {spec.measures: select_circuit(spec, tables[spec.scoring.kind]).nodes}
+    rivals = [kind for kind in spec.ablation.rivals if kind in tables]
+    for kind in rivals:
+        circuits[kind] = rival_circuit(spec, kind, tables[kind]).nodes
+    others = {name: one.nodes for name, one in published.items() if name != spec.measures}
+    return circuits | others

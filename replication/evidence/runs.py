@@ -1,0 +1,149 @@
+"""Runs: what is run of a model on an experiment's pairs, once it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from replication.circuits.circuit import Circuit
+from replication.circuits.scores import ScoreTable, best_first, table_of
+from replication.engine.capture import capture
+from replication.engine.models import Device, LoadedModel, load_model
+from replication.engine.random_weights import (
+    Architecture,
+    RandomWeights,
+    architecture_of,
+    random_weights,
+)
+from replication.engine.recording import Recording
+from replication.engine.scores.causal import causal_scores
+from replication.engine.scores.differential import mean_scores, pair_scores
+from replication.engine.subject import (
+    Subject,
+    check_interventions,
+    not_shown,
+    subject_of,
+)
+from replication.evidence.circuits import kept_circuits
+from replication.evidence.intervening import behaved, effects_of, single
+from replication.evidence.interventions import (
+    NO_INTERVENTIONS,
+    Behaved,
+    Effects,
+    Interventions,
+    NoInterventions,
+    Unshown,
+    scored_effects,
+)
+from replication.experiment.spec import Experiment, ScoreKind
+from replication.inputs.files import InputError
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What was run of a model: itself, once or several times, and what was asked for beside it.
+
+    `effects` are what scores are the size of, where they are of a behaviour.
+    """
+
+    own: list[Recording]
+    architecture: Architecture
+    random: RandomWeights | None = None
+    interventions: Interventions | NoInterventions = NO_INTERVENTIONS
+    effects: Effects | None = None
+
+
+def run_model(
+    experiment: Experiment,
+    model: str | None = None,
+    device: Device = "auto",
+    runs: int = 1,
+    *,
+    with_random: bool = False,
+    with_interventions: bool = False,
+    published: Mapping[str, Circuit] | None = None,
+) -> Runs:
+    """Run the model on the pairs, once or several times over, and then what else is asked for.
+
+    Interventions keep the `published` circuits too.
+
+    Raises:
+        NotAtHand: the model or the pairs cannot be had here.
+        InputError: the model or the device cannot be used, or the model does not show a behaviour.
+    """
+    pairs, spec = experiment.pairs, experiment.spec
+    loaded = load_model(spec.model, model, device, tokens=spec.tokens, mlp_at=spec.scoring.mlp_at)
+    seen = loaded.tokenizer.seen(pairs)
+    intervenes = with_interventions and bool(spec.behaviour)
+    subjects = _subjects(loaded, experiment, intervenes)
+    own = [Recording(capture(loaded, pairs), loaded.provenance, seen) for _ in range(runs)]
+    random = random_weights(loaded, pairs, spec.scoring.mlp_out) if with_random else None
+    architecture = architecture_of(loaded)
+    if intervenes:
+        found = _interventions(experiment, subjects, own[0], published or {})
+        return Runs(own, architecture, random, found, scored_effects(spec, found))
+    none = NoInterventions("interventions were not run: ablation.live is false")
+    effects = None
+    if spec.scoring.kind != "differential":
+        effects = effects_of(subjects[str(spec.scored_behaviour)], spec.scoring.kind)
+    return Runs(own, architecture, random, none if spec.behaviour else NO_INTERVENTIONS, effects)
+
+
+def _subjects(model: LoadedModel, experiment: Experiment, intervenes: bool) -> dict[str, Subject]:
+    """The behaviours that are run, asked and checked before anything that takes long."""
+    spec = experiment.spec
+    scored = {spec.scored_behaviour} if spec.scoring.kind != "differential" else set()
+    subjects = {
+        name: subject_of(model, experiment.rows, name, behaviour, spec.ablation)
+        for name, behaviour in spec.behaviour.items()
+        if intervenes or name in scored
+    }
+    for name, subject in subjects.items():
+        reason = not_shown(subject)
+        if reason and name in scored:
+            raise InputError(f"behaviour {name}: {reason}, and scores are of it")
+        if reason is None:
+            check_interventions(subject)
+    return subjects
+
+
+def _interventions(
+    experiment: Experiment,
+    subjects: Mapping[str, Subject],
+    run: Recording,
+    published: Mapping[str, Circuit],
+) -> Interventions:
+    """Every behaviour under everything that the experiment asks for."""
+    spec = experiment.spec
+    reasons = {name: not_shown(subject) for name, subject in subjects.items()}
+    found = {name: single(subjects[name]) for name, reason in reasons.items() if reason is None}
+    scores: dict[ScoreKind, Float32[np.ndarray, "pairs components"]] = {
+        "differential": pair_scores(run.activations, spec.scoring.mlp_out)
+    }
+    if (of := found.get(str(spec.scored_behaviour))) is not None:
+        scores["attribution"] = causal_scores(of.attribution)
+        scores["effect"] = causal_scores(of.effects[0])
+    tables: dict[ScoreKind, ScoreTable] = {
+        kind: table_of(mean_scores([one]), spec.model.shape) for kind, one in scores.items()
+    }
+    circuits = kept_circuits(spec, tables, published)
+    ranking = best_first(tables[spec.scoring.kind].middles())
+    behaviours: dict[str, Behaved | Unshown] = {}
+    for name, subject in subjects.items():
+        if (reason := reasons[name]) is not None:
+            own = subject.behaviour.kind, subject.whole, subject.counterparts
+            behaviours[name] = Unshown(*own, reason)
+        else:
+            behaviours[name] = behaved(
+                subject,
+                found[name],
+                circuits,
+                spec.measures,
+                ranking,
+                spec.ablation,
+                spec.verification.seed,
+            )
+    return Interventions(run.provenance, behaviours)

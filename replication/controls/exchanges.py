@@ -5,6 +5,8 @@ All pairs of a cluster are exchanged together, because what hangs together is no
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
@@ -21,10 +23,22 @@ def exchanges(n_clusters: int, seed: int) -> tuple[Float64[np.ndarray, "exchange
     first one stays as it is, and the first way exchanges none. Otherwise they are drawn, from the
     seed.
     """
-    if 2 ** (n_clusters - 1) <= EXCHANGES:
-        bits = np.arange(2 ** (n_clusters - 1))[:, None] >> np.arange(n_clusters - 1) & 1
-        return np.hstack([np.ones((len(bits), 1)), 1.0 - 2.0 * bits]), True
-    return np.random.default_rng(seed).choice([-1.0, 1.0], (EXCHANGES, n_clusters)), False
+    is_exhaustive = 2 ** (n_clusters - 1) <= EXCHANGES
+    return (
+        _all(n_clusters) if is_exhaustive else _drawn(EXCHANGES, n_clusters, seed)
+    ), is_exhaustive
+
+
+def _all(n_clusters: int) -> Float64[np.ndarray, "exchanges clusters"]:
+    bits = np.arange(2 ** (n_clusters - 1))[:, None] >> np.arange(n_clusters - 1) & 1
+    return np.hstack([np.ones((len(bits), 1)), 1.0 - 2.0 * bits])
+
+
+@lru_cache(maxsize=4)  # an experiment's tests are all of the same exchanges
+def _drawn(count: int, n_clusters: int, seed: int) -> Float64[np.ndarray, "exchanges clusters"]:
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (count, n_clusters))
+    signs.flags.writeable = False
+    return signs
 
 
 def smallest_p(n_exchanges: int, is_exhaustive: bool) -> float:

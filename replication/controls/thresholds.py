@@ -26,6 +26,8 @@ class Thresholds(NamedTuple):
     fewest_clusters: Threshold
     few_clusters: Threshold
     breakdown: Threshold
+    effect_share: Threshold
+    sufficient_share: Threshold
 
 
 THRESHOLDS = Thresholds(
@@ -57,5 +59,12 @@ THRESHOLDS = Thresholds(
         0.25,
         "that two texts' norms behind the first position are alike to within a quarter is more than"
         " their mean norms say",
+    ),
+    effect_share=Threshold(
+        0.05,
+        "a component counts if a twentieth of the behaviour goes with it; less is as good as none",
+    ),
+    sufficient_share=Threshold(
+        0.8, "a circuit suffices if alone it keeps four fifths of the behaviour"
     ),
 )

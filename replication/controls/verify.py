@@ -10,7 +10,9 @@ from replication.circuits.circuit import Circuit
 from replication.circuits.components import Component
 from replication.circuits.intervals import Verdict
 from replication.circuits.scores import ScoreTable
+from replication.controls.causal import Causal, NotShown, causal, shown
 from replication.controls.chance import Agreement, RankAgreement, agreements, rank_agreements
+from replication.controls.faithfulness import Drawing
 from replication.controls.halves import Halves, halved
 from replication.controls.length import Length, length
 from replication.controls.markers import Marker, markers
@@ -29,7 +31,9 @@ from replication.controls.words import (
     not_shown,
     published_word,
 )
+from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.evidence.evidence import Evidence, Measured
+from replication.evidence.interventions import NoInterventions, Unshown
 from replication.evidence.lengths import Lengths
 from replication.experiment.clusters import count_of
 from replication.experiment.spec import Spec
@@ -85,11 +89,18 @@ class Finding:
     reason: str
 
 
+NO_RUN = NotComputed("interventions need a run of the model: recorded or live evidence")
+
+
 @dataclass(frozen=True)
 class Controls:
-    """The controls on every result that the evidence can say something about."""
+    """The controls on every result that the evidence can say something about.
+
+    `causal` is what interventions say, by behaviour, of the measured result.
+    """
 
     results: Sequence[MeasuredControls | PublishedControls]
+    causal: Mapping[str, Causal | NotShown] | NotComputed = NO_RUN
 
     def finding(self, component: Component) -> Finding | None:
         """What they say of a component; results that disagree leave it undecided."""
@@ -113,7 +124,8 @@ def verify(evidence: Evidence) -> Controls:
                 measured_controls(
                     evidence.spec, evidence.measured, list(_chance(evidence)), _circuits(evidence)
                 )
-            ]
+            ],
+            causal_controls(evidence.spec, evidence.measured),
         )
     return Controls(list(_published(evidence)))
 
@@ -137,24 +149,20 @@ def measured_controls(
     unrelated: Null | NotComputed
     null_circuit: Sequence[NullOverlap] | NotComputed
     shown: Property | NotComputed
-    explained = length(spec, measured)
+    of_behaviour = _not_differential(spec)
+    explained = of_behaviour or length(spec, measured)
     if n_clusters < THRESHOLDS.fewest_clusters.value:
         stable = halves = unrelated = null_circuit = shown = NotComputed(_one_cluster(measured))
     else:
         stable = stability(measured.pair_scores, clusters, shape, spec.rule, resamples, seed)
         halves = halved(measured.pair_scores, clusters, shape, spec.rule, seed)
-        unrelated = null(activations, clusters, mlp_out, seed)
+        unrelated = of_behaviour or null(activations, clusters, mlp_out, seed)
         if isinstance(explained, NotComputed):
             shown = explained
         else:
             assert activations.inner is not None
             shown = property_of(activations.inner, lengths, clusters, mlp_out, seed)
-        if n_clusters < FEWEST_CLUSTERS:
-            null_circuit = NotComputed(
-                f"half of {n_clusters} clusters of pairs has no two prompts of one side"
-            )
-        else:
-            null_circuit = null_overlaps(measured, shape, mlp_out, others, seed)
+        null_circuit = of_behaviour or _null_circuit(spec, measured, others)
     telling = markers(measured.pairs, lengths, spec.sides)
     selected = set(measured.circuit.nodes)
     words = {
@@ -172,11 +180,52 @@ def measured_controls(
         null_circuit,
         shown,
         explained,
-        over_random(measured, shape.components()),
+        of_behaviour or over_random(measured, shape.components()),
         telling,
         chance,
         words,
     )
+
+
+def _null_circuit(
+    spec: Spec, measured: Measured, others: Mapping[str, Circuit]
+) -> Sequence[NullOverlap] | NotComputed:
+    n_clusters = count_of(measured.clusters)
+    if n_clusters < FEWEST_CLUSTERS:
+        return NotComputed(f"half of {n_clusters} clusters of pairs has no two prompts of one side")
+    shape, mlp_out = spec.model.shape, spec.scoring.mlp_out
+    return null_overlaps(measured, shape, mlp_out, others, spec.verification.seed)
+
+
+def _not_differential(spec: Spec) -> NotComputed | None:
+    """Why what is asked of a difference of mean activations cannot be asked of other scores."""
+    if spec.scoring.kind == "differential":
+        return None
+    return NotComputed(
+        f"the score is of kind {spec.scoring.kind}, of a behaviour, and no difference of mean"
+        " activations"
+    )
+
+
+def causal_controls(
+    spec: Spec, measured: Measured
+) -> Mapping[str, Causal | NotShown] | NotComputed:
+    """What the interventions say of every behaviour."""
+    found = measured.interventions
+    if isinstance(found, NoInterventions):
+        return NotComputed(found.reason)
+    verification = spec.verification
+    drawing = Drawing(measured.clusters, verification.resamples, verification.seed)
+    differential = mean_scores([pair_scores(measured.activations, spec.scoring.mlp_out)])
+    said: dict[str, Causal | NotShown] = {}
+    for name, behaved in found.behaviours.items():
+        if isinstance(behaved, Unshown):
+            counterparts = [shown(one, drawing) for one in behaved.counterparts]
+            said[name] = NotShown(shown(behaved.whole, drawing), counterparts, behaved.reason)
+        else:
+            cell, shape = spec.ablation.cell, spec.model.shape
+            said[name] = causal(name, behaved, cell, shape, drawing, differential)
+    return said
 
 
 def _one_cluster(measured: Measured) -> str:

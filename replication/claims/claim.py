@@ -19,6 +19,14 @@ A claim makes one or more checks, of these kinds and no others:
 | selection | the circuit is what the stated rule selects on the scores | nodes | all |
 | determinism | whether a second run gives the same scores | bit-identical or not | live |
 | control | a score reflects the property, by its controls | verdict | all |
+| behaviour | what the model does on the pairs | the behaviour's unit, percent | recorded, live |
+| faithfulness | how much of a behaviour a circuit keeps, in a cell | percent | recorded, live |
+| equivalence | a circuit keeps it all, within so much | percent | recorded, live |
+| beats_matched | a circuit keeps more than matched ones | share of circuits | recorded, live |
+| effect | what goes with a component: sign, share, rank | percent, rank | recorded, live |
+| minimal | how many components of the circuit could go | components | recorded, live |
+| complete | the circuit lacks without a set what the model does | percent | recorded, live |
+| matters | a component's causal word | word | recorded, live |
 """
 
 from __future__ import annotations
@@ -31,8 +39,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from replication.circuits import intervals
-from replication.circuits.components import INPUT
 from replication.circuits.intervals import Verdict
+from replication.claims.causal_checks import (
+    BeatsMatched,
+    Behaviour,
+    CausalCheck,
+    Complete,
+    Effect,
+    Equivalence,
+    Faithful,
+    Matters,
+    Minimal,
+)
 from replication.claims.check import Outcome, judge
 from replication.claims.circuit_checks import Cost, Count, Difference, Membership, Order, Overlap
 from replication.claims.keys import Known
@@ -64,7 +82,15 @@ AnyCheck = Annotated[
     | Order
     | Selection
     | Determinism
-    | Control,
+    | Control
+    | Behaviour
+    | Faithful
+    | Equivalence
+    | BeatsMatched
+    | Effect
+    | Minimal
+    | Complete
+    | Matters,
     Field(discriminator="kind"),
 ]
 
@@ -117,13 +143,7 @@ def read_claims(experiment: Experiment) -> list[Claim]:
         InputError: naming the file, the claim, the key and the reason.
     """
     spec = experiment.spec
-    known = Known(
-        spec.model.shape,
-        list(dict.fromkeys([*spec.results, spec.measures])),
-        spec.measures,
-        experiment.n_pairs,
-        spec.costs.of(INPUT),
-    )
+    known = Known.of(spec, experiment.n_pairs)
     return read_claim_file(experiment.folder / spec.claims, known)
 
 
@@ -164,7 +184,7 @@ def judged_on(claim: Claim, spec: Spec) -> list[EvidenceKind]:
     published evidence can where the experiment has a published result.
     """
     looks_at_model = any(
-        isinstance(check, Shape | Determinism | Control)
+        isinstance(check, Shape | Determinism | Control | CausalCheck)
         or (isinstance(check, Count) and check.circuit is None)
         for check in claim.check
     )

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo
 
-from replication.circuits.components import Among, Component, ModelShape
+from replication.circuits.components import INPUT, Among, Component, ModelShape
 from replication.circuits.intervals import fraction, printed
+from replication.experiment.spec import Spec
 from replication.inputs.files import InputError, repeats
 from replication.inputs.messages import listed, quoted
 
@@ -19,7 +20,7 @@ class Known:
     """What a check may speak of: the model's components and the experiment's results.
 
     A run measures the result `measures`, on so many pairs; None where those were not read. No
-    budget is below `input_cost`.
+    budget is below `input_cost`. Of `behaviours` it runs `circuits` alone, with `counterparts`.
     """
 
     shape: ModelShape
@@ -27,6 +28,25 @@ class Known:
     measures: str
     pairs: int | None = None
     input_cost: int = 0
+    behaviours: Sequence[str] = ()
+    circuits: Sequence[str] = ()
+    counterparts: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, spec: Spec, pairs: int | None) -> Known:
+        """What a check of an experiment may speak of."""
+        results = list(dict.fromkeys([*spec.results, spec.measures]))
+        published = [name for name, one in spec.results.items() if one.circuit is not None]
+        return cls(
+            spec.model.shape,
+            results,
+            spec.measures,
+            pairs,
+            spec.costs.of(INPUT),
+            list(spec.behaviour),
+            list(dict.fromkeys([spec.measures, *spec.ablation.rivals, *published])),
+            [spec.sides[1], *spec.ablation.counterparts],
+        )
 
     def candidates(self, among: Among) -> list[Component]:
         """The components of a kind that are scored."""
@@ -74,6 +94,26 @@ def _budget(budget: int, info: ValidationInfo) -> int:
     if budget < (cost := known(info).input_cost):
         raise InputError(f"a budget of {budget} does not hold the input, which costs {cost}")
     return budget
+
+
+def _behaviour(name: str, info: ValidationInfo) -> str:
+    return _one_of("behaviour", name, known(info).behaviours)
+
+
+def _kept(name: str, info: ValidationInfo) -> str:
+    return _one_of("circuit that is kept alone", name, known(info).circuits)
+
+
+def _counterpart(name: str, info: ValidationInfo) -> str:
+    return _one_of("counterpart", name, known(info).counterparts)
+
+
+def _one_of(what: str, name: str, names: Sequence[str]) -> str:
+    if name not in names:
+        raise InputError(
+            f"the experiment has no {what} {quoted(name)}; it has {listed(names) or 'none'}"
+        )
+    return name
 
 
 def _printed(text: str) -> str:
@@ -148,6 +188,28 @@ MeasuredName = Annotated[
     ResultName,
     AfterValidator(_measured),
     Field(description="The result that the experiment measures."),
+]
+
+
+BehaviourName = Annotated[
+    str, AfterValidator(_behaviour), Field(description="A behaviour of the experiment.")
+]
+
+
+KeptCircuit = Annotated[
+    str,
+    AfterValidator(_kept),
+    Field(
+        description="A circuit that is kept alone: what the experiment measures, a rival kind of"
+        " score, or a published result."
+    ),
+]
+
+
+CounterpartName = Annotated[
+    str,
+    AfterValidator(_counterpart),
+    Field(description="The second side's name, or a column of further counterparts."),
 ]
 
 

@@ -24,7 +24,8 @@ from replication.claims.claim import Claim, judged_on
 from replication.claims.score_checks import Bound
 from replication.claims.selection_check import Selection
 from replication.controls.verify import Controls
-from replication.evidence.evidence import Evidence, select_circuit
+from replication.evidence.circuits import select_circuit
+from replication.evidence.evidence import Evidence
 from replication.inputs.files import InputError
 
 FACTORS = tuple(Fraction(tenths, 10) for tenths in (8, 9, 10, 11, 12))

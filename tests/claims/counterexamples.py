@@ -2,8 +2,9 @@
 
 A change moves one figure, norm or activation, adds positions without a norm to one prompt, swaps or
 replaces one node, alters one size of the model, one number of the selection rule, or one score of a
-second run. What the controls say is
-computed anew from the changed evidence, and never changed itself. Changes are tried from the
+second run; or it moves one circuit's, set's or component's runs under interventions (see
+`changed_runs`). What the controls say is computed anew from the changed evidence, and never changed
+itself. Changes are tried from the
 smallest on; where one is not enough (a count that is off by three), the change that brings the
 check nearest to what it states is kept, and the next is sought from there.
 """
@@ -21,18 +22,20 @@ import numpy as np
 from replication.circuits.circuit import Circuit
 from replication.circuits.components import Component, parse
 from replication.circuits.scores import ScoreTable
+from replication.claims.causal_checks import CausalCheck
 from replication.claims.check import Check, Outcome, judge
 from replication.claims.model_checks import Control, Determinism, Shape
 from replication.claims.score_checks import Scores
-from replication.controls.verify import Controls, verify
+from replication.controls.verify import Controls, causal_controls, verify
 from replication.engine.activations import MeanActivations
 from replication.engine.provenance import Provenance
 from replication.engine.recording import Recording
 from replication.evidence.evidence import Evidence, Measured, Result, RunProvenance, measure
+from replication.evidence.interventions import NoInterventions
 from replication.evidence.lengths import Lengths
+from tests.claims.changed_runs import STEPS, changed_runs
 from tests.make import measured_of
 
-STEPS = [Fraction(1, 10**exponent) for exponent in range(5, 0, -1)] + [Fraction(1, 2), Fraction(2)]
 MOST_CHANGES = 5
 
 
@@ -46,8 +49,16 @@ class Counterexample:
 
 def outcome(check: Check, evidence: Evidence) -> Outcome:
     """What a check finds on evidence, and on the controls on that very evidence."""
-    controls = verify(evidence) if isinstance(check, Control) else Controls([])
-    return judge(check, evidence, controls)
+    return judge(check, evidence, _controls(check, evidence))
+
+
+def _controls(check: Check, evidence: Evidence) -> Controls:
+    """The controls that the check may look at, computed from the evidence."""
+    if isinstance(check, Control):
+        return verify(evidence)
+    if isinstance(check, CausalCheck) and evidence.measured is not None:
+        return Controls([], causal_controls(evidence.spec, evidence.measured))
+    return Controls([])
 
 
 def counterexample(check: Check, evidence: Evidence) -> Counterexample | None:
@@ -78,6 +89,9 @@ def _distance_from_turning(start: Outcome, outcome: Outcome) -> float:
 
 def single_changes(check: Check, evidence: Evidence) -> Iterator[tuple[str, Evidence]]:
     """Evidence with one thing changed that the check looks at, with what was changed."""
+    if isinstance(check, CausalCheck):
+        yield from _under_other_interventions(check, evidence)
+        return
     if isinstance(check, Shape) or not (check.results() or isinstance(check, Control)):
         for size, value in evidence.shape.model_dump().items():
             shape = evidence.shape.model_copy(update={size: value + 1})
@@ -92,6 +106,20 @@ def single_changes(check: Check, evidence: Evidence) -> Iterator[tuple[str, Evid
         more = rule.model_copy(update={"budget": rule.budget + 1})
         spec = evidence.spec.model_copy(update={"selection": more})
         yield f"budget: {rule.budget} -> {rule.budget + 1}", replace(evidence, spec=spec)
+
+
+def _under_other_interventions(
+    check: CausalCheck, evidence: Evidence
+) -> Iterator[tuple[str, Evidence]]:
+    """Evidence on which one thing of the behaviour's runs came out otherwise."""
+    measured = evidence.measured
+    if measured is None or isinstance(found := measured.interventions, NoInterventions):
+        return
+    for what, behaved in changed_runs(check, found.behaviours[check.behaviour], evidence.spec):
+        behaviours = {**found.behaviours, check.behaviour: behaved}
+        changed = replace(measured, interventions=replace(found, behaviours=behaviours))
+        results = {**evidence.results, evidence.spec.measures: changed}
+        yield f"{check.behaviour}: {what}", replace(evidence, results=results)
 
 
 def _changed_results(
@@ -280,10 +308,20 @@ def _changed_scores(table: ScoreTable, pair: int | None) -> Iterator[tuple[str, 
                     yield what, replace(table, by_pair={**table.by_pair, pair: changed})
 
 
+def _number(text: str) -> float | str:
+    """A figure that is stated as a text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _gap(measured: Any, expected: Any) -> float:
     """How far plain data are from others: the sum over their numbers."""
     if isinstance(measured, Mapping) and isinstance(expected, Mapping):
         return sum(_gap(measured.get(key), value) for key, value in expected.items())
+    if isinstance(expected, str) and isinstance(measured, int | float):
+        expected = _number(expected)
     if isinstance(measured, int | float) and isinstance(expected, int | float):
         return abs(measured - expected)
     return 0.0 if measured == expected else 1.0

@@ -1,4 +1,4 @@
-"""The answer: does it add up, does it replicate, does it mean what it says?
+"""The answer: does it add up, does it replicate, does it mean what it says, does it do anything?
 
 Each question with a word, the counts behind it, and what was not run.
 """
@@ -6,13 +6,19 @@ Each question with a word, the counts behind it, and what was not run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+from replication.claims.causal_checks import Behaviour, CausalCheck
+from replication.claims.claim import Claim
+from replication.controls.causal_words import CausalWord
+from replication.controls.thresholds import THRESHOLDS
 from replication.controls.words import VERDICTS as VERDICT_OF_WORD
 from replication.controls.words import Word
 from replication.evidence.evidence import Kind
 from replication.inputs.messages import QUOTE, fitting
+from replication.report.causal_record import CausalRecord, CausalRecords, NotShownRecord
 from replication.report.record import (
     EVIDENCE,
     VERDICTS,
@@ -20,6 +26,9 @@ from replication.report.record import (
     ExperimentReport,
     Outcome,
 )
+
+About = Literal["figures", "meaning", "doing"]
+RUNS: tuple[Kind, ...] = ("live", "recorded")
 
 
 @dataclass(frozen=True)
@@ -43,17 +52,25 @@ class Answer:
 
 
 def answers(report: ExperimentReport) -> list[Answer]:
-    """The three questions, each with its answer, the counts behind it, and what was not run."""
-    return [_adds_up(report), _replicates(report), _means(report)]
+    """The four questions, each with its answer, the counts behind it, and what was not run."""
+    return [_adds_up(report), _replicates(report), _means(report), _does(report)]
 
 
-def _tally(report: ExperimentReport, kind: Kind, controls: bool) -> Counter[Outcome]:
-    """The verdicts on one kind of evidence, of the claims about controls or of all others."""
-    wanted = {
-        claim.id
-        for claim in report.claims
-        if controls == any(check.kind == "control" for check in claim.check)
-    }
+def _asks(claim: Claim) -> About:
+    """What a claim is about: meaning, if it looks at controls; or else what a circuit does.
+
+    A claim that only states what the model itself does says nothing of a circuit.
+    """
+    if any(check.kind == "control" for check in claim.check):
+        return "meaning"
+    if any(isinstance(one, CausalCheck) and not isinstance(one, Behaviour) for one in claim.check):
+        return "doing"
+    return "figures"
+
+
+def _tally(report: ExperimentReport, kind: Kind, about: About) -> Counter[Outcome]:
+    """The verdicts on one kind of evidence, of the claims about something."""
+    wanted = {claim.id for claim in report.claims if _asks(claim) == about}
     return Counter(r.verdict for r in report.records if r.evidence == kind and r.claim in wanted)
 
 
@@ -84,7 +101,7 @@ def lacks(report: ExperimentReport, kind: Kind) -> list[str]:
 
 
 def _adds_up(report: ExperimentReport) -> Answer:
-    counts = _tally(report, "published", controls=False)
+    counts = _tally(report, "published", "figures") + _tally(report, "published", "doing")
     return Answer(
         "Does it add up?",
         "the published statements, from the published figures",
@@ -95,22 +112,21 @@ def _adds_up(report: ExperimentReport) -> Answer:
 
 
 def _replicates(report: ExperimentReport) -> Answer:
-    kinds: tuple[Kind, ...] = ("live", "recorded")
-    counts = {kind: _tally(report, kind, controls=False) for kind in kinds}
+    counts = {kind: _tally(report, kind, "figures") for kind in RUNS}
     settled = [found for found in counts.values() if set(found) - {"missing"}]
     return Answer(
         "Does it replicate?",
         "the same statements, from a run of the model",
         _verdict_on(settled[0]) if settled else "Not run",
         [_counted(kind, found) for kind, found in counts.items() if found],
-        [line for kind in kinds for line in lacks(report, kind)],
+        [line for kind in RUNS for line in lacks(report, kind)],
     )
 
 
 def _means(report: ExperimentReport) -> Answer:
     shown = _best(report)
     named = [Counter(one.word for one in found.components if one.selected) for found in shown]
-    stated = [(kind, _tally(report, kind, controls=True)) for kind in reversed(EVIDENCE)]
+    stated = [(kind, _tally(report, kind, "meaning")) for kind in reversed(EVIDENCE)]
     words = sum(named, Counter())
     tallies = [
         Tally(
@@ -154,6 +170,67 @@ def _meaning_on(stated: Counter[Outcome], words: Counter[Word]) -> str:
     if words["specific"]:
         return "Yes" if set(words) == {"specific"} else "Only in part"
     return "Not shown, and in part an artefact" if words["artefact"] else "Not shown"
+
+
+def _does(report: ExperimentReport) -> Answer:
+    question, asks = "Does it do anything?", "whether the model's behaviour rests on the circuit"
+    asks += ", more than on random ones"
+    if not report.behaviours:
+        return Answer(question, asks, "Not asked", [], ["The experiment states no behaviour."])
+    ran = best_causal(report)
+    counts = {kind: _tally(report, kind, "doing") for kind in RUNS}
+    best = sorted(RUNS, key=lambda kind: ran is not None and kind != ran.evidence)
+    tallies = [_counted(kind, counts[kind]) for kind in best if counts[kind]]
+    if ran is None:
+        return Answer(question, asks, "Not run", tallies, list(_not_run(report, ran)))
+    tallies += [_causal_words(one, ran.evidence) for one in ran.shown]
+    stated = counts[ran.evidence]
+    answer = _verdict_on(stated) if stated else _doing_on(ran)
+    return Answer(question, asks, answer, tallies, list(_not_run(report, ran)))
+
+
+def best_causal(report: ExperimentReport) -> CausalRecords | None:
+    """What interventions say on the best evidence on which any were run: live before recorded."""
+    found = [report.causal[kind] for kind in RUNS if kind in report.causal]
+    return next((one for one in found if one.not_computed is None), None)
+
+
+def _causal_words(found: CausalRecord, evidence: Kind) -> Tally:
+    """The causal words on the measured circuit's components."""
+    words = Counter(one.word for one in found.components if one.selected and one.kind != "input")
+    return Tally(
+        f"in {found.measures}, of {found.behaviour} ({evidence})",
+        words=[(word, words[word]) for word in get_args(CausalWord) if words[word]],
+    )
+
+
+def _doing_on(ran: CausalRecords) -> str:
+    """What the measured circuit comes to where no claim states it, on all behaviours together."""
+    rests = [_rests_on_it(one) for one in ran.shown]
+    if not any(rests):
+        return "Not shown"
+    return "Yes" if len(rests) == len(ran.behaviours) and all(rests) else "Only in part"
+
+
+def _rests_on_it(found: CausalRecord) -> bool:
+    """Whether the circuit keeps something, and comes nearer to the whole than matched ones."""
+    kept = found.judged(found.measures)
+    low = kept.interval[0] if kept and kept.is_told and kept.interval else None
+    level = 1 - THRESHOLDS.confidence.value
+    return low is not None and low > 0 and found.against(found.measures).p_value <= level
+
+
+def _not_run(report: ExperimentReport, ran: CausalRecords | None) -> Iterator[str]:
+    """Why interventions were not run, and which behaviours the model does not show."""
+    for kind in RUNS:
+        found = report.causal.get(kind)
+        if found is None and ran is None:
+            yield from lacks(report, kind)
+        elif found is not None and found.not_computed is not None:
+            yield f"Interventions, not run for {kind} evidence: {found.not_computed}."
+    for one in ran.behaviours if ran else ():
+        if isinstance(one, NotShownRecord):
+            yield f"{one.behaviour}: {one.reason}."
 
 
 def _best(report: ExperimentReport) -> list[ControlsRecord]:

@@ -13,7 +13,7 @@ from replication.controls.thresholds import THRESHOLDS
 from replication.report.record import EVIDENCE, VERDICTS, ExperimentReport, Outcome
 
 FORMAT = "replication.claims.1"
-CONTROLS_FORMAT = "replication.verification.2"
+CONTROLS_FORMAT = "replication.verification.3"
 
 
 def claims_json(reports: Iterable[ExperimentReport], command: str) -> dict[str, Any]:
@@ -101,4 +101,5 @@ def controls_json(report: ExperimentReport) -> dict[str, Any]:
         "thresholds": {name: threshold._asdict() for name, threshold in thresholds},
         **_if_partial([report]),
         "verifications": [one.model_dump(mode="json") for one in report.controls],
+        "causal": [one.model_dump(mode="json") for one in report.causal.values()],
     }

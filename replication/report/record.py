@@ -25,6 +25,7 @@ from replication.claims.claim import Claim
 from replication.controls.words import Word
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.evidence.evidence import RunProvenance
+from replication.report.causal_record import CausalRecords
 from replication.report.how_often import HowOften
 
 EVIDENCE: tuple[EvidenceKind, ...] = ("published", "recorded", "live")
@@ -316,7 +317,8 @@ class Handover(_Record):
     """What a test hands over.
 
     The first one on some evidence brings its controls, its figures, how its circuits differ, the
-    files of what was measured, by name, and at which operating points claims keep their verdicts.
+    files of what was measured, by name, at which operating points claims keep their verdicts, and
+    what interventions say, where the model was run.
 
     `provenance` is that of the run or, of published evidence, what each result is.
     """
@@ -328,6 +330,7 @@ class Handover(_Record):
     differences: dict[str, list[str]] = {}
     files: dict[str, dict[str, JsonValue]] = {}
     operating: list[OperatingRecord] = []
+    causal: CausalRecords | None = None
 
 
 Case = tuple[str, EvidenceKind]
@@ -337,8 +340,9 @@ Case = tuple[str, EvidenceKind]
 class ExperimentReport:
     """What one experiment's tests found.
 
-    `cases` are the claims and kinds of evidence that a whole run with these options judges, and
-    `left_out` the other experiments of its folder, which were not asked for.
+    `cases` are the claims and kinds of evidence that a whole run with these options judges,
+    `left_out` the other experiments of its folder, which were not asked for, and `behaviours` those
+    that it states.
     """
 
     name: str
@@ -347,6 +351,7 @@ class ExperimentReport:
     is_published: bool = False
     cases: Sequence[Case] = ()
     left_out: Sequence[str] = ()
+    behaviours: Sequence[str] = ()
     found: dict[Case, Handover] = field(default_factory=dict)
 
     def take(self, handed: Handover) -> None:
@@ -404,6 +409,16 @@ class ExperimentReport:
             for kind in EVIDENCE
             for handed in self._in_order()
             if handed.judgement.evidence == kind and handed.operating
+        }
+
+    @property
+    def causal(self) -> dict[EvidenceKind, CausalRecords]:
+        """What interventions say, by kind of evidence."""
+        return {
+            kind: handed.causal
+            for kind in EVIDENCE
+            for handed in self._in_order()
+            if handed.judgement.evidence == kind and handed.causal is not None
         }
 
     def shown_differences(self) -> dict[str, list[str]]:

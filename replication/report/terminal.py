@@ -12,7 +12,7 @@ from replication.report.record import EVIDENCE, WORDS, ControlsRecord, Experimen
 from replication.report.text import partial
 
 Line = tuple[str, dict[str, bool]]
-QUESTIONS = ("adds up", "replicates", "means what it says")
+QUESTIONS = ("adds up", "replicates", "means what it says", "does anything")
 NAMED = 8  # components in a line
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.messages import MESSAGE, fitting, shortened
+from replication.report.causal_text import causal_markdown
 from replication.report.controls_text import controls_markdown, thresholds_markdown
 from replication.report.markdown import escaped, table
 from replication.report.operating import HEAD, rows, summary
@@ -82,6 +83,8 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
         lines += [f"**{escaped(kind)}**", "", *(f"- {escaped(line)}" for line in found), ""]
     lines += _operating(report)
     lines += controls_markdown(report.controls)
+    if report.behaviours:
+        lines += [line for ran in report.causal.values() for line in causal_markdown(ran)]
     for made_by in report.makers():
         lines += _claims_table(report, made_by, shown)
     return lines

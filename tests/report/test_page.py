@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.visible import visible
 from replication.report.page import page as page_module
+from replication.report.page.causal import doings, turning
 from replication.report.page.gallery import views
 from replication.report.page.own_measurements import benchmarks, calibration
 from replication.report.page.page import page
@@ -27,6 +28,7 @@ from replication.report.pictures import theme
 from replication.report.record import Figures, Handover, ResultFigures
 from tests.make import copied, quick_experiments
 from tests.paths import ROOT
+from tests.report.causal import claim, evidence_with, report_on
 from tests.report.test_answers import record_of, report_of
 from tests.report.test_pictures import figures
 
@@ -202,9 +204,16 @@ def test_it_opens_with_the_answer_and_the_counts_behind_it(shown: Page) -> None:
     answers = shown.locator("#answer article")
     assert answers.count() == 2
     lines = answers.nth(0).locator(".line")
-    questions = ["Does it add up?", "Does it replicate?", "Does it mean what it says?"]
-    assert [q in lines.nth(i).inner_text() for i, q in enumerate(questions)] == [True] * 3
-    assert lines.locator(".said").all_inner_texts() == ["Not entirely.", "Not run.", "Not shown."]
+    questions = [
+        "Does it add up?",
+        "Does it replicate?",
+        "Does it mean what it says?",
+        "Does it do anything?",
+    ]
+    assert [q in lines.nth(i).inner_text() for i, q in enumerate(questions)] == [True] * 4
+    said = ["Not entirely.", "Not run.", "Not shown.", "Not asked."]
+    assert lines.locator(".said").all_inner_texts() == said
+    assert "The experiment states no behaviour." in lines.nth(3).inner_text()
     assert "21 hold" in lines.nth(0).inner_text()
     assert "4 refuted" in lines.nth(0).inner_text()
     assert "Live evidence: not run; --replication-live runs the model." in lines.nth(1).inner_text()
@@ -215,6 +224,7 @@ def test_it_opens_with_the_answer_and_the_counts_behind_it(shown: Page) -> None:
         "Nothing to add up.",
         "As far as it was judged, yes.",
         "Not shown.",
+        "Not asked.",
     ]
     assert "14 hold" in minilm.nth(1).inner_text()
 
@@ -380,10 +390,15 @@ def test_nothing_in_it_shuts_a_reader_out(shown: Page, scheme: Any) -> None:
         form.get_by_role("checkbox", name=re.compile("undecided")).press("Space")
     for thing in (".claim:not([hidden]) details", ".notes > details", ".provenance details"):
         shown.locator(thing).first.evaluate("one => { one.open = true }")
+    assert violations(shown) == []
+
+
+def violations(shown: Page) -> list[tuple[str, list[str]]]:
+    """What axe-core finds at fault."""
     axe = resources.files("axe_playwright_python") / "axe.min.js"
     shown.evaluate(axe.read_text(encoding="utf-8"))  # the package reads it as the locale says
     found = shown.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
 
 
 def test_landmarks_captions_and_descriptions_are_there(shown: Page) -> None:
@@ -500,6 +515,48 @@ def test_the_table_of_a_result_has_a_column_for_each_control_that_was_computed()
     cells = {line[0]: line[6:] for line in view.rows.body}
     assert cells["m0"][:2] == ["0.1 to 0.25", "specific"]
     assert cells["a0.h0"] == ["–", "–", "–"]
+
+
+@pytest.mark.numeric
+def test_a_behaviour_has_pictures_sentences_and_tables(tmp_path: Path) -> None:
+    evidence = evidence_with()
+    kept = claim("F1", evidence, kind="faithfulness", circuit="mine", at_least="80")
+    report = report_on(evidence, kept)
+    shown, unshown = doings(report)
+    assert shown.title == "Does it do anything? prefers, recorded"
+    assert [picture.title for picture in shown.pictures] == [
+        "What differs, and what matters",
+        "What is kept, by size",
+        "What goes with each component",
+        "Every cell, ratio of means",
+        "Every cell, mean of ratios",
+    ]
+    assert [row[0] for row in shown.tables[0].body] == ["mine", "attribution"]
+    every, cells, sets = (content for _, content in shown.folded)
+    assert [len(content.body) for content in (every, cells, sets)] == [13, 24, 2]
+    for content in (every, cells, sets):
+        assert {len(row) for row in content.body} == {len(content.head)}
+    assert (unshown.pictures, unshown.tables) == ([], [])
+    turns = turning(report)
+    assert turns is not None
+    assert turns.body[0][:3] == ["F1", "holds", "2 of 12 cells"]
+    text = page([report], "pytest", tmp_path, "")
+    assert text.count("<h3>Does it do anything? ") == 2
+
+
+@pytest.mark.numeric
+def test_what_a_behaviour_shows_is_drawn_and_shuts_no_reader_out(
+    browser: Browser, tmp_path: Path
+) -> None:
+    evidence = evidence_with()
+    kept = claim("F1", evidence, kind="faithfulness", circuit="mine", at_least="80")
+    text = page([report_on(evidence, kept)], "pytest", tmp_path, page_module.drawing_library(None))
+    (tmp_path / "index.html").write_text(text, encoding="utf-8")
+    with opening(browser, tmp_path / "index.html") as found:
+        view = found.locator("section[aria-label^='Does it do anything? prefers']")
+        assert view.locator(".drawing svg").count() == 3 + 2 + 2
+        open_all(found)
+        assert violations(found) == []
 
 
 def test_a_calibration_is_shown_or_why_not(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from replication.evidence.evidence import RunProvenance
 from replication.inputs.messages import LIST, MESSAGE, fitting, shortened
 from replication.report.answers import Answer, answers, lacks
 from replication.report.operating import HEAD, rows, summary
+from replication.report.page.causal import Doing, doings, turning
 from replication.report.page.gallery import Table, View, views
 from replication.report.provenance import Apart, apart
 from replication.report.record import (
@@ -60,7 +61,8 @@ class Section:
     """An experiment on the page; `id` is what links lead to.
 
     `apart` is in what recorded and live evidence differ; `operating` are the claims that turn on
-    the budget or the threshold, and `turning` says how many.
+    the budget or the threshold, and `turning` says how many. `doings` are the behaviours, and
+    `cells` the claims on them that turn with the cell.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Section:
     turning: str
     operating: Table
     views: Sequence[View]
+    doings: Sequence[Doing]
+    cells: Table | None
     differences: Mapping[str, Sequence[str]]
     origins: Sequence[Origin]
 
@@ -92,6 +96,8 @@ def section(report: ExperimentReport) -> Section:
         turning=summary(report),
         operating=Table(HEAD, list(rows(report)), f"Where claims of {report.name} turn"),
         views=list(views(report)),
+        doings=list(doings(report)),
+        cells=turning(report),
         differences=report.shown_differences(),
         origins=[_origin(report, kind) for kind in EVIDENCE if kind in report.provenance],
     )

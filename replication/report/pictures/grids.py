@@ -18,7 +18,7 @@ DISC, LEFT, RIGHT, DOT = (
 
 
 COMPARED = ("score", "rank", "distance")
-_OUTLINE: Spec = {"condition": {"test": "datum.selected", "value": 2.2}, "value": 0}
+OUTLINE: Spec = {"condition": {"test": "datum.selected", "value": 2.2}, "value": 0}
 
 
 def grid(shape: ModelShape) -> Spec:
@@ -85,7 +85,7 @@ def _source(axes: Spec) -> Spec:
             "y": axes["y"],
             "x": {"value": 0},
             "x2": {"value": "width"},
-            "strokeWidth": _OUTLINE,
+            "strokeWidth": OUTLINE,
             **HOVER,
         },
     }
@@ -99,7 +99,7 @@ def _scored(kind: str, axes: Spec) -> Spec:
         "encoding": {
             **axes,
             **HOVER,
-            "strokeWidth": _OUTLINE,
+            "strokeWidth": OUTLINE,
             "color": {
                 "field": "score",
                 "type": "quantitative",
@@ -122,7 +122,7 @@ def _unscored(axes: Spec) -> Spec:
     return {
         "transform": [{"filter": "datum.kind !== 'input' && datum.score === null"}],
         "mark": {"type": "rect", "style": "unknown", "cornerRadius": 1.5},
-        "encoding": {**axes, **HOVER, "strokeWidth": {**_OUTLINE, "value": 0.6}},
+        "encoding": {**axes, **HOVER, "strokeWidth": {**OUTLINE, "value": 0.6}},
     }
 
 

@@ -79,6 +79,27 @@ def limit_across(value: float | None, name: str) -> list[Spec]:
     ]
 
 
+def limit_up(value: float, name: str) -> list[Spec]:
+    """A dashed line across at a limit, named above its left end."""
+    place: Spec = {"y": {"field": "limit", "type": "quantitative"}}
+    data = {"values": [{"limit": value, "name": name}]}
+    text = {"type": "text", "style": "limit name", "align": "left", "dx": 4, "dy": -6}
+    words = {"x": {"value": 0}, "text": {"field": "name"}}
+    return [
+        {
+            "data": data,
+            "mark": {"type": "rule", "style": "limit", "aria": False},
+            "encoding": place,
+        },
+        {"data": data, "mark": {**text, "aria": False}, "encoding": {**place, **words}},
+    ]
+
+
+def clipped(value: float, ends: tuple[float, float]) -> float:
+    """The value, or the end of the axis that it lies beyond."""
+    return min(max(value, ends[0]), ends[1])
+
+
 def bars(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """How the bars of what is selected, and of what is left out, are told apart, if there are any.
 

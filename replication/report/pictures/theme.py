@@ -18,6 +18,7 @@ PALETTES = {
         "refuted": "#a3282a",
         "undecided": "#7a5a00",
         "ramp": ["#edf0ea", "#a9cbc9", "#4d93a0", "#155365", "#082d3a"],
+        "diverging": ["#8a3a0a", "#d9a27c", "#f1efe8", "#86b8c2", "#124a5c"],
     },
     "dark": {
         "paper": "#191816",
@@ -32,6 +33,7 @@ PALETTES = {
         "refuted": "#f08e86",
         "undecided": "#dcb95a",
         "ramp": ["#26292a", "#2b5560", "#3f8796", "#7fc0c6", "#d5eeea"],
+        "diverging": ["#f7c39c", "#9c6038", "#26251f", "#34707f", "#bfe6ec"],
     },
 }
 
@@ -56,6 +58,7 @@ def theme(name: str) -> dict[str, Any]:
         "range": {
             "heatmap": colours["ramp"],
             "ordinal": colours["ramp"],
+            "diverging": colours["diverging"],
             "category": [ink, colours["first"], colours["second"], muted],
         },
         "style": {
@@ -71,5 +74,10 @@ def theme(name: str) -> dict[str, Any]:
             "span": {"color": muted},
             "half": {"color": colours["line"], "stroke": muted},
             "dot": {"color": colours["second"]},
+            "band": {"color": colours["mark"], "opacity": 0.3},
+            "random": {"color": muted},
+            "name": {"color": ink, "fontSize": 11},
+            "on pale": {"color": ink},
+            "on deep": {"color": colours["paper"]},
         },
     }

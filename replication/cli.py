@@ -149,8 +149,7 @@ def run(
         raise InputError(f"--out: {placed(out)} is not a folder")
     check_writable(out)
     check_ours(out)
-    keys = spec.spec.pairs.keys(spec.spec.sides)
-    source = file_source(pairs, keys) if pairs else spec.source
+    source = file_source(pairs, spec.spec.keys) if pairs else spec.source
     n_pairs = source.count()
     loaded = load_model(
         spec.spec.model,
@@ -160,9 +159,10 @@ def run(
         tokens=spec.spec.tokens,
         mlp_at=spec.spec.scoring.mlp_at,
     )
-    circuit = run_experiment(spec.spec, loaded, source, n_pairs, out)
-    name, counts = shortened(spec.name), f"{n_pairs} pairs, {len(circuit.nodes)} nodes"
+    ran = run_experiment(spec.spec, loaded, source, n_pairs, out)
+    name, counts = shortened(spec.name), f"{n_pairs} pairs, {len(ran.circuit.nodes)} nodes"
     _print(f"{name}: {counts}, written to {placed(out)}/")
+    _print(*map(one_line, ran.compared))
     _print(one_line(f"{name}: {first_tokens(loaded, source).described()}"))
 
 
@@ -179,28 +179,21 @@ def record(
             " they score",
         ),
     ] = False,
+    interventions: Annotated[
+        bool,
+        typer.Option(
+            "--interventions",
+            help="also ablate components and circuits, and store what the model then does; it is"
+            " done by itself where scores are of a behaviour",
+        ),
+    ] = False,
 ) -> None:
     """Capture, and store the mean activations as the experiment's recorded evidence."""
-    from replication.engine.recording import check_overwritten, recorded_path
-    from replication.engine.recording import record as write_recording
-    from replication.evidence import random_weights as of_random
-    from replication.evidence.evidence import run_model
+    from replication.commands.record import record as record_experiment
 
-    spec = _experiment(experiment)
-    check_overwritten(recorded_path(spec))
-    if random_weights:
-        of_random.check_overwritten(of_random.random_weights_path(spec))
-    runs = run_model(spec, model, _one_of("--device", device, Device), with_random=random_weights)
-    (recording,) = runs.own
-    path = recorded_path(spec)
-    write_recording(recording, spec.pairs, path)
-    name = shortened(spec.name)
-    _print(f"{name}: {len(spec.pairs)} pairs recorded in {placed(path)}")
-    _print(one_line(f"{name}: {recording.seen.described()}"))
-    if runs.random is not None:
-        written = of_random.record_random_weights(spec, runs.random, recording)
-        seeds = len(runs.random.seeds)
-        _print(f"{name}: {seeds} seeds of random weights recorded in {placed(written)}")
+    read = _experiment(experiment)
+    target = _one_of("--device", device, Device)
+    _print(*record_experiment(read, model, target, random_weights, interventions))
 
 
 @app.command()

@@ -21,10 +21,15 @@ from replication.claims.claim import Claim, read_claim_file
 from replication.claims.keys import Known
 from replication.engine.locate import locate
 from replication.engine.models import tokenizer_at_hand
-from replication.engine.recording import recorded_path, replay
-from replication.evidence.evidence import published_circuit
+from replication.engine.recording import Recording, recorded_path, replay
+from replication.evidence.evidence import (
+    published_circuit,
+    published_evidence,
+    recorded_evidence,
+)
 from replication.evidence.lengths import read_lengths
 from replication.evidence.random_weights import random_weights_path, read_random_weights
+from replication.evidence.recorded_interventions import interventions_path, read_interventions
 from replication.experiment.clusters import clusters_of, count_of
 from replication.experiment.pairs import AnyPairs, Row, source_of
 from replication.experiment.spec import Experiment, Name, ResultSpec, Spec, experiment_of
@@ -117,6 +122,7 @@ def check_experiment(folder: Path) -> Findings:
         run = replay(experiment) if is_there(recorded_path(experiment)) else None
         if is_there(random_weights_path(experiment)):
             read_random_weights(experiment, run)
+        _read_interventions(experiment, run)
     if reader.problems:
         return Findings(reader.problems)
     tokens = _read_tokens(reader, experiment)
@@ -145,7 +151,7 @@ def _read_pairs(
     spec = _part(AnyPairs, data, "pairs")
     if sides is None or spec is None:
         return None, None
-    source = source_of(spec, folder, sides)
+    source = source_of(spec, folder, spec.keys(sides, _answers(data), _counterparts(data)))
     faulty, read = 0, list[Row]()
     with reader.noting():
         try:
@@ -188,8 +194,58 @@ def _read_claims(
             names = list(dict.fromkeys([*results, measures]))
             counts = _part(bool, data, "selection", "input_counts")
             cost = WriteCosts(shape.d_model, shape.d_head, bool(counts)).of(INPUT)
-            return read_claim_file(path, Known(shape, names, measures, n_pairs, cost))
+            sides = _part(tuple[Name, Name], data, "sides") or ("", "")
+            return read_claim_file(
+                path,
+                Known(
+                    shape,
+                    names,
+                    measures,
+                    n_pairs,
+                    cost,
+                    list(_part(dict[str, Any], data, "behaviour") or ()),
+                    _kept(data, measures),
+                    [sides[1], *_counterparts(data)],
+                ),
+            )
     return []
+
+
+def _answers(data: dict[str, Any]) -> list[str]:
+    """The columns of answers, as far as the spec can be read."""
+    stated = [
+        _part(str, data, "behaviour", name, key)
+        for name in _part(dict[str, Any], data, "behaviour") or {}
+        for key in ("right", "wrong")
+    ]
+    return [column for column in stated if column is not None]
+
+
+def _counterparts(data: dict[str, Any]) -> list[str]:
+    """The columns of further counterparts, as far as the spec can be read."""
+    return _part(list[str], data, "ablation", "counterparts") or []
+
+
+def _kept(data: dict[str, Any], measures: str) -> list[str]:
+    """The circuits that are kept alone, as far as the spec can be read."""
+    rivals = _part(dict[str, Any], data, "ablation", "rivals") or {}
+    results = _part(dict[str, Any], data, "results") or {}
+    published = [name for name in results if _part(str, data, "results", name, "circuit")]
+    return list(dict.fromkeys([measures, *rivals, *published]))
+
+
+def _read_interventions(experiment: Experiment, run: Recording | None) -> None:
+    """What was recorded of interventions, beside the run that it belongs to.
+
+    Raises:
+        InputError: there is a file, and it cannot be used.
+    """
+    if not experiment.spec.behaviour or not is_there(interventions_path(experiment)):
+        return
+    if run is None:
+        read_interventions(experiment)
+    else:
+        recorded_evidence(experiment, published_evidence(experiment))
 
 
 def _read_published(

@@ -38,11 +38,17 @@ def examples(text: str) -> list[str]:
     return [re.sub(r"(?m)^#", "", block) for block in blocks]
 
 
-def use_every_claim(folder: Path) -> None:
-    """Uncomment every example of a claim."""
+def use_every_claim(folder: Path, *, on_behaviours: bool = False) -> None:
+    """Uncomment every example of a claim; those on behaviours with the behaviour they are on."""
     path = folder / "claims.toml"
     text = path.read_text(encoding="utf-8")
-    path.write_text(text + "\n" + "\n".join(examples(text)), encoding="utf-8")
+    used = [one for one in examples(text) if on_behaviours or "behaviour = " not in one]
+    path.write_text(text + "\n" + "\n".join(used), encoding="utf-8")
+    if on_behaviours:
+        spec = folder / "experiment.toml"
+        text = spec.read_text(encoding="utf-8")
+        (behaviour,) = (one for one in examples(text) if one.startswith("[behaviour"))
+        spec.write_text(f"{text}\n{behaviour}", encoding="utf-8")
 
 
 def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
@@ -75,7 +81,7 @@ def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
 
 def test_the_template_shows_every_kind_of_check(tmp_path: Path) -> None:
     new_experiment(tmp_path / "mine")
-    use_every_claim(tmp_path / "mine")
+    use_every_claim(tmp_path / "mine", on_behaviours=True)
     claims = read_claims(read_experiment(tmp_path / "mine"))
     shown = {check.kind for claim in claims for check in claim.check}
     (union, *_) = get_args(AnyCheck)

@@ -59,9 +59,10 @@ test-slow: $(READY)
 mutants: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants
 
-# About 10 minutes on two idle cores.
+# About 10 minutes on two idle cores, and as long on one for causes.
 calibrate: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m calibration.rates reports
+	OMP_NUM_THREADS=1 $(BIN)/python -m calibration.cause_rates reports
 
 # BENCH='-k "not 1000"' leaves the largest out.
 bench: $(PEERS)

@@ -285,7 +285,7 @@ def page(rates: Sequence[Rate], models: int) -> str:
     lines += table(
         ["target", "generator", "wanted", *columns],
         [
-            [target.name, target.generator, bounds(target), *_cells(found, sorted(counts), target)]
+            [target.name, target.generator, bounds(target), *cells(found, sorted(counts), target)]
             for target, found in judged
             if found
         ],
@@ -302,7 +302,7 @@ def page(rates: Sequence[Rate], models: int) -> str:
                 lines += table(
                     ["what", *(f"{pairs} pairs" for pairs in PAIRS)],
                     [
-                        [word, *_cells([rate for rate in own if rate.word == word], PAIRS)]
+                        [word, *cells([rate for rate in own if rate.word == word], PAIRS)]
                         for word in sorted({rate.word for rate in own})
                     ],
                 )
@@ -310,7 +310,8 @@ def page(rates: Sequence[Rate], models: int) -> str:
     return "\n".join([*lines, f"Measured with: {packages}.", ""])
 
 
-def _cells(found: Sequence[Rate], counts: Sequence[int], target: Target | None = None) -> list[str]:
+def cells(found: Sequence[Rate], counts: Sequence[int], target: Target | None = None) -> list[str]:
+    """The cells of a table's row: each rate, and whether it misses the target."""
     by_pairs = {rate.pairs: rate for rate in found}
     return [_cell(by_pairs.get(pairs), target) for pairs in counts]
 

@@ -92,6 +92,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     import torch
 
     machine_info["versions"] = versions()
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        machine_info["versions"]["nnsight"] = importlib.metadata.version("nnsight")
+    for peer in ("nnsight", "pyvene"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            machine_info["versions"][peer] = importlib.metadata.version(peer)
     machine_info["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None

@@ -143,9 +143,69 @@ def capture_ratios(device: Device, sizes: Sequence[int]) -> list[Ratio]:
     return ratios
 
 
+def intervention_ratios() -> list[Ratio]:
+    """Interventions beside the bare forward pass, and beside the ways that people write them."""
+    ratios = []
+    for of, name in (("gpt2", ""), ("smollm2", " of SmolLM2-135M")):
+        ratios += [
+            Ratio(
+                f"a circuit's run / bare forward{name}",
+                f"test_circuit[{of}]",
+                f"test_circuit[{of}]: bare forward, seconds",
+                "at most 1.15",
+                "in a circuit's run every activation that is changed is written once more",
+            ),
+            Ratio(
+                f"exact effects / as many bare forwards{name}",
+                f"test_effects[{of}]: effects, seconds",
+                f"test_effects[{of}]: bare forwards, seconds",
+                "at most 0.6",
+                "what lies below a component is not computed again, which is half of the layers on"
+                " average, and none of the head",
+            ),
+            Ratio(
+                f"attribution / bare forward{name}",
+                f"test_attribution[{of}]",
+                f"test_attribution[{of}]: bare forward, seconds",
+                "at most 4",
+                "it runs both prompts forwards and one of them backwards, which alone is three",
+            ),
+            Ratio(
+                f"TransformerLens' patching / exact effects{name}, 4 pairs",
+                f"test_patching[{of}]",
+                f"test_patching[{of}]: ours, seconds",
+                "at least 3",
+                "four pairs share one forward pass, of half of the layers on average, which is an"
+                " eighth of the passes, but one of four prompts takes longer than one of one",
+            ),
+        ]
+    ratios += [
+        Ratio(
+            f"{peer} / exact effects, 4 pairs",
+            f"test_{peer}_patching",
+            f"test_{peer}_patching: ours, seconds",
+            needs=peer,
+        )
+        for peer in ("nnsight", "pyvene")
+    ]
+    for what, more in (("circuits", "50-50"), ("pairs", "5-500")):
+        ratios.append(
+            Ratio(
+                f"memory of interventions, ten times the {what}",
+                f"test_memory_of_interventions[{more}]: growth, KiB",
+                "test_memory_of_interventions[5-50]: growth, KiB",
+                "at most 1.10",
+                "beyond one pack's activations only the answers are kept, and what the allocator"
+                " does not give back",
+            )
+        )
+    return ratios
+
+
 RATIOS: dict[Device, list[Ratio]] = {
     "cpu": [
         *capture_ratios("cpu", (5, 100, 1000)),
+        *intervention_ratios(),
         Ratio(
             "notebook's loop / scoring, 5 pairs",
             "test_scoring_loop_of_a_notebook",

@@ -15,8 +15,11 @@ from replication.controls.thresholds import THRESHOLDS
 from replication.controls.verify import verify
 from replication.evidence.evidence import published_evidence, recorded_evidence
 from replication.experiment.spec import read_experiment
+from replication.report.causal_handover import causal_records
+from replication.report.causal_record import CausalRecord
 from replication.report.handover import controls_records, figures
 from replication.report.pictures.controls import length_shares
+from replication.report.pictures.effects import differs_and_matters
 from replication.report.pictures.grids import circuit, comparison
 from replication.report.pictures.marks import Spec
 from replication.report.pictures.scores import head_scores
@@ -43,6 +46,7 @@ def sample_pictures() -> dict[str, Spec]:
     (controls,) = controls_records(verify(recorded), recorded)
     measured = components(figures(minilm, recorded).results["minilm"], controls.components)
     return {
+        "matters": _matters(ROOT / "fixtures" / "ioi-smollm2"),
         "circuit": circuit(original, shape),
         "comparison": comparison(compared("original", original, "replication", replication), shape),
         "length": length_shares(
@@ -51,6 +55,17 @@ def sample_pictures() -> dict[str, Spec]:
         ),
         "heads": head_scores(measured, controls.stability.near_cut if controls.stability else []),
     }
+
+
+def _matters(folder: Path) -> Spec:
+    """What differs against what matters, in an experiment of one behaviour."""
+    experiment = read_experiment(folder)
+    recorded = recorded_evidence(experiment, published_evidence(experiment))
+    records = causal_records([], recorded, verify(recorded))
+    assert records is not None
+    (found,) = records.behaviours
+    assert isinstance(found, CausalRecord)
+    return differs_and_matters(found)
 
 
 def main(page: Path) -> None:

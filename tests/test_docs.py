@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import functools
 import os
 import re
 import subprocess
@@ -22,16 +23,17 @@ from replication.circuits.intervals import printed
 from replication.claims.claim import AnyCheck, Claim, judge_claim, read_claim_file
 from replication.claims.keys import Known
 from replication.controls.thresholds import THRESHOLDS
-from replication.controls.verify import verify
+from replication.controls.verify import Controls, verify
 from replication.controls.words import VERDICTS
-from replication.evidence.evidence import Evidence, published_evidence
+from replication.evidence.evidence import Evidence, published_evidence, recorded_evidence
 from replication.experiment.spec import Spec, read_experiment
 from tests.make import copied
-from tests.paths import ROOT
+from tests.paths import FIXTURES, ROOT
 
 DOCS = ROOT / "docs"
 DOCUMENTS = sorted(DOCS.glob("*.md"))
-SARCASM = ROOT / "fixtures" / "sarcasm-gpt2"
+SARCASM = FIXTURES / "sarcasm-gpt2"
+INDIRECT_OBJECT = FIXTURES / "ioi-smollm2-short"
 
 BLOCK = re.compile(r"^(?P<before>[^\n]*)\n\n?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 FILE = re.compile(r"`(?P<path>[^`]+)`:$")
@@ -216,25 +218,31 @@ def test_a_kinds_keys_are_those_that_it_takes(kind: str) -> None:
     assert described == {key: field.is_required() for key, field in fields.items()}
 
 
-@pytest.fixture(scope="module")
-def published() -> Evidence:
-    return published_evidence(read_experiment(SARCASM))
+def is_on_a_behaviour(block: Block) -> bool:
+    return "behaviour = " in block.text
+
+
+@functools.cache
+def grounds(folder: Path) -> tuple[Evidence, Controls]:
+    """Published evidence, or, of an experiment without any result, recorded; and its controls."""
+    experiment = read_experiment(folder)
+    published = published_evidence(experiment)
+    evidence = published if published.results else recorded_evidence(experiment, published)
+    return evidence, verify(evidence)
 
 
 def read_check(block: Block, folder: Path) -> Claim:
-    """The claim that an example is, or is the check of; on the sarcasm experiment."""
+    """The claim that an example is, or is the check of; on the experiment that it speaks of."""
     header = 'id = "D"\nmade_by = "d"\nsource = "d"\nstatement = "d"\n'
     whole = block.text if "[[claim]]" in block.text else f"[[claim]]\n{header}{block.text}"
     (folder / "claims.toml").write_text(whole, encoding="utf-8")
-    spec = read_experiment(SARCASM).spec
-    (claim,) = read_claim_file(
-        folder / "claims.toml", Known(spec.model.shape, [*spec.results], spec.measures)
-    )
+    spec = read_experiment(INDIRECT_OBJECT if is_on_a_behaviour(block) else SARCASM).spec
+    (claim,) = read_claim_file(folder / "claims.toml", Known.of(spec, None))
     return claim
 
 
 def examples() -> list[tuple[Block, Block]]:
-    """The examples of checks, each with what it gives on published evidence."""
+    """The examples of checks, each with what it gives."""
     return [
         (check, outcome)
         for document in DOCUMENTS
@@ -252,9 +260,10 @@ def test_every_kind_of_check_has_an_example(tmp_path: Path) -> None:
     ("check", "outcome"), examples(), ids=[f"line-{check.line}" for check, _ in examples()]
 )
 def test_an_example_of_a_check_gives_what_is_shown(
-    check: Block, outcome: Block, published: Evidence, tmp_path: Path
+    check: Block, outcome: Block, tmp_path: Path
 ) -> None:
-    judgement = judge_claim(read_check(check, tmp_path), published, verify(published))
+    on = grounds(INDIRECT_OBJECT if is_on_a_behaviour(check) else SARCASM)
+    judgement = judge_claim(read_check(check, tmp_path), *on)
     assert outcome.text == f"{judgement.verdict}: {judgement.arithmetic}\n"
 
 
@@ -288,7 +297,7 @@ def test_the_keys_of_a_spec_are_those_that_there_are() -> None:
 
 def test_the_thresholds_and_words_are_the_projects_own() -> None:
     words, thresholds = tables(
-        (DOCS / "controls.md").read_text(encoding="utf-8").split("## The word")[1]
+        (DOCS / "controls.md").read_text(encoding="utf-8").split("## The word")[1].split("\n## ")[0]
     )
     assert {
         name.strip("`"): (float(value), reason) for name, value, reason in thresholds

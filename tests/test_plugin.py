@@ -74,12 +74,14 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
         [
             "sarcasm-gpt2: adds up: not entirely (published: 21 hold, 4 refuted, 12 undecided);"
             " replicates: not run;"
-            " means what it says: not shown (claims on meaning, published: 1 undecided)",
+            " means what it says: not shown (claims on meaning, published: 1 undecided);"
+            " does anything: not asked",
             "  no recorded evidence: *with: replication record *sarcasm-gpt2",
             "  no live evidence: not run; --replication-live runs the model",
             "sarcasm-minilm: adds up: nothing to add up;"
             " replicates: as far as it was judged, yes (recorded: 14 hold, 1 undecided);"
-            " means what it says: not shown (claims on meaning, recorded: 1 undecided)",
+            " means what it says: not shown (claims on meaning, recorded: 1 undecided);"
+            " does anything: not asked",
             "  unstable, of 23 selected (minilm, recorded): m0, a5.h9, a5.h1, a5.h4, * and 9 more",
             "report: *index.html, and as text *claims.md",
         ]
@@ -107,7 +109,7 @@ def test_the_reports_say_what_the_scores_mean(
         json.loads((reports / name / "verification.json").read_text(encoding="utf-8"))
         for name in ("sarcasm-gpt2", "sarcasm-minilm")
     )
-    assert gpt2["format"] == "replication.verification.2"
+    assert gpt2["format"] == "replication.verification.3"
     assert gpt2["thresholds"]["artefact_share"]["value"] == 0.5
     assert sorted(one["result"] for one in gpt2["verifications"]) == ["original", "replication"]
     assert gpt2["verifications"][0]["components"][0]["component"] == "m2"

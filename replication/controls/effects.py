@@ -16,7 +16,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from replication.circuits.components import Component
-from replication.controls.exchanges import exchanges, false_discovery_rates, members
+from replication.controls.exchanges import (
+    exchanges,
+    false_discovery_rates,
+    members,
+    share_as_large,
+)
 from replication.controls.faithfulness import Drawing
 from replication.controls.ratios import NO_SPREAD, Ratios
 from replication.controls.thresholds import THRESHOLDS
@@ -90,13 +95,13 @@ def _turned(
 ) -> Float64[np.ndarray, " rows"]:
     """Of each row, how often its sum is as far from 0 with clusters' signs turned at random."""
     signs, is_exhaustive = exchanges(sums.shape[1], drawing.seed)
-    turned = np.abs(signs @ sums.T)
-    observed = np.abs(sums.sum(axis=1))
-    margin = 1e-9 * np.maximum(turned.max(axis=0), observed)
-    as_far = (turned >= observed - margin).sum(axis=0)
-    if is_exhaustive:
-        return np.asarray(as_far / len(signs))
-    return np.asarray((1 + as_far) / (1 + len(signs)))
+    turned, observed = np.abs(sums @ signs.T), np.abs(sums.sum(axis=1))
+    return np.array(
+        [
+            share_as_large(row, float(own), is_exhaustive)
+            for row, own in zip(turned, observed, strict=True)
+        ]
+    )
 
 
 def _unskewed(sums: Float64[np.ndarray, "rows clusters"]) -> Float64[np.ndarray, " rows"]:

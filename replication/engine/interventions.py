@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 Masks = Bool[np.ndarray, "sets all"]
-One = TypeVar("One")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from replication.engine.packed import attention_mask, pack, places_of
+from replication.engine.packed import Places, attention_mask, pack, places_of
 from replication.engine.prompts import Prompt
 from replication.engine.taps import Taps
 from replication.engine.together import Together, together
@@ -74,7 +74,7 @@ def _behind(taps: Taps, prompts: Sequence[Prompt], shared: Sequence[int], cache:
     own = places_of(
         [range(count, one.length) for count, one in zip(shared, prompts, strict=True)], device
     )
-    keys = type(own)(*(torch.cat(both) for both in zip(prefixes, own, strict=True)))
+    keys = Places(*(torch.cat(both) for both in zip(prefixes, own, strict=True)))
     number, prompt_of = own.position[None], own.prompt_of[None]
     starts, stops = (
         torch.tensor(ends, device=device)[prompt_of]

@@ -16,6 +16,7 @@ from jaxtyping import Float32
 from replication.circuits.components import INPUT, Component, ModelShape
 from replication.circuits.matched import Mask, mask_of, matched, members_of
 from replication.engine.attribution import STEPS
+from replication.engine.interventions import Masks
 from replication.engine.subject import Layout, Subject
 from replication.evidence.interventions import (
     Behaved,
@@ -48,20 +49,24 @@ GREEDY_STEPS, CANDIDATES = 3, 8
 
 def single(subject: Subject) -> Single:
     """What single components do, exactly for every counterpart, and by gradients for the first."""
-    each = np.eye(1 + len(subject.shape.components()), dtype=bool)
-    effects = [
-        subject.whole - subject.ablated(each, "single components", counterpart=which)
-        for which in range(len(subject.counterparts))
-    ]
+    effects = [_effects(subject, which) for which in range(len(subject.counterparts))]
     return Single(np.stack(effects), subject.attributed(1), subject.attributed(STEPS))
 
 
 def effects_of(subject: Subject, kind: ScoreKind) -> Effects:
     """What scores of a kind are the size of, alone."""
-    if kind == "attribution":
-        return subject.attributed(1)
-    each = np.eye(1 + len(subject.shape.components()), dtype=bool)
-    return np.asarray(subject.whole - subject.ablated(each, "single components"))
+    return subject.attributed(1) if kind == "attribution" else _effects(subject)
+
+
+def _effects(subject: Subject, counterpart: int = 0) -> Effects:
+    """What goes when each component alone is ablated, by a counterpart's values."""
+    runs = subject.ablated(_each(subject), "single components", counterpart=counterpart)
+    return np.asarray(subject.whole - runs)
+
+
+def _each(subject: Subject) -> Masks:
+    """A mask for every component alone, the input first."""
+    return np.eye(1 + len(subject.shape.components()), dtype=bool)
 
 
 def behaved(
@@ -190,8 +195,7 @@ def _restored(subject: Subject) -> Effects:
     """
     value: Value = "interchange" if subject.judged.value == "interchange" else "mean"
     setting = Setting(value, "restore", subject.judged.positions)
-    each = np.eye(1 + len(subject.shape.components()), dtype=bool)
-    found = subject.kept(each, setting, "single components restored", context=each[0] & False)
+    found = subject.kept(_each(subject), setting, "single components restored")
     return np.asarray(found - subject.counterparts[0])
 
 
@@ -229,11 +233,9 @@ def _backups(
 
 def _given(subject: Subject, out: Sequence[Component]) -> Given:
     """What each component's ablation takes while a set is out; of the set, while the rest is."""
-    each = np.eye(1 + len(subject.shape.components()), dtype=bool)
     context = mask_of(out, subject.shape)
-    base, *others = subject.ablated(
-        np.stack([context, *(context ^ one for one in each)]), "given others", context=context
-    )
+    masks = np.concatenate([context[None], context ^ _each(subject)])
+    base, *others = subject.ablated(masks, "given others", context=context)
     runs = np.stack(others)
     # For one of the set the run has it back, and its effect is what that run has more.
     return Given(out, np.where(context[:, None], runs - base, base - runs))

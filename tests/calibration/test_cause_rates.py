@@ -34,7 +34,7 @@ from calibration.cause_rates import (
 )
 from calibration.causes import COMBINED, OPPOSED, answers
 from calibration.observed import Seen
-from calibration.rates import met_from, rates_of
+from calibration.rates import bounds, met_from, rates_of
 from replication.report.own_measurements import Calibration, Rate
 from tests.paths import ROOT
 
@@ -56,6 +56,23 @@ def test_the_committed_page_says_what_its_figures_say() -> None:
     versions = text.split("Measured with: ")[1]
     again = page(committed_rates(), figures()["models"]).split("Measured with: ")
     assert f"{again[0]}Measured with: {versions}" == text
+
+
+def test_the_readme_shows_the_lowest_and_the_highest_rates_of_the_judging_generators() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## How often its causal words are right")[1].split("\n## ")[0]
+    shown = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    judging = [one for one in targets() if one.generator in {own.name for own in STRANGERS}]
+    for line in shown:
+        name, wanted, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        alike = [one for one in judging if one.name == name]
+        assert {bounds(one) for one in alike} == {wanted}
+        for clusters, cell in zip(CLUSTERS, cells, strict=True):
+            of_target = [rate for one in alike for rate in one.rates(committed_rates())]
+            rates = [rate.rate for rate in of_target if rate.pairs == clusters]
+            assert cell == (f"{min(rates):.1%} to {max(rates):.1%}" if rates else "")
+    assert FOUND in section
+    assert len(shown) == 10
 
 
 def test_the_committed_figures_say_which_targets_are_reached() -> None:

@@ -142,7 +142,7 @@ def time_capture(
     pairs = pairs_of(n_pairs)
     prompts = [tokens[0] for tokens in tokenized(model, pairs)]
     packed = [
-        pack([prompts[index] for index in group], model.taps)
+        pack([prompts[index] for index in group], model.taps).inputs
         for group in packs([len(prompt) for prompt in prompts])
     ]
     means = timed_beside(

@@ -117,7 +117,7 @@ def write_causes(folder: Path, causes: Causes, activation: Activation) -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    tokenizer = _tokenizer()
+    tokenizer = tokenizer_of(WORDS)
     end, shape = tokenizer.convert_tokens_to_ids(END_OF_TEXT), causes.shape
     model = GPT2LMHeadModel(
         GPT2Config(
@@ -218,12 +218,12 @@ def _write_mlp(
     writes[: len(counts), BALANCE] = -weight * np.array(counts)
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
-    """One token for each word."""
+def tokenizer_of(words: Sequence[str]) -> PreTrainedTokenizerFast:
+    """One token for each word; the end of the text is among them."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {word: number for number, word in enumerate(WORDS)}
+    vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=END_OF_TEXT))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(

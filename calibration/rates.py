@@ -18,7 +18,6 @@ from statistics import stdev
 from typing import Any, NamedTuple
 
 from rich.progress import track
-from scipy.special import betaincinv
 
 from calibration import choosing, made_up_models, strangers
 from calibration.drawn import Generator
@@ -40,6 +39,7 @@ from calibration.observed import (
     observe,
 )
 from calibration.prompts import SPLIT, observe_split
+from replication.controls.faithfulness import exact_share
 from replication.controls.words import Word
 from replication.engine.provenance import versions
 from replication.inputs.writing import write_atomically, write_json
@@ -173,10 +173,7 @@ def _rate(group: Sequence[Seen]) -> _Measured:
         points = [one.hits for one in group]
         error = 2 * stdev(points) / trials**0.5 if trials > 1 else float("inf")
         return _Measured(rate / 100, (rate - error) / 100, (rate + error) / 100, of)
-    hits = rate * trials
-    low = float(betaincinv(hits, trials - hits + 1, 0.025)) if rate > 0 else 0.0
-    high = float(betaincinv(hits + 1, trials - hits, 0.975)) if rate < 1 else 1.0
-    return _Measured(rate, low, high, of)
+    return _Measured(rate, *exact_share(rate * trials, trials), of)
 
 
 NO_EXCESS = "no property: no excess over the null circuit"

@@ -43,9 +43,10 @@ def no_mask(patch: pytest.MonkeyPatch, model: LoadedModel) -> None:
     pack, base = packed.pack, model.taps.transformer
     forward = base.forward
 
-    def without_a_mask(*arguments: Any) -> dict[str, torch.Tensor]:
-        inputs = pack(*arguments)
-        return inputs | {"attention_mask": torch.ones_like(inputs["attention_mask"])}
+    def without_a_mask(*arguments: Any) -> packed.Packed:
+        inputs, places = pack(*arguments)
+        open_mask = torch.ones_like(inputs["attention_mask"])
+        return packed.Packed(inputs | {"attention_mask": open_mask}, places)
 
     def to_all_positions(**inputs: torch.Tensor) -> Any:
         tokens, mask = inputs["input_ids"], inputs["attention_mask"]

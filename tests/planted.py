@@ -25,18 +25,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
+from calibration.planted_causes import tokenizer_of
 from replication.circuits.components import Component, ModelShape
 from replication.engine.models import LoadedModel, load_model
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import ModelSpec, TokensSpec
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 Role = Literal["property", "first", "position", "noise", "filler", "mixed"]
 
@@ -235,7 +233,7 @@ def write_planted(folder: Path, planted: Planted) -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    tokenizer = _tokenizer()
+    tokenizer = tokenizer_of(WORDS)
     end = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
     model = GPT2LMHeadModel(
         GPT2Config(
@@ -290,19 +288,3 @@ def _position_embedding() -> Float[np.ndarray, "positions d_model"]:
     embedding[:, PLACE] = np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
     embedding[:, BALANCE] = -embedding.sum(axis=1)
     return embedding
-
-
-def _tokenizer() -> PreTrainedTokenizerFast:
-    """One token for each word."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    vocabulary = {word: number for number, word in enumerate(WORDS)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=END_OF_TEXT))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=END_OF_TEXT,
-        eos_token=END_OF_TEXT,
-        unk_token=END_OF_TEXT,
-    )

@@ -201,7 +201,7 @@ def against_matched(behaved: Behaved, circuit: str) -> AgainstMatched:
     )
 
 
-def exact_share(count: int, of: int) -> tuple[float, float]:
+def exact_share(count: float, of: int) -> tuple[float, float]:
     """The exact interval of a share that was counted (Clopper and Pearson 1934)."""
     from scipy.special import betaincinv
 

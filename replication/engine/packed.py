@@ -31,20 +31,6 @@ def packs(lengths: Sequence[int]) -> list[list[int]]:
     return groups
 
 
-def pack(prompts: Sequence[Int[Tensor, " position"]], taps: Taps) -> dict[str, Any]:
-    """What the transformer takes for prompts put one behind the other, each with own positions."""
-    import torch
-
-    packing = taps.packing
-    assert packing is not None
-    places = places_of([range(len(prompt)) for prompt in prompts], prompts[0].device)
-    return {
-        "input_ids": torch.cat(list(prompts))[None],
-        "position_ids": places.position[None] + packing.first_position,
-        "attention_mask": attention_mask(places, places, taps),
-    }
-
-
 class Places(NamedTuple):
     """Of positions put one behind the other, whose each is, and which one of its prompt."""
 
@@ -52,7 +38,41 @@ class Places(NamedTuple):
     position: Int[Tensor, " position"]
 
 
-def places_of(own: Sequence[range], device: Any) -> Places:
+class Packed(NamedTuple):
+    """What the transformer takes for prompts put one behind the other, and where these are."""
+
+    inputs: dict[str, Any]
+    places: Places
+
+
+def pack(
+    prompts: Sequence[Int[Tensor, " position"]], taps: Taps, held: Sequence[int] | None = None
+) -> Packed:
+    """Prompts put one behind the other, each with positions of its own.
+
+    Of each, as many tokens at its beginning as `held` says are left out and only attended to: their
+    keys and values, in this order, are what the caller adds.
+    """
+    import torch
+
+    packing, device = taps.packing, prompts[0].device
+    assert packing is not None
+    held = [0] * len(prompts) if held is None else held
+    before = _places_of([range(count) for count in held], device)
+    own = _places_of(
+        [range(count, len(prompt)) for count, prompt in zip(held, prompts, strict=True)], device
+    )
+    keys = Places(*(torch.cat(both) for both in zip(before, own, strict=True)))
+    tokens = [prompt[count:] for count, prompt in zip(held, prompts, strict=True)]
+    inputs = {
+        "input_ids": torch.cat(tokens)[None],
+        "position_ids": own.position[None] + packing.first_position,
+        "attention_mask": _attention_mask(own, keys, taps),
+    }
+    return Packed(inputs, own)
+
+
+def _places_of(own: Sequence[range], device: Any) -> Places:
     """The places of some positions of each prompt."""
     import torch
 
@@ -63,7 +83,7 @@ def places_of(own: Sequence[range], device: Any) -> Places:
     )
 
 
-def attention_mask(queries: Places, keys: Places, taps: Taps) -> Any:
+def _attention_mask(queries: Places, keys: Places, taps: Taps) -> Any:
     """Who attends to whom, in the form that the transformer takes.
 
     A position attends to those of its own prompt only: in a decoder, to the earlier ones, and
@@ -103,7 +123,7 @@ def packed_means(taps: Taps, prompts: Sequence[Prompt]) -> Means:
     def means(activation: Float[Tensor, "*positions size"]) -> Float[Tensor, "2 prompts size"]:
         return weights @ activation.reshape(-1, activation.shape[-1]).float()
 
-    return taps.kept(pack([prompt.tokens for prompt in prompts], taps), means)
+    return taps.kept(pack([prompt.tokens for prompt in prompts], taps).inputs, means)
 
 
 def _mean_weights(prompts: Sequence[Prompt]) -> Float[Tensor, "2 prompts position"]:

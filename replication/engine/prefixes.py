@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from replication.engine.packed import Places, attention_mask, pack, places_of
+from replication.engine.packed import pack
 from replication.engine.prompts import Prompt
 from replication.engine.taps import Taps
-from replication.engine.together import Together, together
+from replication.engine.together import Prefixes, Together, together
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,12 +25,11 @@ def behind_prefixes(
 
     Whole where no two begin alike, or where prompts are padded.
     """
-    shared = [_shared(one, other) for one, other in zip(firsts, others, strict=True)]
-    if taps.packing is None or not any(shared):
-        return together(taps, firsts), together(taps, others)
-    cache = _cache(taps, [one.tokens[:count] for one, count in zip(firsts, shared, strict=True)])
-    first, other = (_behind(taps, prompts, shared, cache) for prompts in (firsts, others))
-    return first, other
+    prefixes, shared = None, [_shared(one, two) for one, two in zip(firsts, others, strict=True)]
+    if taps.packing is not None and any(shared):
+        begun = [one.tokens[:count] for one, count in zip(firsts, shared, strict=True)]
+        prefixes = Prefixes(shared, _cache(taps, begun))
+    return together(taps, firsts, prefixes), together(taps, others, prefixes)
 
 
 def _shared(one: Prompt, other: Prompt) -> int:
@@ -60,40 +59,6 @@ def _cache(taps: Taps, prefixes: Sequence[Tensor]) -> Any:
             )
 
     cache = Held()
-    taps.transformer(**pack(prefixes, taps), past_key_values=cache, use_cache=True)
+    taps.transformer(**pack(prefixes, taps).inputs, past_key_values=cache, use_cache=True)
     cache.is_held = True
     return cache
-
-
-def _behind(taps: Taps, prompts: Sequence[Prompt], shared: Sequence[int], cache: Any) -> Together:
-    import torch
-
-    packing, device = taps.packing, prompts[0].tokens.device
-    assert packing is not None
-    prefixes = places_of([range(count) for count in shared], device)
-    own = places_of(
-        [range(count, one.length) for count, one in zip(shared, prompts, strict=True)], device
-    )
-    keys = Places(*(torch.cat(both) for both in zip(prefixes, own, strict=True)))
-    number, prompt_of = own.position[None], own.prompt_of[None]
-    starts, stops = (
-        torch.tensor(ends, device=device)[prompt_of]
-        for ends in zip(*((one.inner.start, one.inner.stop) for one in prompts), strict=True)
-    )
-    tokens = [one.tokens[count:] for count, one in zip(shared, prompts, strict=True)]
-    last = torch.tensor([len(one) for one in tokens], device=device).cumsum(0) - 1
-    return Together(
-        {
-            "input_ids": torch.cat(tokens)[None],
-            "position_ids": number + packing.first_position,
-            "attention_mask": attention_mask(own, keys, taps),
-            "past_key_values": cache,
-            "use_cache": True,
-        },
-        prompt_of,
-        number,
-        (number >= starts) & (number < stops),
-        torch.ones_like(number, dtype=torch.bool),
-        torch.zeros_like(last),
-        last,
-    )

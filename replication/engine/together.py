@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replication.engine.packed import pack
 from replication.engine.padded import pad
@@ -35,8 +35,15 @@ class Together:
     last: Int[Tensor, " prompts"]
 
 
-def together(taps: Taps, prompts: Sequence[Prompt]) -> Together:
-    """The prompts as the model takes them, packed or padded."""
+class Prefixes(NamedTuple):
+    """How many tokens at each prompt's beginning are held, and their keys and values, packed."""
+
+    held: Sequence[int]
+    cache: Any
+
+
+def together(taps: Taps, prompts: Sequence[Prompt], prefixes: Prefixes | None = None) -> Together:
+    """The prompts as the model takes them, packed or padded; packed, less what is held of them."""
     import torch
 
     device = prompts[0].tokens.device
@@ -44,17 +51,18 @@ def together(taps: Taps, prompts: Sequence[Prompt]) -> Together:
     lengths = torch.tensor([prompt.length for prompt in prompts], device=device)
     starts = torch.tensor([prompt.inner.start for prompt in prompts], device=device)
     stops = torch.tensor([prompt.inner.stop for prompt in prompts], device=device)
-    ends = lengths - 1
     if way_of(taps) == "packed":
-        whose = torch.repeat_interleave(torch.arange(len(prompts), device=device), lengths)
-        number = torch.cat([torch.arange(prompt.length, device=device) for prompt in prompts])
-        inputs, prompt_of, number = pack(tokens, taps), whose[None], number[None]
-        row, last = torch.zeros_like(ends), lengths.cumsum(0) - 1
+        inputs, places = pack(tokens, taps, prefixes and prefixes.held)
+        if prefixes:
+            inputs |= {"past_key_values": prefixes.cache, "use_cache": True}
+        prompt_of, number = places.prompt_of[None], places.position[None]
+        last = torch.bincount(places.prompt_of).cumsum(0) - 1
+        row = torch.zeros_like(last)
     else:
         inputs = pad(tokens)
         row = torch.arange(len(prompts), device=device)
         number = torch.arange(int(lengths.max()), device=device).expand(len(prompts), -1)
-        prompt_of, last = row[:, None].expand_as(number), ends
+        prompt_of, last = row[:, None].expand_as(number), lengths - 1
     return Together(
         inputs,
         prompt_of,

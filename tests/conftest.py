@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+# Each worker process has a core to itself: threads of several wait for each other in busy loops.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Compiled modules load once in a process, and runs inside tests forget the modules that they load.
 import scipy.special  # noqa: F401
 import vl_convert  # noqa: F401

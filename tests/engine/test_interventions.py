@@ -64,6 +64,10 @@ from tests.paths import FIXTURES
 
 SAME_EFFECT = 1e-4
 VALUES: list[Value] = ["zero", "mean", "interchange", "shift"]
+# What is interchanged goes through all that is a family's own.
+OF_FAMILIES = [
+    one if one == "interchange" else pytest.param(one, marks=pytest.mark.slow) for one in VALUES
+]
 COMPONENTS = [INPUT, *SHAPE.components()]
 DEEP = ModelShape(n_layers=5, n_heads=6, d_model=48, d_head=8)
 CAUSAL = sorted(FAMILIES.keys() - ENCODERS)
@@ -143,7 +147,7 @@ def assert_reproduced(
     assert_close(whole - ours, its - theirs, SAME_EFFECT, size)
 
 
-@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("value", OF_FAMILIES)
 def test_effects_are_those_of_transformer_lens_own_patching(
     family: str, family_taps: Taps, family_folder: Path, value: Value
 ) -> None:
@@ -164,9 +168,8 @@ def test_all_effects_in_a_deeper_gpt2_are_those_of_transformer_lens_own_patching
     make_gpt2(tmp_path, n_layer=5, n_head=6, n_embd=48)
     components = [INPUT, *DEEP.components()]
     assert len(components) == 1 + 5 * 7
-    assert_reproduced(
-        read(tmp_path), boot(tmp_path), in_the_middle(PAIRS), components, DEEP, value, positions
-    )
+    pairs = in_the_middle(PAIRS[:2])
+    assert_reproduced(read(tmp_path), boot(tmp_path), pairs, components, DEEP, value, positions)
 
 
 def in_the_middle(pairs: Sequence[AskedPair]) -> list[AskedPair]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +38,8 @@ from replication.experiment.behaviours import AblationSpec, BehaviourSpec, Setti
 from replication.experiment.spec import Experiment, read_experiment
 from replication.inputs.files import InputError
 from tests.asking import loaded_for
+
+Case = tuple[Subject, AblationSpec, Behaved]
 
 CLOSE = 2e-5
 SEED = 5
@@ -74,17 +77,23 @@ def planned(subject: Subject, ablation: AblationSpec) -> Behaved:
     return behaved(subject, single(subject), CIRCUITS, "mine", RANKING, ablation, SEED)
 
 
-@pytest.fixture(scope="module", params=CASES)
-def case(
-    request: pytest.FixtureRequest, experiment: Experiment, model: LoadedModel
-) -> tuple[Subject, AblationSpec, Behaved]:
-    behaviour, stated = CASES[request.param]
-    ablation = AblationSpec.model_validate(ABLATION | stated)
-    subject = subject_of(model, experiment.rows, "mine", behaviour, ablation)
-    return subject, ablation, planned(subject, ablation)
+@pytest.fixture(scope="module")
+def planned_cases(experiment: Experiment, model: LoadedModel) -> Callable[[str], Case]:
+    """Each case, planned once, in whatever order tests ask for it."""
+
+    @cache
+    def of(name: str) -> Case:
+        behaviour, stated = CASES[name]
+        ablation = AblationSpec.model_validate(ABLATION | stated)
+        subject = subject_of(model, experiment.rows, "mine", behaviour, ablation)
+        return subject, ablation, planned(subject, ablation)
+
+    return of
 
 
-Case = tuple[Subject, AblationSpec, Behaved]
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest, planned_cases: Callable[[str], Case]) -> Case:
+    return planned_cases(request.param)
 
 
 class Naive:

@@ -29,6 +29,22 @@ class Interval:
     def __add__(self, other: Interval) -> Interval:
         return Interval(self.low + other.low, self.high + other.high)
 
+    def __neg__(self) -> Interval:
+        return Interval(-self.high, -self.low)
+
+    def __sub__(self, other: Interval) -> Interval:
+        return self + -other
+
+    def __mul__(self, other: Interval) -> Interval:
+        """The product of independent figures."""
+        products = [a * b for a in (self.low, self.high) for b in (other.low, other.high)]
+        return Interval(min(products), max(products))
+
+    def __pow__(self, exponent: int) -> Interval:
+        """Every value to a whole power, 0 or more."""
+        base = abs(self) if exponent % 2 == 0 else self
+        return Interval(base.low**exponent, base.high**exponent)
+
     def __truediv__(self, other: Interval) -> Interval:
         """The quotient of independent figures.
 

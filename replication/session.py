@@ -121,7 +121,7 @@ class Session:
                 one.name,
                 one.spec.title,
                 self.claims[one.name],
-                bool(one.spec.results),
+                bool(one.spec.results or self.published[one.name].figures),
                 [(case.claim.id, case.evidence) for case in self._cases_of(one)],
                 left_out,
                 list(one.spec.behaviour),

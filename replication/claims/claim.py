@@ -19,6 +19,8 @@ A claim makes one or more checks, of these kinds and no others:
 | selection | the circuit is what the stated rule selects on the scores | nodes | all |
 | determinism | whether a second run gives the same scores | bit-identical or not | live |
 | control | a score reflects the property, by its controls | verdict | all |
+| arithmetic | what follows from printed figures | as printed | published; all, with scores |
+| joint | whether printed figures can be of one object | as printed | published; all, with scores |
 | behaviour | what the model does on the pairs | the behaviour's unit, percent | recorded, live |
 | faithfulness | how much of a behaviour a circuit keeps, in a cell | percent | recorded, live |
 | equivalence | a circuit keeps it all, within so much | percent | recorded, live |
@@ -32,7 +34,7 @@ A claim makes one or more checks, of these kinds and no others:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,6 +42,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from replication.circuits import intervals
 from replication.circuits.intervals import Verdict
+from replication.claims.arithmetic_checks import Arithmetic, Joint
 from replication.claims.causal_checks import (
     BeatsMatched,
     Behaviour,
@@ -61,6 +64,7 @@ from replication.claims.selection_check import Selection
 from replication.controls.verify import Controls
 from replication.evidence.evidence import Evidence
 from replication.evidence.evidence import Kind as EvidenceKind
+from replication.evidence.published_figures import FigureName, FigureSpec, figures_in
 from replication.experiment.spec import Experiment, Name, Spec, Text
 from replication.inputs.files import FileError, faulty, read_toml, validate
 from replication.inputs.messages import shortened
@@ -83,6 +87,8 @@ AnyCheck = Annotated[
     | Selection
     | Determinism
     | Control
+    | Arithmetic
+    | Joint
     | Behaviour
     | Faithful
     | Equivalence
@@ -131,8 +137,10 @@ class Claim(BaseModel):
 class ClaimFile(BaseModel):
     """The content of a `claims.toml`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
+    figures: dict[FigureName, FigureSpec] = Field(default_factory=dict)
+    """Figures and listed sets as sources print them, by name, for claims on their arithmetic."""
     claim: Annotated[list[Claim], Field(min_length=1)]
 
 
@@ -154,6 +162,7 @@ def read_claim_file(path: Path, known: Known) -> list[Claim]:
         InputError: naming the file, the claim, the key and the reason.
     """
     data = read_toml(path)
+    known = replace(known, figures=figures_in(data))
     repeated = faulty(path, _repeated_ids(data)).faults
     try:
         claims = validate(ClaimFile, data, path, context=known).claim
@@ -181,7 +190,8 @@ def judged_on(claim: Claim, spec: Spec) -> list[EvidenceKind]:
     """The kinds of evidence that can say something about a claim.
 
     Measured evidence can where a check looks at the measured result or at the model itself;
-    published evidence can where the experiment has a published result.
+    published evidence can where the experiment has a published result, or the claim looks at
+    published figures.
     """
     looks_at_model = any(
         isinstance(check, Shape | Determinism | Control | CausalCheck)
@@ -189,7 +199,10 @@ def judged_on(claim: Claim, spec: Spec) -> list[EvidenceKind]:
         for check in claim.check
     )
     looks_at_measured = any(spec.measures in check.results() for check in claim.check)
-    kinds: list[EvidenceKind] = ["published"] if spec.results else []
+    looks_at_figures = any(
+        isinstance(check, Arithmetic | Joint) and check.figures() for check in claim.check
+    )
+    kinds: list[EvidenceKind] = ["published"] if spec.results or looks_at_figures else []
     return kinds + (["recorded", "live"] if looks_at_model or looks_at_measured else [])
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo
 
 from replication.circuits.components import INPUT, Among, Component, ModelShape
 from replication.circuits.intervals import fraction, printed
+from replication.evidence.published_figures import Named
 from replication.experiment.spec import Spec
 from replication.inputs.files import InputError, repeats
 from replication.inputs.messages import listed, quoted
@@ -20,7 +21,8 @@ class Known:
     """What a check may speak of: the model's components and the experiment's results.
 
     A run measures the result `measures`, on so many pairs; None where those were not read. No
-    budget is below `input_cost`. Of `behaviours` it runs `circuits` alone, with `counterparts`.
+    budget is below `input_cost`. Of `behaviours` it runs `circuits` alone, with `counterparts`. Of
+    `figures` those that are at fault themselves are None.
     """
 
     shape: ModelShape
@@ -31,6 +33,7 @@ class Known:
     behaviours: Sequence[str] = ()
     circuits: Sequence[str] = ()
     counterparts: Sequence[str] = ()
+    figures: Mapping[str, Named | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: Spec, pairs: int | None) -> Known:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from replication.circuits.circuit import read_circuit
 from replication.circuits.components import INPUT, ModelShape, WriteCosts
 from replication.circuits.scores import read_scores, taken_as_exact
+from replication.claims.arithmetic_checks import Arithmetic, Joint
 from replication.claims.claim import Claim, read_claim_file
 from replication.claims.keys import Known
 from replication.engine.locate import locate
@@ -28,6 +29,7 @@ from replication.evidence.evidence import (
     recorded_evidence,
 )
 from replication.evidence.lengths import read_lengths
+from replication.evidence.published_figures import read_figures
 from replication.evidence.random_weights import random_weights_path, read_random_weights
 from replication.evidence.recorded_interventions import interventions_path, read_interventions
 from replication.experiment.clusters import clusters_of, count_of
@@ -35,7 +37,16 @@ from replication.experiment.pairs import AnyPairs, Row, source_of
 from replication.experiment.spec import Experiment, Name, ResultSpec, Spec, experiment_of
 from replication.inputs.files import Fault, FileError, InputError, is_there, read_toml, validate
 from replication.inputs.hub import NotAtHand
-from replication.inputs.messages import LIST, MESSAGE, QUOTE, fitting, one_line, placed, shortened
+from replication.inputs.messages import (
+    LIST,
+    MESSAGE,
+    QUOTE,
+    fitting,
+    listed,
+    one_line,
+    placed,
+    shortened,
+)
 
 Part = TypeVar("Part")
 FIGURES = ("circuit", "scores", "lengths")
@@ -130,7 +141,7 @@ def check_experiment(folder: Path) -> Findings:
         return Findings(reader.problems)
     start = f"{shortened(experiment.name)}: {pairs}; "
     summary = one_line(start + _summary(experiment, claims, MESSAGE - len(start)))
-    return Findings([], summary, tokens, tuple(_warnings(folder, spec)))
+    return Findings([], summary, tokens, tuple(_warnings(folder, spec, claims)))
 
 
 def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
@@ -269,8 +280,13 @@ def _read_published(
                 read_lengths(folder / result.lengths, spec.model.shape, spec.sides, own_pairs)
 
 
-def _warnings(folder: Path, spec: Spec) -> Iterator[str]:
-    """Score files in which figures are numbers, which hide how many digits were printed."""
+def _warnings(folder: Path, spec: Spec, claims: list[Claim]) -> Iterator[str]:
+    """Figures that no claim uses, and scores that are numbers, which hide the printed digits."""
+    checks = [check for claim in claims for check in claim.check]
+    used = {name for one in checks if isinstance(one, Arithmetic | Joint) for name in one.figures()}
+    unused = [name for name in read_figures(folder / spec.claims) if name not in used]
+    if unused:
+        yield one_line(f"{placed(folder / spec.claims)}: figures: no claim uses {listed(unused)}")
     files = dict.fromkeys(result.scores for result in spec.results.values() if result.scores)
     for path in (folder / file for file in files):
         if numbers := taken_as_exact(path):

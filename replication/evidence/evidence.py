@@ -38,6 +38,7 @@ from replication.evidence.interventions import (
 )
 from replication.evidence.lengths import Lengths, read_lengths
 from replication.evidence.published_behaviours import PublishedBehaviour, read_behaviours
+from replication.evidence.published_figures import Named, read_figures
 from replication.evidence.random_weights import (
     NoRandomWeights,
     fitting_random,
@@ -124,13 +125,15 @@ class Measured(Result):
 class Evidence:
     """Everything that a check may look at but the controls.
 
-    `shape` is the model's own where it was run, and the spec's where it was not.
+    `shape` is the model's own where it was run, and the spec's where it was not. `figures` are what
+    sources print, which no run measures again.
     """
 
     kind: Kind
     spec: Spec
     shape: ModelShape
     results: Mapping[str, Result]
+    figures: Mapping[str, Named] = field(default_factory=dict)
 
     @property
     def measured(self) -> Measured | None:
@@ -140,7 +143,7 @@ class Evidence:
 
 
 def published_evidence(experiment: Experiment) -> Evidence:
-    """The published results, read and checked.
+    """The published results and figures, read and checked.
 
     Raises:
         InputError: naming the file, the key and the reason.
@@ -160,7 +163,8 @@ def published_evidence(experiment: Experiment) -> Evidence:
             experiment.folder / result.behaviours, spec.behaviour
         )
         results[name] = Result(scores or None, circuit or None, lengths or None, behaviours or {})
-    return Evidence("published", spec, spec.model.shape, results)
+    figures = read_figures(experiment.folder / spec.claims)
+    return Evidence("published", spec, spec.model.shape, results, figures)
 
 
 def circuits_of(evidence: Evidence) -> dict[str, Circuit]:
@@ -273,7 +277,7 @@ def _measured_evidence(
     measured = measure(spec, run, pairs, clusters, experiment.source.origin(), second, effects)
     measured = replace(measured, random=random, interventions=interventions)
     results = {**published.results, spec.measures: measured}
-    evidence = Evidence(kind, spec, run.provenance.shape, results)
+    evidence = Evidence(kind, spec, run.provenance.shape, results, published.figures)
     if isinstance(interventions, Interventions):
         check_circuits(experiment, interventions, circuits_of(evidence))
     return evidence

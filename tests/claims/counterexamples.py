@@ -1,6 +1,7 @@
 """Counterexamples: minimally changed evidence on which a check's verdict must turn.
 
-A change moves one figure, norm or activation, adds positions without a norm to one prompt, swaps or
+A change moves one figure, norm or activation, leaves one member out of a listed set or adds one,
+adds positions without a norm to one prompt, swaps or
 replaces one node, alters one size of the model, one number of the selection rule, or one score of a
 second run; or it moves one circuit's, set's or component's runs under interventions (see
 `changed_runs`). What the controls say is computed anew from the changed evidence, and never changed
@@ -12,6 +13,7 @@ check nearest to what it states is kept, and the next is sought from there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations, pairwise
@@ -19,9 +21,15 @@ from typing import Any
 
 import numpy as np
 
+from replication.arithmetic.bounds import Unbounded, value_at
+from replication.arithmetic.conditions import counted
+from replication.arithmetic.expressions import Binary, Comparison, In, names_in, walk
+from replication.arithmetic.expressions import parse as parse_expression
+from replication.arithmetic.figures import Figure, ListedSet
 from replication.circuits.circuit import Circuit
 from replication.circuits.components import Component, parse
 from replication.circuits.scores import ScoreTable
+from replication.claims.arithmetic_checks import Arithmetic, Joint, score_parts
 from replication.claims.causal_checks import CausalCheck
 from replication.claims.check import Check, Outcome, judge
 from replication.claims.model_checks import Control, Determinism, Shape
@@ -33,6 +41,7 @@ from replication.engine.recording import Recording
 from replication.evidence.evidence import Evidence, Measured, Result, RunProvenance, measure
 from replication.evidence.interventions import NoInterventions
 from replication.evidence.lengths import Lengths
+from replication.evidence.published_figures import Named
 from tests.claims.changed_runs import STEPS, changed_runs
 from tests.make import measured_of
 
@@ -92,7 +101,9 @@ def single_changes(check: Check, evidence: Evidence) -> Iterator[tuple[str, Evid
     if isinstance(check, CausalCheck):
         yield from _under_other_interventions(check, evidence)
         return
-    if isinstance(check, Shape) or not (check.results() or isinstance(check, Control)):
+    if isinstance(check, Arithmetic | Joint):
+        yield from _other_figures(check, evidence)
+    elif isinstance(check, Shape) or not (check.results() or isinstance(check, Control)):
         for size, value in evidence.shape.model_dump().items():
             shape = evidence.shape.model_copy(update={size: value + 1})
             yield f"{size}: {value} -> {value + 1}", replace(evidence, shape=shape)
@@ -106,6 +117,85 @@ def single_changes(check: Check, evidence: Evidence) -> Iterator[tuple[str, Evid
         more = rule.model_copy(update={"budget": rule.budget + 1})
         spec = evidence.spec.model_copy(update={"selection": more})
         yield f"budget: {rule.budget} -> {rule.budget + 1}", replace(evidence, spec=spec)
+
+
+def _other_figures(check: Arithmetic | Joint, evidence: Evidence) -> Iterator[tuple[str, Evidence]]:
+    """Evidence with one printed figure moved, or one member of a set another.
+
+    A count is moved by whole ones. A figure, or a score, is also moved to where two sides that are
+    compared are equal.
+    """
+    for name in sorted(check.figures() & set(evidence.figures)):
+        for what, changed in _changed_figure(evidence.figures[name], check):
+            figures = {**evidence.figures, name: changed}
+            yield f"{name}: {what}", replace(evidence, figures=figures)
+    for name, value in _equalling(check, evidence):
+        what = f"{name}: {float(value):.6g}, so that two sides are equal"
+        if name in evidence.figures:
+            figures = {**evidence.figures, name: _moved_to(evidence.figures[name], value)}
+            yield what, replace(evidence, figures=figures)
+        elif value > 0:
+            named, component = score_parts(name)
+            result = evidence.results[named]
+            assert result.scores is not None
+            old = result.scores.scores[parse(component)]
+            moved = {**result.scores.scores, parse(component): old.shifted(value - old.middle)}
+            changed_result = replace(result, scores=replace(result.scores, scores=moved))
+            yield what, replace(evidence, results={**evidence.results, named: changed_result})
+
+
+def _moved_to(figure: Named, value: Fraction) -> Figure:
+    assert isinstance(figure, Figure)
+    shown = f"{float(value):.6g}"
+    return replace(
+        figure, printed=shown, value=value, values=figure.values.shifted(value - figure.value)
+    )
+
+
+def _changed_figure(figure: Named, check: Arithmetic | Joint) -> Iterator[tuple[str, Named]]:
+    if isinstance(figure, ListedSet):
+        for place, member in enumerate(figure.members):
+            rest = (*figure.members[:place], *figure.members[place + 1 :])
+            yield f"{member} left out", ListedSet(rest)
+        trees = [part for text in check.expressions() for part in walk(parse_expression(text))]
+        asked = [part.member for part in trees if isinstance(part, In)]
+        for one in (*asked, "one more"):
+            if one not in figure.members:
+                yield f"{one} added", ListedSet((*figure.members, one))
+        return
+    steps = [step * (figure.value or figure.values.width) for step in STEPS]
+    if figure.dimension == "count":
+        steps = [Fraction(1), *(step for step in steps if step.denominator == 1)]
+    for step in (sign * step for step in steps for sign in (1, -1)):
+        moved = _moved_to(figure, figure.value + step)
+        yield f"{figure.printed} -> {moved.printed}", moved
+
+
+def _equalling(check: Arithmetic | Joint, evidence: Evidence) -> Iterator[tuple[str, Fraction]]:
+    """Where each figure would make two sides equal that are compared, by two steps of a secant."""
+    figures = check.printed(evidence)
+    start = {name: one.value for name, one in figures.items() if isinstance(one, Figure)}
+    for part in (part for text in check.expressions() for part in walk(parse_expression(text))):
+        if not isinstance(part, Comparison):
+            continue
+        for left, right in pairwise(part.operands):
+            names = {one.name for side in (left, right) for one in names_in(side)}
+            for name in sorted(names & set(start)):
+                apart = counted(Binary("-", left, right, 0), figures)
+                with suppress(ZeroDivisionError, Unbounded):
+                    near, far = start[name], start[name] * Fraction(101, 100) + Fraction(1, 1000)
+                    for _ in range(3):
+                        here = value_at(apart, {**start, name: near})
+                        there = value_at(apart, {**start, name: far})
+                        if here == there:
+                            break
+                        near, far = far - there * (far - near) / (there - here), near
+                        near = near.limit_denominator(10**9)
+                    whole = evidence.figures.get(name)
+                    if isinstance(whole, Figure) and whole.dimension == "count":
+                        near = Fraction(round(near))
+                    if near != start[name]:
+                        yield name, near
 
 
 def _under_other_interventions(

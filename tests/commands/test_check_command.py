@@ -457,6 +457,26 @@ def test_numbers_that_hide_their_printed_digits_are_warned_of(mine: Path) -> Non
     assert status == 0
 
 
+def test_figures_that_no_claim_uses_are_warned_of(mine: Path) -> None:
+    claims = mine / "claims.toml"
+    claims.write_text(
+        claims.read_text(encoding="utf-8")
+        + """
+[figures]
+used = { printed = "13", source = "a paper" }
+left = { printed = "13%", source = "a paper" }
+[[claim]]
+id = "F1"
+made_by = "me"
+source = "a paper"
+statement = "There are more than ten."
+check = [{ kind = "arithmetic", that = "used > 10" }]
+""",
+        encoding="utf-8",
+    )
+    assert check_experiment(mine).warnings == (f"{claims}: figures: no claim uses left",)
+
+
 def test_a_number_on_one_pair_is_warned_of_too(tmp_path: Path) -> None:
     folder = copied(FIXTURES / "sarcasm-gpt2", tmp_path / "gpt2")
     edit(folder / "published" / "replication.scores.json", '"6.9997"', "6.9997")

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -26,6 +26,7 @@ from replication.controls.thresholds import THRESHOLDS
 from replication.controls.verify import Controls, verify
 from replication.controls.words import VERDICTS
 from replication.evidence.evidence import Evidence, published_evidence, recorded_evidence
+from replication.evidence.published_figures import FigureSpec, read_figures
 from replication.experiment.spec import Spec, read_experiment
 from tests.make import copied
 from tests.paths import FIXTURES, ROOT
@@ -198,16 +199,16 @@ def sections(document: str) -> dict[str, str]:
 
 
 def models() -> dict[str, type[BaseModel]]:
-    """What a table of keys in claims.md describes: a claim, and the checks by kind."""
+    """What a table of keys in claims.md describes: a claim, a figure, and the checks by kind."""
     union = get_args(get_args(AnyCheck)[0])
     kinds = {get_args(check.model_fields["kind"].annotation)[0]: check for check in union}
-    return {"claim": Claim, **kinds}
+    return {"claim": Claim, "figure": FigureSpec, **kinds}
 
 
 def test_the_kinds_of_check_are_those_that_there_are() -> None:
     text = (DOCS / "claims.md").read_text(encoding="utf-8")
     linked = re.findall(r"^\| \[(\w+)\]", text, re.M)
-    assert sorted(["claim", *linked]) == sorted(models()) == sorted(sections("claims.md"))
+    assert sorted(["claim", "figure", *linked]) == sorted(models()) == sorted(sections("claims.md"))
 
 
 @pytest.mark.parametrize("kind", models())
@@ -253,7 +254,7 @@ def examples() -> list[tuple[Block, Block]]:
 
 def test_every_kind_of_check_has_an_example(tmp_path: Path) -> None:
     shown = {read_check(check, tmp_path).kinds() for check, _ in examples()}
-    assert shown == set(models()) - {"claim"}
+    assert shown == set(models()) - {"claim", "figure"}
 
 
 @pytest.mark.parametrize(
@@ -263,7 +264,9 @@ def test_an_example_of_a_check_gives_what_is_shown(
     check: Block, outcome: Block, tmp_path: Path
 ) -> None:
     on = grounds(INDIRECT_OBJECT if is_on_a_behaviour(check) else SARCASM)
-    judgement = judge_claim(read_check(check, tmp_path), *on)
+    claim = read_check(check, tmp_path)
+    evidence = replace(on[0], figures=read_figures(tmp_path / "claims.toml"))
+    judgement = judge_claim(claim, evidence, on[1])
     assert outcome.text == f"{judgement.verdict}: {judgement.arithmetic}\n"
 
 

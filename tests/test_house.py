@@ -16,6 +16,7 @@ PACKAGE = ROOT / "replication"
 HOUSE = [
     "inputs",
     "circuits",
+    "arithmetic",
     "experiment",
     "engine",
     "evidence",

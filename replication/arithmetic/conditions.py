@@ -123,9 +123,12 @@ def stating_in(trees: list[Tree]) -> set[str]:
 
 def stated_side(left: Tree, right: Tree, known: Known, stating: set[str]) -> int | None:
     """Which of two equated sides states the other, 0 or 1; None where they are one value."""
-    widths = [_stated(side, known, stating) for side in (left, right)]
-    found = [side for side, stated in enumerate(widths) if stated is not None]
-    return max(found, key=lambda side: (widths[side].width, side), default=None)  # type: ignore[union-attr]
+    widths = {
+        side: stated.width
+        for side, tree in enumerate((left, right))
+        if (stated := _stated(tree, known, stating)) is not None
+    }
+    return max(widths, key=lambda side: (widths[side], side), default=None)
 
 
 def stated_values(side: Tree, known: Known) -> Interval:
@@ -159,9 +162,8 @@ def _pair(
         if side is not None:
             if contradict(left, right, known, stating):
                 return Fixed(False)
-            other = right if side == 0 else left
-            stated = stated_values(right if side == 1 else left, known)
-            return Within(counted(other, known), stated)
+            stating_side, other = (left, right) if side == 0 else (right, left)
+            return Within(counted(other, known), stated_values(stating_side, known))
     left, right = counted(left, known), counted(right, known)
     return Related(Binary("-", left, right, left.at), relation)
 

@@ -35,6 +35,7 @@ from replication.arithmetic.expressions import (
     Text,
     Tree,
     at,
+    names_in,
     parts_of,
 )
 from replication.arithmetic.figures import Dimension
@@ -231,7 +232,7 @@ def check_computes(tree: Tree) -> None:
         one, other = tree.operands[place : place + 2]
         if one == other:
             raise at("both sides are the same", one.at)
-        if not (_has_names(one) or _has_names(other)):
+        if not (names_in(one) or names_in(other)):
             raise at("compares no figure", one.at)
         is_lone = {type(one), type(other)} == {Name, Number}
         if is_lone and relation in ("==", "!="):
@@ -239,7 +240,3 @@ def check_computes(tree: Tree) -> None:
                 f"computes nothing, and repeats a figure or contradicts it, at character {one.at};"
                 " of scores the kind scores says what they are"
             )
-
-
-def _has_names(tree: Tree) -> bool:
-    return isinstance(tree, Name) or any(_has_names(part) for part in parts_of(tree))

@@ -6,6 +6,7 @@ They are expressions over the figures that the file of claims names, and over sc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, ClassVar, Literal
@@ -31,7 +32,6 @@ from replication.arithmetic.expressions import (
 from replication.arithmetic.figures import Dimension, Figure, ListedSet
 from replication.arithmetic.search import decide, zero_divisor
 from replication.arithmetic.together import judge_together
-from replication.circuits.components import Component
 from replication.circuits.intervals import Interval, exact, show
 from replication.claims.arithmetic_words import (
     comparisons,
@@ -49,38 +49,40 @@ from replication.evidence.published_figures import Named
 from replication.inputs.files import InputError
 from replication.inputs.messages import listed
 
+_SCORE = re.compile(r"(?P<result>.+?)\.(?P<component>[^.]*\.h[^.]*|[^.]+)")
+
 
 class _AtFault(Exception):
     """A figure that is at fault itself, which is told where it stands."""
 
 
-def _score_named(name: str, of: Known) -> tuple[str, Component] | None:
-    """The result and the component that a dotted name is of; None for a figure's name.
+def score_parts(name: str) -> tuple[str, str]:
+    """The result and the component of a score's name; a result's name may have dots too."""
+    match = _SCORE.fullmatch(name)
+    return (match["result"], match["component"]) if match else ("", name)
+
+
+def _check_score(name: str, of: Known) -> None:
+    """Refuse the name of a score that no result has.
 
     Raises:
         InputError: there is no such result, or no such component.
     """
-    if "." not in name:
-        return None
-    results = [one for one in of.results if name.startswith(f"{one}.")]
-    if not results:
-        raise InputError(
-            f"the experiment has no result {name.partition('.')[0]!r}; it has {listed(of.results)}"
-        )
-    result = max(results, key=len)
-    component = of.shape.component(name.removeprefix(f"{result}."))
-    if component.kind == "input":
+    result, component = score_parts(name)
+    if result not in of.results:
+        raise InputError(f"the experiment has no result {result!r}; it has {listed(of.results)}")
+    if of.shape.component(component).kind == "input":
         raise InputError("the input is not scored")
-    return result, component
 
 
 def _kinds(of: Known) -> KindOf:
     def kind(name: Name) -> Dimension | Literal["set"]:
-        try:
-            if _score_named(name.name, of):
-                return "number"
-        except InputError as error:
-            raise at(str(error), name.at) from None
+        if "." in name.name:
+            try:
+                _check_score(name.name, of)
+            except InputError as error:
+                raise at(str(error), name.at) from None
+            return "number"
         if name.name not in of.figures:
             raise at(_no_figure(name.name, list(of.figures)), name.at)
         figure = of.figures[name.name]
@@ -169,15 +171,6 @@ class _OfFigures(Check):
             else:
                 raise CannotJudge(f"there is no published figure {name}")
         return found
-
-
-def score_parts(name: str) -> tuple[str, str]:
-    """The result and the component of a score's name."""
-    result, _, last = name.rpartition(".")
-    if last.startswith("h"):
-        result, _, layer = result.rpartition(".")
-        return result, f"{layer}.{last}"
-    return result, last
 
 
 class Arithmetic(_OfFigures):

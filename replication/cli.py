@@ -22,6 +22,7 @@ from replication.inputs.visible import visible
 
 if TYPE_CHECKING:
     from replication.circuits.components import Component
+    from replication.circuits.notations import NotationName
     from replication.experiment.spec import Experiment
 
 _UsageError: Any = typer.BadParameter.__base__  # typer brings it without a name of its own
@@ -43,6 +44,11 @@ ModelOption = Annotated[
 ]
 DeviceOption = Annotated[
     str, typer.Option(metavar="auto|cpu|cuda|mps", help="where to run the model")
+]
+NOTATION = "NOTATION"
+NOTATION_HELP = "how it names heads, where it can be read in two ways: layer.head or head.layer"
+NotationOption = Annotated[
+    str | None, typer.Option("--notation", metavar=NOTATION, help=NOTATION_HELP)
 ]
 
 
@@ -96,6 +102,7 @@ def check(
     for experiment in experiments:
         findings = check_experiment(experiment)
         said = [line for line in (findings.summary, findings.tokens) if line]
+        said += [f"note: {note}" for note in findings.notes]
         said += [f"warning: {warning}" for warning in findings.warnings]
         _print(*(findings.problems or said))
         has_problems |= bool(findings.problems)
@@ -203,6 +210,7 @@ def select(
     mlp_threshold: Annotated[float, typer.Option(help="the score that an MLP must reach")],
     d_model: Annotated[int, typer.Option(help="what the input and an MLP write")],
     d_head: Annotated[int, typer.Option(help="what a head writes")],
+    notation: NotationOption = None,
 ) -> None:
     """Select a circuit from a score table and print it as JSON."""
     from replication.circuits.circuit import circuit_file, selected_circuit
@@ -219,7 +227,7 @@ def select(
     if not 0 <= mlp_threshold < float("inf"):
         raise InputError(f"--mlp-threshold: expected a number from 0 on, found {mlp_threshold}")
     costs = WriteCosts(d_model, d_head)
-    table = read_scores(scores)
+    table = read_scores(scores, notation=_notation("--notation", notation))
     try:
         nodes = select_components(table.middles(), Rule(costs, budget, mlp_threshold))
     except InputError as error:
@@ -232,13 +240,22 @@ def select(
 def compare(
     left: Annotated[Path, typer.Argument(metavar="LEFT.json", readable=False)],
     right: Annotated[Path, typer.Argument(metavar="RIGHT.json", readable=False)],
+    left_notation: Annotated[
+        str | None, typer.Option(metavar=NOTATION, help=f"of LEFT.json: {NOTATION_HELP}")
+    ] = None,
+    right_notation: Annotated[
+        str | None, typer.Option(metavar=NOTATION, help=f"of RIGHT.json: {NOTATION_HELP}")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Compare two circuits: overlap, differences, order, costs."""
     from replication.circuits.circuit import read_circuit
     from replication.circuits.comparison import compare_circuits, describe_comparison
 
-    compared = compare_circuits(read_circuit(left), read_circuit(right))
+    compared = compare_circuits(
+        read_circuit(left, notation=_notation("--left-notation", left_notation)),
+        read_circuit(right, notation=_notation("--right-notation", right_notation)),
+    )
     if as_json:
         print(json.dumps(compared, indent=2))
     else:
@@ -297,6 +314,12 @@ def _experiment(folder: Path) -> Experiment:
     read_claims(experiment)
     published_evidence(experiment)
     return experiment
+
+
+def _notation(option: str, name: str | None) -> NotationName | None:
+    from replication.circuits.notations import NotationName
+
+    return None if name is None else _one_of(option, name, NotationName)
 
 
 def _one_of(option: str, value: str, names: Any) -> Any:

@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
-from replication.circuits.components import Component, Kind, ModelShape, WriteCosts, parse
+from replication.circuits.components import Component, Kind, ModelShape, WriteCosts
+from replication.circuits.graphs import read_graph
 from replication.circuits.intervals import equals, exact, printed
+from replication.circuits.notations import OUTPUTS, NotationName, notation_of
 from replication.inputs.files import InputError, faulty, read_json, validate
-from replication.inputs.messages import quoted, shortened
+from replication.inputs.messages import quoted
 from replication.inputs.positions import Place
 
 # d_model and d_head of the models that published circuits name without their sizes. Source: n_embd
@@ -25,6 +27,10 @@ KNOWN_SIZES = {
     "gpt2-large": (1280, 64),
     "gpt2-xl": (1600, 64),
 }
+
+
+# Why a name may not be a number.
+_LOST = "a number loses its digits, 9.10 is 9.1"
 
 
 class Metadata(BaseModel):
@@ -54,10 +60,11 @@ class _CircuitFile(BaseModel):
 
 @dataclass(frozen=True)
 class Circuit:
-    """A circuit and what its file says about it."""
+    """A circuit, what its file says about it, and what of the file was left aside, in words."""
 
     nodes: tuple[Component, ...]
     metadata: Metadata
+    aside: tuple[str, ...] = ()
 
     def of_kind(self, kind: Kind | Literal["all"]) -> list[Component]:
         """The components of a kind, or all of them, in the order of their selection."""
@@ -100,41 +107,81 @@ def circuit_file(circuit: Circuit) -> dict[str, Any]:
     }
 
 
-def read_circuit(path: Path, shape: ModelShape | None = None) -> Circuit:
+def read_circuit(
+    path: Path, shape: ModelShape | None = None, notation: NotationName | None = None
+) -> Circuit:
     """The circuit in a file, after checking its metadata, as far as stated, against its nodes.
 
-    With a shape, every node must be a component of the model.
+    With a shape, every node must be a component of the model; with a notation, its heads must be
+    named so.
 
     Raises:
         InputError: naming the file, what was found and what was expected.
     """
+    file, places, aside = _read_file(path, shape)
+    named = [one for one in zip(places, file.nodes, strict=True) if one[1] not in OUTPUTS]
+    if outputs := [name for name in file.nodes if name in OUTPUTS]:
+        aside = (f"{outputs[0]} is no component, and left aside", *aside)
+    circuit = Circuit(_read_nodes(path, named, shape, notation), file.metadata, aside)
+    if contradictions := _contradictions(circuit):
+        raise faulty(
+            path, [(("metadata", key), f"metadata: {reason}") for key, reason in contradictions]
+        )
+    return circuit
+
+
+def _read_file(
+    path: Path, shape: ModelShape | None
+) -> tuple[_CircuitFile, list[Place], tuple[str, ...]]:
+    """What a circuit file holds, where each of its nodes stands, and what of it is left aside."""
     data = read_json(path)
-    if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
+    nodes = data.get("nodes") if isinstance(data, dict) else None
+    if isinstance(nodes, dict):
+        graph = read_graph(path, data, shape)
+        sizes = {key: size for key, size in graph.sizes.items() if key in Metadata.model_fields}
+        file = validate(_CircuitFile, {"nodes": graph.nodes, "metadata": sizes}, path)
+        return file, [("nodes", name) for name in graph.nodes], graph.aside
+    if not isinstance(nodes, list):
         expected = 'expected a circuit file, {"nodes": [names], ...}'
-        raise faulty(path, [(("nodes",), f"{expected}, found {quoted(data)}")])
-    file = validate(_CircuitFile, data, path)
+        also = "; a graph, whose nodes each say in_graph, is one too"
+        raise faulty(path, [(("nodes",), f"{expected}, found {quoted(data)}{also}")])
+    numbers = [
+        (("nodes", place), f"nodes {place + 1}: expected a text, found {name}: {_LOST}")
+        for place, name in enumerate(nodes)
+        if isinstance(name, int | float) and not isinstance(name, bool)
+    ]
+    if numbers:
+        raise faulty(path, numbers)
+    return validate(_CircuitFile, data, path), [("nodes", place) for place in range(len(nodes))], ()
+
+
+def _read_nodes(
+    path: Path,
+    named: list[tuple[Place, str]],
+    shape: ModelShape | None,
+    stated: NotationName | None,
+) -> tuple[Component, ...]:
+    """The components that names mean, each of which stands there once."""
+    if not named:
+        raise faulty(path, [(("nodes",), "nodes: there are none")])
+    try:
+        notation = notation_of([name for _, name in named], stated)
+    except InputError as error:
+        raise faulty(path, [(("nodes",), f"nodes: {error}")]) from None
     faults: list[tuple[Place, str]] = []
-    nodes: list[Component] = []
-    if not file.nodes:
-        faults.append((("nodes",), "nodes: there are none"))
-    seen: set[str] = set()
-    for number, name in enumerate(file.nodes):
+    nodes: dict[Component, None] = {}
+    for place, name in named:
         try:
-            nodes.append(shape.component(name) if shape else parse(name))
+            component = notation.component(name, shape)
         except InputError as error:
-            faults.append((("nodes", number), f"nodes: {error}"))
-        if name in seen:
-            shown = shortened(name)
-            faults.append((("nodes", number), f"nodes: {shown} stands there more than once"))
-        seen.add(name)
-    circuit = Circuit(tuple(nodes), file.metadata)
-    if not faults:
-        faults = [
-            (("metadata", key), f"metadata: {reason}") for key, reason in _contradictions(circuit)
-        ]
+            faults.append((place, f"nodes: {error}"))
+            continue
+        if component in nodes:
+            faults.append((place, f"nodes: {component} stands there more than once"))
+        nodes[component] = None
     if faults:
         raise faulty(path, faults)
-    return circuit
+    return tuple(nodes)
 
 
 def _contradictions(circuit: Circuit) -> list[tuple[str, str]]:

@@ -72,6 +72,7 @@ def compare_circuits(left: Circuit, right: Circuit) -> dict[str, Any]:
             for among in kinds
         },
         "cost": {"left": _cost_data(left), "right": _cost_data(right)},
+        "aside": {"left": list(left.aside), "right": list(right.aside)},
         "structure": _structure(left, right),
     }
 
@@ -127,6 +128,8 @@ def describe_comparison(compared: dict[str, Any], left: str, right: str) -> list
         )
     for side, name in (("left", left), ("right", right)):
         lines.append(f"cost of {name}: {_describe_cost(compared['cost'][side])}")
+    for side, name in (("left", left), ("right", right)):
+        lines += [f"note: {name}: {reason}" for reason in compared["aside"][side]]
     return lines
 
 

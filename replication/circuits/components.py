@@ -99,10 +99,17 @@ class ModelShape(BaseModel):
         Raises:
             InputError: the name means none, or one that the model does not have.
         """
-        component = parse(name)
+        return self.holding(parse(name))
+
+    def holding(self, component: Component) -> Component:
+        """The component, which this model must have.
+
+        Raises:
+            InputError: it does not.
+        """
         if component.layer >= self.n_layers or component.head >= self.n_heads:
             raise InputError(
-                f"the model has no component {name}: it has layers 0 to {self.n_layers - 1}"
+                f"the model has no component {component}: it has layers 0 to {self.n_layers - 1}"
                 f" and heads 0 to {self.n_heads - 1}"
             )
         return component

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from replication.circuits.components import Component, Kind, ModelShape, parse
+from replication.circuits.components import Component, Kind, ModelShape
 from replication.circuits.intervals import Interval, Verdict, exact, printed
+from replication.circuits.notations import Notation, NotationName, notation_of
 from replication.inputs.files import InputError, faulty, read_json, validate
 from replication.inputs.messages import quoted
 from replication.inputs.positions import Place
@@ -137,12 +138,15 @@ class _ScoreFile(BaseModel):
 
 
 def read_scores(
-    path: Path, shape: ModelShape | None = None, n_pairs: int | None = None
+    path: Path,
+    shape: ModelShape | None = None,
+    n_pairs: int | None = None,
+    notation: NotationName | None = None,
 ) -> ScoreTable:
     """The score table in a file.
 
     With a shape, every component must be one that the model has; with a number of pairs, every
-    pair's number one of theirs.
+    pair's number one of theirs; with a notation, heads must be named so.
 
     Raises:
         InputError: naming the file, the component and the reason.
@@ -151,13 +155,22 @@ def read_scores(
     if not file.components:
         raise faulty(path, [(("components",), "components: there are no scores in it")])
 
+    by_pair = file.metadata.by_pair
+    names = dict.fromkeys(name for table in (file.components, *by_pair.values()) for name in table)
+    try:
+        named = notation_of(list(names), notation)
+    except InputError as error:
+        raise faulty(path, [(("components",), f"components: {error}")]) from None
     faults: list[tuple[Place, str]] = []
 
     def figures(scores: Mapping[str, float | str], *place: str) -> dict[Component, Interval]:
-        found = {}
+        found: dict[Component, Interval] = {}
         for name, score in scores.items():
             try:
-                found[_scored(name, shape)] = _figure(name, score)
+                component = _scored(name, named, shape)
+                if component in found:
+                    raise InputError(f"{component} stands there more than once")
+                found[component] = figure_of(name, score)
             except InputError as error:
                 faults.append(((*place, name), str(error)))
         return found
@@ -168,8 +181,8 @@ def read_scores(
         if len(scores) == len(file.components) and listed < count:
             reason = f"metadata: best_listed: {kind}: {count} stated, {listed} listed"
             faults.append((("metadata", "best_listed", kind), reason))
-    by_pair: dict[int, dict[Component, Interval]] = {}
-    for number, pair in file.metadata.by_pair.items():
+    pairs: dict[int, dict[Component, Interval]] = {}
+    for number, pair in by_pair.items():
         place = ("metadata", "by_pair", number)
         if not re.fullmatch("[1-9][0-9]{0,8}", number):
             faults.append((place, f"metadata: by_pair: {quoted(number)} is no pair's number"))
@@ -177,10 +190,10 @@ def read_scores(
             reason = f"metadata: by_pair: {number!r}: expected a pair from 1 to {n_pairs}"
             faults.append((place, reason))
         else:
-            by_pair[int(number)] = figures(pair, *place)
+            pairs[int(number)] = figures(pair, *place)
     if faults:
         raise faulty(path, faults)
-    return ScoreTable(scores, by_pair, file.metadata.best_listed)
+    return ScoreTable(scores, pairs, file.metadata.best_listed)
 
 
 def taken_as_exact(path: Path) -> list[str]:
@@ -197,14 +210,19 @@ def taken_as_exact(path: Path) -> list[str]:
     ]
 
 
-def _scored(name: str, shape: ModelShape | None) -> Component:
-    component = shape.component(name) if shape else parse(name)
+def _scored(name: str, notation: Notation, shape: ModelShape | None) -> Component:
+    component = notation.component(name, shape)
     if component.kind == "input":
         raise InputError("the input is not scored, and cannot have a score")
     return component
 
 
-def _figure(name: str, score: float | str) -> Interval:
+def figure_of(name: str, score: float | str) -> Interval:
+    """The figure that a component's score is, a text with the digits it was printed with.
+
+    Raises:
+        InputError: it is none, or negative, or too large or too small to compute with.
+    """
     if not isinstance(score, str):
         if score and not SMALLEST <= score <= LARGEST:
             raise InputError(

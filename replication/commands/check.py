@@ -58,13 +58,15 @@ class Findings:
     """What is wrong, one line each, as `file:line: reason`; and what is there, if nothing is.
 
     `tokens` are those that the model sees of the first pair, where its tokenizer is at hand.
-    `warnings` are of what can be used, but may not be what was meant.
+    `notes` are of what was left aside in files that can be used, and `warnings` of what may not be
+    what was meant.
     """
 
     problems: list[str]
     summary: str | None = None
     tokens: str | None = None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class _Reader:
@@ -125,7 +127,7 @@ def check_experiment(folder: Path) -> Findings:
         return Findings(reader.problems)
     pairs, n_pairs = _read_pairs(reader, folder, data)
     claims = _read_claims(reader, folder, data, n_pairs)
-    _read_published(reader, folder, data, spec, n_pairs)
+    notes = tuple(_read_published(reader, folder, data, spec, n_pairs))
     if spec is None or reader.problems:
         return Findings(reader.problems)
     with reader.noting(), suppress(NotAtHand):
@@ -141,7 +143,7 @@ def check_experiment(folder: Path) -> Findings:
         return Findings(reader.problems)
     start = f"{shortened(experiment.name)}: {pairs}; "
     summary = one_line(start + _summary(experiment, claims, MESSAGE - len(start)))
-    return Findings([], summary, tokens, tuple(_warnings(folder, spec, claims)))
+    return Findings([], summary, tokens, tuple(_warnings(folder, spec, claims)), notes)
 
 
 def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
@@ -261,20 +263,24 @@ def _read_interventions(experiment: Experiment, run: Recording | None) -> None:
 
 def _read_published(
     reader: _Reader, folder: Path, data: dict[str, Any], spec: Spec | None, n_pairs: int | None
-) -> None:
+) -> Iterator[str]:
+    """Read what was published, and say what of it was left aside."""
     shape = _part(ModelShape, data, "model", "shape")
     for name in _part(dict[str, Any], data, "results") or {}:
         result = _part(ResultSpec, data, "results", name)
         own_pairs = n_pairs if name == _part(str, data, "measures") else None
         if result is not None and result.circuit is not None:
+            path = folder / result.circuit
             with reader.noting():
-                if spec is None:
-                    read_circuit(folder / result.circuit, shape)
-                else:
-                    published_circuit(folder / result.circuit, spec)
+                circuit = (
+                    read_circuit(path, shape, result.notation)
+                    if spec is None
+                    else published_circuit(path, spec, result.notation)
+                )
+                yield from (one_line(f"{placed(path)}: {reason}") for reason in circuit.aside)
         if result is not None and result.scores is not None:
             with reader.noting():
-                read_scores(folder / result.scores, shape, own_pairs)
+                read_scores(folder / result.scores, shape, own_pairs, result.notation)
         if result is not None and result.lengths is not None and spec is not None:
             with reader.noting():
                 read_lengths(folder / result.lengths, spec.model.shape, spec.sides, own_pairs)

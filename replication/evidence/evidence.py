@@ -20,6 +20,7 @@ from jaxtyping import Float32, Float64, Int64
 
 from replication.circuits.circuit import Circuit, check_convention, read_circuit
 from replication.circuits.components import ModelShape
+from replication.circuits.notations import NotationName
 from replication.circuits.scores import ScoreTable, read_scores, table_of
 from replication.engine.activations import MeanActivations
 from replication.engine.provenance import Provenance
@@ -153,9 +154,11 @@ def published_evidence(experiment: Experiment) -> Evidence:
     for name, result in spec.results.items():
         n_pairs = experiment.n_pairs if name == spec.measures else None
         scores = result.scores and read_scores(
-            experiment.folder / result.scores, spec.model.shape, n_pairs
+            experiment.folder / result.scores, spec.model.shape, n_pairs, result.notation
         )
-        circuit = result.circuit and published_circuit(experiment.folder / result.circuit, spec)
+        circuit = result.circuit and published_circuit(
+            experiment.folder / result.circuit, spec, result.notation
+        )
         lengths = result.lengths and read_lengths(
             experiment.folder / result.lengths, spec.model.shape, spec.sides, n_pairs
         )
@@ -173,13 +176,13 @@ def circuits_of(evidence: Evidence) -> dict[str, Circuit]:
     return {name: circuit for name, circuit in found.items() if circuit is not None}
 
 
-def published_circuit(path: Path, spec: Spec) -> Circuit:
+def published_circuit(path: Path, spec: Spec, notation: NotationName | None = None) -> Circuit:
     """A published circuit, which must keep the cost convention that the spec states.
 
     Raises:
         InputError: naming the file, the key and the reason.
     """
-    circuit = read_circuit(path, spec.model.shape)
+    circuit = read_circuit(path, spec.model.shape, notation)
     try:
         check_convention(circuit, spec.costs)
     except InputError as error:

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from replication.circuits.components import ModelShape, WriteCosts
+from replication.circuits.notations import NotationName
 from replication.circuits.selection import Rule
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, keys_of
 from replication.experiment.clusters import clusters_of
@@ -186,6 +187,8 @@ class ResultSpec(Table):
     """The file of what was published of the prompts' lengths and mean norms."""
     behaviours: OwnFile | None = None
     """The file of what was published of behaviours: of the model, of nothing, of the circuit."""
+    notation: NotationName | None = None
+    """How the circuit's and the scores' files name heads, where it could be told in two ways."""
 
 
 class Spec(Table):

@@ -13,7 +13,8 @@ import pytest
 
 from replication.circuits.components import ModelShape
 from replication.engine.provenance import versions
-from replication.experiment.pairs import Pair, read_pairs
+from replication.experiment.pair_files import read_pairs
+from replication.experiment.pairs import Pair
 from replication.experiment.spec import ModelSpec, TokensSpec
 from tests.gpt2 import make_gpt2
 

@@ -130,7 +130,9 @@ def run(
     pairs: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", readable=False, help="other pairs, any number of them, as JSONL or CSV"
+            metavar="FILE",
+            readable=False,
+            help="other pairs, any number of them, as JSONL, JSON or CSV",
         ),
     ] = None,
     model: ModelOption = None,
@@ -148,7 +150,7 @@ def run(
     from replication.commands.run import first_tokens
     from replication.commands.run import run as run_experiment
     from replication.engine.models import load_model
-    from replication.experiment.pairs import file_source
+    from replication.experiment.pair_files import file_source
     from replication.inputs.folders import check_ours, check_writable
 
     spec = _experiment(experiment)

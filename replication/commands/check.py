@@ -33,7 +33,8 @@ from replication.evidence.published_figures import read_figures
 from replication.evidence.random_weights import random_weights_path, read_random_weights
 from replication.evidence.recorded_interventions import interventions_path, read_interventions
 from replication.experiment.clusters import clusters_of, count_of
-from replication.experiment.pairs import AnyPairs, Row, source_of
+from replication.experiment.pair_files import source_of
+from replication.experiment.pairs import AnyPairs, Row
 from replication.experiment.spec import Experiment, Name, ResultSpec, Spec, experiment_of
 from replication.inputs.files import Fault, FileError, InputError, is_there, read_toml, validate
 from replication.inputs.hub import NotAtHand
@@ -164,20 +165,22 @@ def _read_pairs(
     spec = _part(AnyPairs, data, "pairs")
     if sides is None or spec is None:
         return None, None
-    source = source_of(spec, folder, spec.keys(sides, _answers(data), _counterparts(data)))
-    faulty, read = 0, list[Row]()
+    keys = spec.keys(sides, _answers(data), _counterparts(data), _ids(data))
+    source = source_of(spec, folder, keys)
+    faults, read = list[Fault](), list[Row]()
     with reader.noting():
         try:
             for row in source.rows():
                 if isinstance(row, Fault):
                     reader.note(Path(source.name), [row])
-                    faulty += 1
+                    faults.append(row)
                 else:
                     read.append(row)
         except NotAtHand as error:
             return f"pairs: missing: {error}", None
-    number = faulty + len(read)
-    return _counted(number, read), number if read else None
+    number = len(faults) + len(read)
+    is_known = bool(read) and all(fault.line is not None for fault in faults)
+    return _counted(number, read), number if is_known else None
 
 
 def _counted(number: int, read: list[Row]) -> str:
@@ -232,6 +235,13 @@ def _answers(data: dict[str, Any]) -> list[str]:
         for key in ("right", "wrong")
     ]
     return [column for column in stated if column is not None]
+
+
+def _ids(data: dict[str, Any]) -> list[str]:
+    """Those columns of answers that hold token ids, as far as the spec can be read."""
+    stated = _part(dict[str, Any], data, "behaviour") or {}
+    of_ids = [name for name in stated if _part(bool, data, "behaviour", name, "ids")]
+    return _answers({"behaviour": {name: stated[name] for name in of_ids}})
 
 
 def _counterparts(data: dict[str, Any]) -> list[str]:

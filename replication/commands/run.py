@@ -28,7 +28,7 @@ from replication.engine.tokens import SeenTokens
 from replication.evidence.circuits import rival_circuit, select_circuit
 from replication.evidence.evidence import Result
 from replication.evidence.intervening import effects_of
-from replication.experiment.pairs import PairSource
+from replication.experiment.pair_files import PairSource
 from replication.experiment.spec import ScoreKind, Spec
 from replication.inputs.files import InputError
 from replication.inputs.folders import writing_folder

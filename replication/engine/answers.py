@@ -49,18 +49,26 @@ def asked_pairs(
         try:
             answers = behaviour.answers(row.answers)
             pairs.append(
-                AskedPair(*(_asked(model, text + behaviour.suffix, *answers) for text in texts))
+                AskedPair(
+                    *(
+                        _asked(model, text + behaviour.suffix, *answers, behaviour.ids)
+                        for text in texts
+                    )
+                )
             )
         except InputError as error:
             raise InputError(f"pair {number}: {error}") from None
     return pairs
 
 
-def _asked(model: LoadedModel, text: str, right: Sequence[str], wrong: Sequence[str]) -> Asked:
+def _asked(
+    model: LoadedModel, text: str, right: Sequence[str], wrong: Sequence[str], are_ids: bool
+) -> Asked:
     import torch
 
     own = model.tokenizer.read(text)
-    tokens = [{model.tokenizer.answer(text, one): one for one in given} for given in (right, wrong)]
+    read = model.tokenizer.answer_of_id if are_ids else model.tokenizer.answer
+    tokens = [{read(text, one): one for one in given} for given in (right, wrong)]
     if shared := set(tokens[0]) & set(tokens[1]):
         one, other = (quoted(given[min(shared)]) for given in tokens)
         raise InputError(f"the right answer {one} and the wrong one {other} are the same token")

@@ -115,15 +115,10 @@ class Tokenizer:
             InputError: it is not one token there, or another one than the prompt's own end; or
                 the tokenizer adds tokens behind the prompt, so that nothing follows on its text.
         """
-        tokens = self.read(prompt)
+        tokens = self._answered(prompt)
         if self.spec.chat_template:
             ids = tokens.ids
             found = self._ids(self._templated(prompt) + answer)
-        elif tokens.text.stop < len(tokens.ids):
-            raise InputError(
-                f"the tokenizer adds tokens behind the prompt {quoted(prompt)}, which nothing"
-                " answers"
-            )
         else:
             ids = tokens.ids[tokens.text.start :]
             found = self._ids(prompt + answer)
@@ -142,6 +137,30 @@ class Tokenizer:
             f"the answer {quoted(answer)} is not one token behind the prompt {quoted(prompt)}: with"
             f" it the prompt ends in {shown}"
         )
+
+    def answer_of_id(self, prompt: str, digits: str) -> int:
+        """The token behind a prompt that an id means.
+
+        Raises:
+            InputError: the model does not know it, or the tokenizer adds tokens behind the prompt.
+        """
+        self._answered(prompt)
+        if int(digits) >= self.vocabulary:
+            raise InputError(
+                f"the answer {digits} is no token's id: the model knows {self.vocabulary}, counted"
+                " from 0; is it another tokenizer's?"
+            )
+        return int(digits)
+
+    def _answered(self, prompt: str) -> Tokens:
+        """The tokens of a prompt, on whose text or template an answer follows."""
+        tokens = self.read(prompt)
+        if not self.spec.chat_template and tokens.text.stop < len(tokens.ids):
+            raise InputError(
+                f"the tokenizer adds tokens behind the prompt {quoted(prompt)}, which nothing"
+                " answers"
+            )
+        return tokens
 
     def seen(self, pairs: Iterable[Pair]) -> SeenTokens:
         """Which tokens the model sees of these pairs.

@@ -52,11 +52,15 @@ class BehaviourSpec(Table):
     """The column of the wrong answers; or those that go with the second side."""
     suffix: str = ""
     """What is put behind both prompts, to be answered."""
+    ids: bool = False
+    """Whether the columns hold token ids of the model's tokenizer, in place of texts."""
 
     @model_validator(mode="after")
     def _one_form(self) -> BehaviourSpec:
         if isinstance(self.right, str) != isinstance(self.wrong, str):
             raise ValueError("right and wrong: expected two columns, or two lists of answers")
+        if self.ids and not self.columns:
+            raise ValueError("ids: expected two columns, found lists of answers")
         return self
 
     @property
@@ -150,5 +154,6 @@ def keys_of(
     pairs: PairsSpec, sides: Sides, behaviours: Iterable[BehaviourSpec], ablation: AblationSpec
 ) -> Keys:
     """The keys or columns of the pairs that are read."""
-    answers = [column for one in behaviours for column in one.columns]
-    return pairs.keys(sides, answers, ablation.counterparts)
+    columns = [(column, one.ids) for one in behaviours for column in one.columns]
+    answers, ids = [name for name, _ in columns], [name for name, is_ids in columns if is_ids]
+    return pairs.keys(sides, answers, ablation.counterparts, ids)

@@ -29,16 +29,8 @@ from replication.circuits.notations import NotationName
 from replication.circuits.selection import Rule
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, keys_of
 from replication.experiment.clusters import clusters_of
-from replication.experiment.pairs import (
-    AnyPairs,
-    Keys,
-    OwnFile,
-    Pair,
-    PairSource,
-    Row,
-    Word,
-    source_of,
-)
+from replication.experiment.pair_files import PairSource, source_of
+from replication.experiment.pairs import AnyPairs, Keys, OwnFile, Pair, Row, Word
 from replication.experiment.table import Table
 from replication.inputs.files import (
     InputError,
@@ -201,7 +193,7 @@ class Spec(Table):
     sides: Annotated[tuple[Name, Name], Field(strict=False)]
     """How the two prompts of a pair are called."""
     pairs: AnyPairs
-    """Where the pairs come from: a JSONL or CSV file, or a table that says more."""
+    """Where the pairs come from: a JSONL, JSON or CSV file, or a table that says more."""
     measures: Name
     """What a run of the pairs is called; the name of a published result if it repeats that."""
     recorded: OwnFile = "recorded.safetensors"

@@ -39,7 +39,8 @@ from replication.engine.taps import Taps
 from replication.engine.together import together
 from replication.engine.weights import weights_sha256
 from replication.experiment.behaviours import BehaviourSpec, Positions, Unit, Value
-from replication.experiment.pairs import Keys, Pair, Row, file_source
+from replication.experiment.pair_files import file_source
+from replication.experiment.pairs import Keys, Pair, Row
 from replication.experiment.spec import ModelSpec, TokensSpec
 from replication.inputs.files import InputError
 from tests.closeness import assert_close
@@ -771,6 +772,30 @@ def test_answers_that_cannot_be_read_off_one_token_are_refused(
 ) -> None:
     rows = [ROW, ROW._replace(answers=answers)]
     assert refusal(lambda: asked_pairs(model, rows, OF_COLUMNS)).startswith(reason)
+
+
+BY_IDS = BehaviourSpec(right="right", wrong="wrong", ids=True)
+
+
+def test_answers_may_be_token_ids(model: LoadedModel) -> None:
+    last = model.tokenizer.vocabulary - 1
+    row = ROW._replace(answers={"right": ("0",), "wrong": ("7", str(last))})
+    (found,) = asked_pairs(model, [row], BY_IDS)
+    for one in (found.first, found.counterpart):
+        assert (one.right, one.wrong) == ((0,), (7, last))
+
+
+def test_token_ids_that_the_model_does_not_know_are_refused(model: LoadedModel) -> None:
+    beyond = model.tokenizer.vocabulary
+    rows = [row := ROW._replace(answers={"right": ("0",), "wrong": ("7",)})]
+    rows.append(row._replace(answers={"right": ("0",), "wrong": (str(beyond),)}))
+    assert refusal(lambda: asked_pairs(model, rows, BY_IDS)) == (
+        f"pair 2: the answer {beyond} is no token's id: the model knows {beyond}, counted from 0;"
+        " is it another tokenizer's?"
+    )
+    rows[1] = row._replace(answers={"right": ("7",), "wrong": ("7",)})
+    reason = "pair 2: the right answer '7' and the wrong one '7' are the same token"
+    assert refusal(lambda: asked_pairs(model, rows, BY_IDS)) == reason
 
 
 def test_preferences_are_means_of_logits_and_sums_of_probabilities(taps: Taps, bridge: Any) -> None:

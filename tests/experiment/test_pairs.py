@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from replication import cli
 from replication.commands.check import check_experiment
-from replication.experiment.pairs import Keys, Pair, PairsSpec, Row, file_source, source_of
+from replication.experiment.pair_files import file_source, source_of
+from replication.experiment.pairs import Keys, Pair, PairsSpec, Row
 from replication.inputs.files import InputError
 from tests.gpt2 import make_experiment
 from tests.hub import COMMIT, Hub, cache_by_hand
@@ -429,6 +430,17 @@ def test_a_dataset_is_read_at_the_revision_that_the_spec_names(cache: Path) -> N
         source = source_of(spec, cache, spec.keys(SIDES))
         assert list(source.stream()) == [Pair(*row) for row in ROWS[:rows]]
         assert source.origin()["revision"] == commit * 40
+
+
+def test_columns_of_a_dataset_may_be_places_inside_its_rows(cache: Path) -> None:
+    rows = [{"id": n, "soft": a, "hard": {"text": b, "n": n}} for n, (a, b) in enumerate(ROWS)]
+    (cache / "deep").mkdir()
+    lines = "\n".join(map(json.dumps, rows))
+    (cache / "deep" / "train.jsonl").write_text(lines, encoding="utf-8")
+    cache_by_hand(cache, "dataset", "test/deep", cache / "deep")
+    spec = PairsSpec(dataset="test/deep", split="train", columns=("soft", "hard.text"))
+    source = source_of(spec, cache, spec.keys(SIDES))
+    assert list(source.stream()) == [Pair(*row) for row in ROWS]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from replication.circuits.components import ModelShape, WriteCosts
-from replication.experiment.pairs import Pair, read_pairs
+from replication.experiment.pair_files import read_pairs
+from replication.experiment.pairs import Pair
 from replication.experiment.spec import find_experiments, read_experiment
 from replication.inputs.files import InputError
 from tests.paths import FIXTURES

@@ -1,4 +1,4 @@
-"""The `replication` command: new, check, schema, run, record, select, compare, power."""
+"""The `replication` command: new, check, schema, run, record, import, select, compare, power."""
 
 from __future__ import annotations
 
@@ -203,6 +203,30 @@ def record(
     read = _experiment(experiment)
     target = _one_of("--device", device, Device)
     _print(*record_experiment(read, model, target, random_weights, interventions))
+
+
+@app.command("import")
+def import_(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", readable=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", readable=False, help="where to write the files")
+    ],
+    component: Annotated[
+        str, typer.Option(metavar="COLUMN", help="the CSV file's column of components")
+    ] = "component",
+    score: Annotated[
+        str, typer.Option(metavar="COLUMN", help="the CSV file's column of scores")
+    ] = "score",
+    notation: NotationOption = None,
+    result: Annotated[
+        str, typer.Option(metavar="NAME", help="what the claims call the result")
+    ] = "paper",
+) -> None:
+    """Make scores.json and drafted claims from a printed table: CSV, or a dict of a notebook."""
+    from replication.commands.import_scores import import_scores, read_imported
+
+    imported = read_imported(table, (component, score), _notation("--notation", notation))
+    _print(*import_scores(table, imported, result, out))
 
 
 @app.command()

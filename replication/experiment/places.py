@@ -7,6 +7,7 @@ list; and `choices[!answer]` all others. A key that is called so itself comes fi
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ class _Step(NamedTuple):
         return self.item if self.item and not re.fullmatch("[0-9]+", self.item) else None
 
 
+@functools.cache  # pairs come by the million
 def _steps(column: str) -> list[_Step]:
     """The steps that a column's name can be read as; one, of the whole name, if as no others."""
     if not _PLACE.fullmatch(column):

@@ -223,6 +223,17 @@ class Spec(Table):
             raise ValueError(f"both are called {quoted(sides[0])}")
         return sides
 
+    @field_validator("behaviour")
+    @classmethod
+    def _ids_or_texts(cls, behaviour: dict[str, BehaviourSpec]) -> dict[str, BehaviourSpec]:
+        texts, ids = (
+            {column for one in behaviour.values() if one.ids == are_ids for column in one.columns}
+            for are_ids in (False, True)
+        )
+        if both := sorted(texts & ids):
+            raise ValueError(f"{quoted(both[0])} holds token ids for one, and texts for another")
+        return behaviour
+
     @field_validator("selection")
     @classmethod
     def _holds_the_input(cls, selection: SelectionSpec, info: ValidationInfo) -> SelectionSpec:

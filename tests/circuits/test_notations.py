@@ -10,7 +10,9 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from replication import cli
 from replication.circuits.circuit import circuit_file, read_circuit
 from replication.circuits.components import INPUT, Component, ModelShape, head, mlp
 from replication.circuits.notations import NOTATIONS, NotationName, notation_of
@@ -196,3 +198,19 @@ def test_a_component_has_one_score(tmp_path: Path) -> None:
     path = write(tmp_path, {"components": {"m0": 1, "mlp_0": 2}})
     with pytest.raises(InputError, match=r"m0 stands there more than once \(line 4\)"):
         read_scores(path)
+
+
+def test_compare_and_select_take_the_notation_of_each_file(tmp_path: Path) -> None:
+    left, right, scores = (tmp_path / name for name in ("left.json", "right.json", "scores.json"))
+    left.write_text('{"nodes": ["input", "m0", "2.1"]}', encoding="utf-8")
+    right.write_text('{"nodes": ["input", "m0", "1.2"]}', encoding="utf-8")
+    scores.write_text('{"components": {"m0": 3, "2.1": 2, "0.1": 1}}', encoding="utf-8")
+    stated = ["--left-notation", "layer.head", "--right-notation", "head.layer"]
+    done = CliRunner().invoke(cli.app, ["compare", str(left), str(right), *stated])
+    assert done.stdout.startswith("nodes  3 of 3 (100.0%)\n")
+    done = CliRunner().invoke(cli.app, ["compare", str(left), str(right), *stated[:2]])
+    assert str(done.exception).startswith(f"{right}: nodes: '1.2' can be read in two ways")
+    rule = ["--budget=18", "--mlp-threshold=1", "--d-model=8", "--d-head=2"]
+    stated = ["--notation", "head.layer"]
+    done = CliRunner().invoke(cli.app, ["select", str(scores), *rule, *stated])
+    assert json.loads(done.stdout)["nodes"] == ["input", "m0", "a1.h2"]

@@ -250,6 +250,19 @@ def test_ids_are_of_columns() -> None:
         BehaviourSpec(right=["1"], wrong=["2"], ids=True)
 
 
+def test_a_column_holds_token_ids_for_all_behaviours_or_for_none(mine: Path) -> None:
+    one = '[behaviour.one]\nright = "right"\nwrong = "wrong"\nids = true\n'
+    other = one.replace("one", "other")
+    spec = mine / "experiment.toml"
+    text = spec.read_text(encoding="utf-8")
+    write(mine, [{**row, "right": 3, "wrong": 4} for row in DEEP])
+    spec.write_text(f"{text}\n{one}\n{other}", encoding="utf-8")
+    assert read_experiment(mine).spec.keys.ids == ("right", "wrong", "right", "wrong")
+    spec.write_text(f"{text}\n{one}\n{other.replace('true', 'false')}", encoding="utf-8")
+    with pytest.raises(InputError, match="behaviour: 'right' holds token ids for one, and texts"):
+        read_experiment(mine)
+
+
 @pytest.mark.parametrize(
     "stated",
     [

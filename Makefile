@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 LOWEST := .venv-lowest
 
-.PHONY: setup replicate test test-portable test-lowest test-slow mutants calibrate bench sample clean
+.PHONY: setup replicate test test-portable test-lowest test-slow mutants calibrate bench ledger sample clean
 
 setup: $(READY)
 
@@ -76,6 +76,11 @@ $(PEERS): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[peers]'
 	@touch $(PEERS)
+
+# What became of every statement, on published and recorded evidence, for the docs.
+ledger: $(READY)
+	$(BIN)/pytest --pyargs replication.test_claims -q --replication-experiments fixtures
+	cp reports/ledger.md docs/ledger.md
 
 # The pictures that the README shows; needs chromium.
 sample: $(READY)

@@ -1,4 +1,4 @@
-"""The `replication` command: new, check, schema, run, record, import, select, compare, power."""
+"""The `replication` command: what can be done without pytest, one function a command."""
 
 from __future__ import annotations
 
@@ -287,6 +287,41 @@ def compare(
     else:
         names = (left.name, right.name) if left.name != right.name else (str(left), str(right))
         _print(*describe_comparison(compared, *names))
+
+
+@app.command()
+def badge(
+    reports: Annotated[
+        Path,
+        typer.Argument(metavar="REPORTS", readable=False, help="reports, or a claims.json"),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", readable=False, help="where to write the badge's JSON")
+    ],
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="of this experiment alone")
+    ] = None,
+) -> None:
+    """Write what became of the statements as the JSON of a badge, as shields.io draws one."""
+    from replication.commands.reports import badge as write_badge
+
+    _print(write_badge(reports, experiment, out))
+
+
+@app.command()
+def compare_reports(
+    old: Annotated[
+        Path, typer.Argument(metavar="OLD", readable=False, help="reports, or a claims.json")
+    ],
+    new: Annotated[Path, typer.Argument(metavar="NEW", readable=False, help="of a later run")],
+) -> None:
+    """Name the verdicts that changed from one run to another; status 1 if one got worse."""
+    from replication.commands.reports import compare_reports as compare
+
+    found = compare(old, new)
+    _print(*found.lines)
+    if found.worse:
+        raise typer.Exit(1)
 
 
 @app.command()

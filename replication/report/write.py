@@ -9,7 +9,8 @@ from replication.inputs.files import InputError
 from replication.inputs.folders import check_ours, writing_folder
 from replication.inputs.writing import write_atomically, write_json
 from replication.report.data import claims_json, controls_json, results_json
-from replication.report.page.page import page
+from replication.report.ledger import ledger_markdown
+from replication.report.page.page import ledger_page, page
 from replication.report.record import ExperimentReport
 from replication.report.text import claims_markdown
 
@@ -17,7 +18,10 @@ from replication.report.text import claims_markdown
 PARTIAL = "partial"
 # What other commands of this project write there, and the page shows.
 OTHERS = ("benchmarks", "calibration.json", "calibration.md")
-FILES = ("claims.json", "claims.md", "index.html", "junit.xml", "manifest.json")
+FILES = (
+    *("claims.json", "claims.md", "index.html", "junit.xml"),
+    *("ledger.html", "ledger.md", "manifest.json"),
+)
 
 
 def check_place(folder: Path, experiments: Mapping[str, Path], around: Collection[Path]) -> None:
@@ -68,5 +72,7 @@ def write_report(
             if report.controls:
                 write_json(new / report.name / "verification.json", controls_json(report))
         write_atomically(new / "index.html", page(reports, command, folder, library))
+        write_atomically(new / "ledger.md", ledger_markdown(reports))
+        write_atomically(new / "ledger.html", ledger_page(reports))
         write_junit(new / "junit.xml")
     return place

@@ -13,10 +13,12 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from replication.controls.thresholds import THRESHOLDS
 from replication.inputs.visible import visible
 from replication.inputs.writing import write_atomically
+from replication.report.ledger import ABOUT, CORRECTION, HEADINGS, entries, said
 from replication.report.page.gallery import Table
 from replication.report.page.own_measurements import benchmarks, calibration
 from replication.report.page.sections import section, shown
@@ -24,6 +26,9 @@ from replication.report.pictures.marks import Spec
 from replication.report.pictures.theme import FONT, PALETTES, theme
 from replication.report.record import WORDS, ExperimentReport
 from replication.report.text import partial
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 GLYPHS = {"holds": "✓", "refuted": "✗", "undecided": "?", "missing": "○"}
@@ -52,7 +57,6 @@ def _bundle() -> str:
 
 def page(reports: Sequence[ExperimentReport], command: str, folder: Path, library: str) -> str:
     """The page; `folder` is where a calibration and benchmarks may lie."""
-    from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
     specs: list[Spec] = []
@@ -63,14 +67,8 @@ def page(reports: Sequence[ExperimentReport], command: str, folder: Path, librar
         return len(specs) - 1
 
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,
-    )
-    environment.globals.update(glyphs=GLYPHS, words=WORDS, shown=shown, place=place)
+    environment = _environment()
+    environment.globals.update(shown=shown, place=place)
     return environment.get_template("index.html").render(
         experiments=[section(report) for report in reports],
         calibrated=calibration(folder),
@@ -79,15 +77,50 @@ def page(reports: Sequence[ExperimentReport], command: str, folder: Path, librar
         partial=partial(reports),
         calibrate=CALIBRATE,
         thresholds=_thresholds(),
-        palettes=PALETTES,
-        font=Markup(FONT),
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
         # The template reads it last, when every picture has its place.
         drawn={"specs": specs, "themes": {name: theme(name) for name in PALETTES}},
         library=Markup(library),
         script=Markup(script),
         digests=[_digest(library), _digest(script)],
     )
+
+
+def ledger_page(reports: Sequence[ExperimentReport]) -> str:
+    """The ledger as a page of its own."""
+    return (
+        _environment()
+        .get_template("ledger.html")
+        .render(
+            entries=entries(reports),
+            said=said,
+            about=ABOUT,
+            headings=HEADINGS,
+            correction=CORRECTION,
+            partial=partial(reports),
+        )
+    )
+
+
+def _environment() -> Environment:
+    """What every page is rendered in; whatever is put into a template is text."""
+    from jinja2 import Environment, FileSystemLoader
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
+    environment.globals.update(
+        glyphs=GLYPHS,
+        words=WORDS,
+        palettes=PALETTES,
+        font=Markup(FONT),
+        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+    )
+    return environment
 
 
 def _thresholds() -> Table:

@@ -1,0 +1,167 @@
+"""The ledger: what became of every statement of every experiment, for whoever comes for one paper.
+
+A statement has one standing, whatever the evidence: it is refuted if it is on any, holds if it does
+on some and is refuted on none, and is undecided or not judged otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from replication.claims.claim import Claim
+from replication.evidence.evidence import Kind as EvidenceKind
+from replication.inputs.messages import listed
+from replication.report.answers import Answer, answers, lacks
+from replication.report.markdown import escaped, table
+from replication.report.record import EVIDENCE, VERDICTS, WORDS, ExperimentReport, Outcome
+from replication.report.standing import standing_of
+from replication.report.text import partial
+
+HEADINGS: Mapping[Outcome, str] = {
+    "refuted": "Refuted",
+    "undecided": "Undecided, and what would decide it",
+    "missing": "Not judged, and what it would take",
+}
+ABOUT = (
+    "What became of every statement, by experiment. A statement is refuted if it is refuted on any"
+    " evidence, and holds if it does on some and is refuted on none. Here are those that do not"
+    " hold, with their arithmetic; that of the others is in the report."
+)
+CORRECTION = (
+    "Is a figure copied wrongly, a statement misread, a check unfair, or one missing? Each"
+    " statement stands in its experiment's claims.toml with its source, and each figure as it was"
+    " printed: change it there, or add to it, and run `pytest replication/"
+    " --replication-experiment NAME`. Send the change with the page or line of the source that it"
+    " rests on. Whoever has the model sends what `replication record` writes, which decides much"
+    " of what is open here."
+)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A claim, how it stands, on which evidence it came to that, and the arithmetic."""
+
+    claim: Claim
+    standing: Outcome
+    on: Sequence[EvidenceKind]
+    why: str
+    is_unexpected: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An experiment in the ledger."""
+
+    name: str
+    title: str
+    is_published: bool
+    results: Mapping[str, str]
+    answers: Sequence[Answer]
+    lacks: Sequence[str]
+    statements: Sequence[Statement]
+
+    @property
+    def id(self) -> str:
+        """What links within the page lead to."""
+        return re.sub(r"[^\w.-]", "-", self.name)
+
+    @cached_property
+    def counts(self) -> Counter[Outcome]:
+        """How many statements stand how."""
+        return Counter(one.standing for one in self.statements)
+
+    def standing(self, outcome: Outcome) -> list[Statement]:
+        """The statements that stand so."""
+        return [one for one in self.statements if one.standing == outcome]
+
+
+def entries(reports: Iterable[ExperimentReport]) -> list[Entry]:
+    """What the ledger says of experiments: of published results first."""
+    return sorted(map(_entry, reports), key=lambda one: not one.is_published)
+
+
+def _entry(report: ExperimentReport) -> Entry:
+    about = report.provenance.get("published")
+    return Entry(
+        report.name,
+        report.title,
+        report.is_published,
+        about if isinstance(about, dict) else {},
+        answers(report),
+        [line for kind in EVIDENCE if kind != "published" for line in lacks(report, kind)],
+        [_statement(report, claim) for claim in report.claims],
+    )
+
+
+def _statement(report: ExperimentReport, claim: Claim) -> Statement:
+    found = {kind: one for kind in EVIDENCE if (one := report.record(claim.id, kind))}
+    standing = standing_of({kind: one.verdict for kind, one in found.items()})
+    telling = [one for one in found.values() if one.verdict == standing]
+    return Statement(
+        claim,
+        standing,
+        on=[one.evidence for one in telling],
+        # What a run measured says more than what follows from what was printed.
+        why=telling[-1].arithmetic if telling else "not judged in this run",
+        is_unexpected=any(one.as_expected is False for one in telling),
+    )
+
+
+def ledger_markdown(reports: Sequence[ExperimentReport]) -> str:
+    """The content of `ledger.md`."""
+    said = partial(reports)
+    shown = entries(reports)
+    lines = ["# Ledger", "", *([f"**{escaped(said)}**", ""] if said else []), ABOUT, ""]
+    lines += table(
+        ["experiment", *(answer.question for answer in shown[0].answers), *_counted_columns()],
+        (
+            [
+                f"[{escaped(one.name)}](#{one.name.lower()})",
+                *(escaped(answer.answer) for answer in one.answers),
+                *(str(one.counts[verdict]) for verdict in VERDICTS),
+            ]
+            for one in shown
+        ),
+    )
+    for one in shown:
+        lines += _entry_markdown(one)
+    return "\n".join([*lines, "## Corrections", "", CORRECTION]) + "\n"
+
+
+def _counted_columns() -> list[str]:
+    return [f"{WORDS[verdict]}:" for verdict in VERDICTS]
+
+
+def _entry_markdown(one: Entry) -> list[str]:
+    lines = [f"## {escaped(one.name)}", "", f"**{escaped(one.title)}**", ""]
+    lines += [f"- {escaped(name)}: {escaped(about)}." for name, about in one.results.items()]
+    lines += [""] if one.results else []
+    for answer in one.answers:
+        lines.append(f"- *{answer.question}* {escaped(' '.join(said(answer)))}")
+    lines += [*(f"- {escaped(lack)}" for lack in one.lacks), ""]
+    for standing, heading in HEADINGS.items():
+        if found := one.standing(standing):
+            lines += [f"### {heading} ({len(found)})", ""]
+            lines += [_statement_markdown(statement) for statement in found]
+            lines.append("")
+    return lines
+
+
+def said(answer: Answer) -> Iterable[str]:
+    """An answer as sentences: the word, and the counts behind it."""
+    yield f"{answer.answer}."
+    for tally in answer.tallies:
+        counts = [f"{number} {WORDS[verdict]}" for verdict, number in tally.counts]
+        words = [f"{number} {word}" for word, number in tally.words]
+        yield f"{tally.label[0].upper()}{tally.label[1:]}: {', '.join([*counts, *words])}."
+
+
+def _statement_markdown(one: Statement) -> str:
+    where = f"{one.claim.made_by}; {listed(one.on)} evidence" if one.on else one.claim.made_by
+    stated = f"**{escaped(one.claim.id)}** ({escaped(where)}): {escaped(one.claim.statement)}"
+    unexpected = " **Unexpected.**" if one.is_unexpected else ""
+    return f"- {stated}{unexpected}<br>{escaped(one.why)}"

@@ -170,6 +170,7 @@ class Hooks:
             session.exitstatus = 2
 
     def _write(self) -> None:
+        from replication.inputs.cache import cache_folder
         from replication.inputs.visible import visible
         from replication.report.page.page import drawing_library
         from replication.report.write import write_report
@@ -178,7 +179,7 @@ class Hooks:
         if not any(report.found for report in reports):
             return
         command = visible(shlex.join(["pytest", *map(str, self.config.invocation_params.args)]))
-        library = drawing_library(self._cache())
+        library = drawing_library(cache_folder("page"))
         self.written = write_report(self.reports, reports, command, library, self._write_junit)
         for plugin in self._junit():
             plugin.logfile = str(self.written / "junit.xml")  # where pytest says that it is
@@ -198,14 +199,6 @@ class Hooks:
                 plugin.pytest_sessionfinish()
             finally:
                 plugin.logfile = os.devnull
-
-    def _cache(self) -> Path | None:
-        """Where the page's drawing library is kept between runs, if it can be."""
-        cache = getattr(self.config, "cache", None)
-        try:
-            return cache and Path(cache.mkdir("replication"))
-        except OSError:
-            return None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say in a screenful what was found, what was not judged, and where the report is."""

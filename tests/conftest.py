@@ -13,10 +13,12 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Compiled modules load once in a process, and runs inside tests forget the modules that they load.
+# Runs inside tests forget the modules that they load, so these are loaded before.
 import scipy.special  # noqa: F401
 import vl_convert  # noqa: F401
 
+import replication.report.write
+import replication.session  # noqa: F401
 from replication.experiment.pairs import Pair
 from tests.asking import make_asking
 from tests.gpt2 import make_experiment, make_gpt2

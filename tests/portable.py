@@ -56,15 +56,17 @@ class Setting:
     needs: str = LEVELS[0]
 
 
+# One setting, not each with each, for every kind of instructions and number of threads. The
+# libraries below torch and numpy choose their instructions themselves.
 SETTINGS = (
     Setting("as found, 1 thread", {"OMP_NUM_THREADS": "1"}),
     Setting("as found, 2 threads", {"OMP_NUM_THREADS": "2"}),
-    Setting("AVX2, 1 thread", {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}, "AVX2"),
-    Setting("AVX2, 2 threads", {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "2"}, "AVX2"),
+    Setting(
+        "AVX2, 2 threads",
+        {"ATEN_CPU_CAPABILITY": "avx2", "DNNL_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "2"},
+        "AVX2",
+    ),
     Setting("no AVX, 1 thread", {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "1"}),
-    Setting("no AVX, 2 threads", {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "2"}),
-    Setting("oneDNN with AVX2", {"DNNL_MAX_CPU_ISA": "AVX2"}, "AVX2"),
-    # The libraries below torch and numpy choose their instructions themselves.
     Setting(
         "no AVX in any library",
         {

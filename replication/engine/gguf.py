@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from replication.engine.provenance import versions
 from replication.engine.transformer import check_complete, import_quietly
+from replication.inputs.cache import OURS, cache_folder
 from replication.inputs.files import InputError
 from replication.inputs.folders import MANIFEST, is_whole, writing_folder
 from replication.inputs.hub import NotAtHand
@@ -33,7 +34,6 @@ from replication.inputs.messages import (
 )
 from replication.inputs.writing import write_json
 
-OURS = "pytest-circuit-replication"
 Used = TypeVar("Used")
 
 
@@ -54,7 +54,7 @@ def of_converted(path: Path, sha256: str, use: Callable[[Path], Used]) -> Used:
     made_by = versions("gguf")
     name = f"{sha256}-transformers-{made_by['transformers']}-gguf-{made_by['gguf']}"
     try:
-        return _of_kept(cache_folder() / name, path, use)
+        return _of_kept(cache_folder("gguf") / name, path, use)
     except OSError:  # nothing can be kept there
         pass
     try:
@@ -62,13 +62,6 @@ def of_converted(path: Path, sha256: str, use: Callable[[Path], Used]) -> Used:
     except OSError as error:
         reason = system_reason(error)
         raise InputError(f"{placed(path)}: cannot be converted: {reason}") from None
-
-
-def cache_folder() -> Path:
-    """Where converted models are kept."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path(OURS) / "gguf"
 
 
 @functools.cache

@@ -52,7 +52,7 @@ from replication.experiment.spec import ModelSpec
 from replication.inputs.files import InputError
 
 cache, spec, how = sys.argv[1:]
-gguf.cache_folder = lambda: Path(cache)
+gguf.cache_folder = lambda _: Path(cache)
 save = safetensors.torch.save_model
 def save_when_told(model, path, metadata):
     Path(path).write_bytes(b"half")
@@ -91,7 +91,7 @@ def plain(folder: Path) -> LoadedModel:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "cache"
-    monkeypatch.setattr(gguf, "cache_folder", lambda: place)
+    monkeypatch.setattr(gguf, "cache_folder", lambda _: place)
     return place
 
 
@@ -558,7 +558,7 @@ from replication.engine import gguf, models
 from replication.experiment.spec import ModelSpec
 
 cache, *specs = sys.argv[1:]
-gguf.cache_folder = lambda: Path(cache)
+gguf.cache_folder = lambda _: Path(cache)
 own, checks = models.self_check, []
 def timed_check(*arguments):
     started = time.perf_counter()

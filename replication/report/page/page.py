@@ -35,11 +35,9 @@ GLYPHS = {"holds": "✓", "refuted": "✗", "undecided": "?", "missing": "○"}
 CALIBRATE = "make calibrate"
 
 
-def drawing_library(cached: Path | None) -> str:
+def drawing_library(folder: Path) -> str:
     """The JavaScript of Vega, Vega-Lite and vega-embed: made in seconds, so kept in a folder."""
-    if cached is None:
-        return _bundle()
-    kept = cached / f"vega-{version('vl-convert-python')}.js"
+    kept = folder / f"vega-{version('vl-convert-python')}.js"
     with suppress(OSError):  # what cannot be kept is made again
         if not kept.is_file():
             write_atomically(kept, _bundle())

@@ -47,7 +47,7 @@ def observe_split(seed: int) -> list[Seen]:
             np.arange(n_pairs),
             {},
         )
-        found = null_overlaps(measured, spec.model.shape, spec.scoring.mlp_out, {}, seed)
+        found = null_overlaps(measured, spec.model.shape, spec.scoring.convention, {}, seed)
         seen += [
             Seen(SPLIT, n_pairs, seed, f"{EXCESS}, {one.among}s", covers(one), 1) for one in found
         ]

@@ -167,12 +167,15 @@ def run(
         _one_of("--precision", precision, Precision),
         tokens=spec.spec.tokens,
         mlp_at=spec.spec.scoring.mlp_at,
+        gives_attention=spec.spec.scoring.kind == "attention",
     )
     ran = run_experiment(spec.spec, loaded, source, n_pairs, out)
     name, counts = shortened(spec.name), f"{n_pairs} pairs, {len(ran.circuit.nodes)} nodes"
     _print(f"{name}: {counts}, written to {placed(out)}/")
     _print(*map(one_line, ran.compared))
     _print(one_line(f"{name}: {first_tokens(loaded, source).described()}"))
+    if ran.positions is not None:
+        _print(one_line(f"{name}: {ran.positions}"))
 
 
 @app.command()
@@ -197,7 +200,7 @@ def record(
         ),
     ] = False,
 ) -> None:
-    """Capture, and store the mean activations as the experiment's recorded evidence."""
+    """Capture, and store what scores are computed from as the experiment's recorded evidence."""
     from replication.commands.record import record as record_experiment
 
     read = _experiment(experiment)

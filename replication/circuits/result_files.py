@@ -1,4 +1,4 @@
-"""The files of a result: `scores.json` and `circuit.json`, with where they come from."""
+"""The files of a result: its scores and `circuit.json`, with where they come from."""
 
 from __future__ import annotations
 
@@ -6,16 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from replication.circuits.circuit import Circuit, circuit_file
-from replication.circuits.scores import ScoreTable, scores_file
+from replication.circuits.scores import ScoreTable, highest, scores_file
 
 
 def result_files(
-    scores: ScoreTable, circuit: Circuit, provenance: Mapping[str, Any]
+    tables: Mapping[str, ScoreTable], circuit: Circuit, provenance: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """The content of both files, by name."""
+    """The content of the files, by name; `scores.json` has each component's highest score.
+
+    Where there are several tables, each has a file of its own too.
+    """
     content = circuit_file(circuit)
     content["metadata"]["provenance"] = dict(provenance)
+    made = {"provenance": dict(provenance)}
+    by_table = {
+        f"scores_{name}.json": scores_file(table, {"table": name, **made})
+        for name, table in tables.items()
+        if len(tables) > 1
+    }
     return {
-        "scores.json": scores_file(scores, {"provenance": dict(provenance)}),
+        "scores.json": scores_file(highest(tables), made),
+        **by_table,
         "circuit.json": content,
     }

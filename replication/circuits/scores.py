@@ -93,7 +93,10 @@ def table_of(
     shape: ModelShape,
     pair_scores: Float32[np.ndarray, "pairs components"] | None = None,
 ) -> ScoreTable:
-    """The table of computed scores: their means over the pairs and, where kept, each pair's own."""
+    """The table of computed scores: their means over the pairs and, where kept, each pair's own.
+
+    A component whose score is nan has none, and is not listed.
+    """
     by_pair = () if pair_scores is None else pair_scores
     return ScoreTable(
         _figures(means, shape),
@@ -107,7 +110,30 @@ def _figures(
     return {
         component: exact(float(value))
         for component, value in zip(shape.components(), values, strict=True)
+        if not np.isnan(value)
     }
+
+
+def highest(tables: Mapping[str, ScoreTable]) -> ScoreTable:
+    """Each component's scores in the table in which it scores highest; of ties, in the first.
+
+    The tables are computed ones, which list the same components.
+    """
+    first, *others = every = list(tables.values())
+    if not others:
+        return first
+    middles = [table.middles() for table in every]
+    best = {
+        part: every[max(range(len(every)), key=lambda number: middles[number][part])]
+        for part in first.scores
+    }
+    return ScoreTable(
+        {part: table.scores[part] for part, table in best.items()},
+        {
+            number: {part: table.by_pair[number][part] for part, table in best.items()}
+            for number in first.by_pair
+        },
+    )
 
 
 # What a score may be but 0, as a number or a text: beyond, what is computed from it is no float.

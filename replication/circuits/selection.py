@@ -71,8 +71,8 @@ def selections(
 ) -> Bool[np.ndarray, "rows components"]:
     """What `select` selects on every row, the input aside.
 
-    Components stand in the order of `ModelShape.components`. Nothing is selected on a row on which
-    the threshold or the budget cannot be met.
+    Components stand in the order of `ModelShape.components`; one whose score is nan is not scored.
+    Nothing is selected on a row on which the threshold or the budget cannot be met.
     """
     mlps, heads = scores[:, : shape.n_layers], scores[:, shape.n_layers :]
     chosen_mlps = mlps >= rule.mlp_threshold
@@ -81,5 +81,5 @@ def selections(
     order = np.argsort(-heads, axis=1, kind="stable")  # ties fall by layer, then head
     chosen_heads = np.zeros_like(heads, dtype=bool)
     np.put_along_axis(chosen_heads, order, np.arange(heads.shape[1]) < room[:, None], axis=1)
-    is_possible = (n_mlps > 0) & (room >= 0)
+    is_possible = ((n_mlps > 0) | np.isnan(mlps).all(axis=1)) & (room >= 0)
     return np.asarray(np.hstack([chosen_mlps, chosen_heads]) & is_possible[:, None])

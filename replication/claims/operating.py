@@ -120,7 +120,7 @@ def _points(evidence: Evidence) -> Iterable[_Point]:
         there = spec.model_copy(update={"selection": stated.model_copy(update=changed)})
         results, lacks = dict(evidence.results), None
         try:
-            circuit = select_circuit(there, measured.scores)
+            circuit = select_circuit(there, measured.tables)
             results[spec.measures] = replace(measured, circuit=circuit)
         except InputError as error:
             lacks = str(error)

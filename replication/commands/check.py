@@ -23,6 +23,7 @@ from replication.claims.keys import Known
 from replication.engine.locate import locate
 from replication.engine.models import tokenizer_at_hand
 from replication.engine.recording import Recording, recorded_path, replay
+from replication.engine.words import position_problems
 from replication.evidence.evidence import (
     published_circuit,
     published_evidence,
@@ -228,11 +229,15 @@ def _read_claims(
 
 
 def _answers(data: dict[str, Any]) -> list[str]:
-    """The columns of answers, as far as the spec can be read."""
+    """The columns of answers and words, as far as the spec can be read."""
     stated = [
         _part(str, data, "behaviour", name, key)
         for name in _part(dict[str, Any], data, "behaviour") or {}
         for key in ("right", "wrong")
+    ]
+    stated += [
+        _part(str, data, "scoring", "positions", name, "word")
+        for name in _part(dict[str, Any], data, "scoring", "positions") or {}
     ]
     return [column for column in stated if column is not None]
 
@@ -319,6 +324,7 @@ def _read_tokens(reader: _Reader, experiment: Experiment) -> str | None:
     with reader.noting(), suppress(NotAtHand):
         tokenizer = tokenizer_at_hand(spec.model, spec.tokens)
         found = list(tokenizer.problems(experiment.pairs))
+        found = found or list(position_problems(tokenizer, experiment.rows, spec.scoring.positions))
         reader.note(Path(experiment.source.name), [Fault(problem) for problem in found])
         if not found:
             seen = tokenizer.seen(experiment.pairs[:1])

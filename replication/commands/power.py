@@ -109,7 +109,7 @@ def _highest(controls: MeasuredControls, every: list[Component], kind: Kind) -> 
 def _noise(spec: Spec, measured: Measured, index: int) -> Noise | None:
     activations = measured.activations
     assert activations.inner is not None
-    for number, means in enumerate(activations.inner.by_component(spec.scoring.mlp_out)):
+    for number, means in enumerate(activations.inner.by_component(spec.scoring.convention)):
         if number == index:
             terms = length_terms(activations.token_lengths)
             return noise_of(means[:, 0] - means[:, 1], terms, measured.clusters)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from replication.engine.attention import Attention
 from replication.engine.models import Device
-from replication.engine.recording import check_overwritten, recorded_path
+from replication.engine.recording import asked_of, check_overwritten, recorded_path
 from replication.engine.recording import record as write_recording
+from replication.engine.words import in_words
 from replication.evidence import random_weights as of_random
 from replication.evidence import recorded_interventions as of_interventions
 from replication.evidence.evidence import circuits_of, published_evidence
@@ -32,7 +34,9 @@ def record(
     spec = experiment.spec
     if interventions and not spec.behaviour:
         raise InputError(f"--interventions: {placed(experiment.folder)} states no behaviour")
-    intervenes = interventions or spec.scoring.kind != "differential"
+    if random and spec.scoring.kind == "attention":
+        raise InputError(f"--random-weights: {of_random.OF_ACTIVATIONS}")
+    intervenes = interventions or spec.scoring.is_of_behaviour
     check_overwritten(recorded_path(experiment))
     if random:
         of_random.check_overwritten(of_random.random_weights_path(experiment))
@@ -52,9 +56,13 @@ def record(
 def _written(experiment: Experiment, runs: Runs) -> Iterator[str]:
     name, path = shortened(experiment.name), recorded_path(experiment)
     (recording,) = runs.own
-    write_recording(recording, experiment.pairs, path)
+    write_recording(recording, experiment.pairs, path, asked_of(experiment))
     yield f"{name}: {len(experiment.pairs)} pairs recorded in {placed(path)}"
     yield one_line(f"{name}: {recording.seen.described()}")
+    if isinstance(recording.kept, Attention):
+        first = recording.kept.positions[0].tolist()
+        found = dict(zip(experiment.spec.scoring.positions, first, strict=True))
+        yield one_line(f"{name}: {in_words(found, recording.seen)}")
     if runs.random is not None:
         written = of_random.record_random_weights(experiment, runs.random, recording)
         seeds = len(runs.random.seeds)

@@ -61,7 +61,8 @@ class Causal:
 
     Effects are over all components, the input first: `effects` for each counterpart, `restored` and
     `given` in the counterpart's run and while others are out, and `inside` the circuit over its own
-    nodes, the input aside. `differential` are the scores by activations, the input aside too.
+    nodes, the input aside. `differential` are the scores by activations, the input aside too, where
+    activations were captured.
     `only_by_one` are the components that some counterparts find necessary and others do not.
     """
 
@@ -80,7 +81,7 @@ class Causal:
     given: Sequence[Effects]
     inside: Effects
     sets: Sequence[SetOut]
-    differential: Float[np.ndarray, " components"]
+    differential: Float[np.ndarray, " components"] | None
     agreements: Sequence[Agreement]
     words: Mapping[Component, Said]
     only_by_one: Sequence[Component]
@@ -98,7 +99,7 @@ def causal(
     cell: Cell,
     shape: ModelShape,
     drawing: Drawing,
-    differential: Float[np.ndarray, " components"],
+    differential: Float[np.ndarray, " components"] | None,
 ) -> Causal:
     """What the interventions on a behaviour say; `differential` are the scores by activations."""
     components = [INPUT, *shape.components()]
@@ -172,18 +173,19 @@ def shown(values: Float[np.ndarray, " pairs"], drawing: Drawing) -> Shown:
 
 
 def _agreements(
-    behaved: Behaved, differential: Float[np.ndarray, " components"]
+    behaved: Behaved, differential: Float[np.ndarray, " components"] | None
 ) -> list[Agreement]:
     """What is held against exact effects: attributions with their sign, scores with the size."""
     single = behaved.single
     effects = single.effects[0].mean(axis=1)
-    return [
+    found = [
         Agreement("attribution", "effect", _ranks_agree(single.attribution.mean(axis=1), effects)),
         Agreement("integrated", "effect", _ranks_agree(single.integrated.mean(axis=1), effects)),
-        Agreement(
-            "differential", "size of the effect", _ranks_agree(differential, np.abs(effects[1:]))
-        ),
     ]
+    if differential is not None:
+        agree = _ranks_agree(differential, np.abs(effects[1:]))
+        found.append(Agreement("differential", "size of the effect", agree))
+    return found
 
 
 def _ranks_agree(one: Float[np.ndarray, " some"], other: Float[np.ndarray, " some"]) -> float:

@@ -92,7 +92,7 @@ def halved(
     return Halves(
         Spread.of(shares[both]) if both.any() else None,
         _again(scores, clusters, halves, there, shape, rule, seed),
-        Spread.of(_kept(one, other, one.argmax(axis=1))),
+        Spread.of(_kept(one, other, np.nanargmax(one, axis=1))),
         Spread.of(_kept(one, other, last)[has_heads]) if has_heads.any() else None,
     )
 

@@ -66,7 +66,7 @@ def length(spec: Spec, measured: Measured) -> Length | NotComputed:
     if inner is None or not inner.token_lengths.all():
         return NotComputed("a prompt has no position of its own text")
 
-    mlp_out = spec.scoring.mlp_out
+    mlp_out = spec.scoring.convention
     steps = np.abs(inverse_differences(lengths))
     norms = length_norms(activations, mlp_out)
     alone = norms * steps.mean()

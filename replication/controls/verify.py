@@ -31,6 +31,7 @@ from replication.controls.words import (
     not_shown,
     published_word,
 )
+from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.evidence.evidence import Evidence, Measured
 from replication.evidence.interventions import NoInterventions, Unshown
@@ -140,29 +141,23 @@ def measured_controls(
 
     `others` are the circuits of other results, by name.
     """
-    shape, mlp_out = spec.model.shape, spec.scoring.mlp_out
+    shape, clusters, lengths = spec.model.shape, measured.clusters, measured.kept.token_lengths
     resamples, seed = spec.verification.resamples, spec.verification.seed
-    activations, clusters = measured.activations, measured.clusters
-    n_clusters, lengths = count_of(clusters), activations.token_lengths
     stable: Stability | NotComputed
     halves: Halves | NotComputed
     unrelated: Null | NotComputed
     null_circuit: Sequence[NullOverlap] | NotComputed
     shown: Property | NotComputed
-    of_behaviour = _not_differential(spec)
-    explained = of_behaviour or length(spec, measured)
-    if n_clusters < THRESHOLDS.fewest_clusters.value:
+    other_kind = _not_differential(spec)
+    explained = other_kind or length(spec, measured)
+    if count_of(clusters) < THRESHOLDS.fewest_clusters.value:
         stable = halves = unrelated = null_circuit = shown = NotComputed(_one_cluster(measured))
     else:
         stable = stability(measured.pair_scores, clusters, shape, spec.rule, resamples, seed)
         halves = halved(measured.pair_scores, clusters, shape, spec.rule, seed)
-        unrelated = of_behaviour or null(activations, clusters, mlp_out, seed)
-        if isinstance(explained, NotComputed):
-            shown = explained
-        else:
-            assert activations.inner is not None
-            shown = property_of(activations.inner, lengths, clusters, mlp_out, seed)
-        null_circuit = of_behaviour or _null_circuit(spec, measured, others)
+        unrelated = other_kind or _null(spec, measured)
+        shown = explained if isinstance(explained, NotComputed) else _property(spec, measured)
+        null_circuit = other_kind or _null_circuit(spec, measured, others)
     telling = markers(measured.pairs, lengths, spec.sides)
     selected = set(measured.circuit.nodes)
     words = {
@@ -170,6 +165,7 @@ def measured_controls(
             index, component in selected, measured, stable, unrelated, shown, explained, telling
         )
         for index, component in enumerate(shape.components())
+        if component in measured.scores.scores
     }
     return MeasuredControls(
         spec.measures,
@@ -180,11 +176,23 @@ def measured_controls(
         null_circuit,
         shown,
         explained,
-        of_behaviour or over_random(measured, shape.components()),
+        other_kind or over_random(measured, shape.components()),
         telling,
         chance,
         words,
     )
+
+
+def _null(spec: Spec, measured: Measured) -> Null:
+    mlp_out, seed = spec.scoring.convention, spec.verification.seed
+    return null(measured.activations, measured.clusters, mlp_out, seed)
+
+
+def _property(spec: Spec, measured: Measured) -> Property:
+    inner, lengths = measured.activations.inner, measured.activations.token_lengths
+    assert inner is not None
+    mlp_out, seed = spec.scoring.convention, spec.verification.seed
+    return property_of(inner, lengths, measured.clusters, mlp_out, seed)
 
 
 def _null_circuit(
@@ -193,7 +201,7 @@ def _null_circuit(
     n_clusters = count_of(measured.clusters)
     if n_clusters < FEWEST_CLUSTERS:
         return NotComputed(f"half of {n_clusters} clusters of pairs has no two prompts of one side")
-    shape, mlp_out = spec.model.shape, spec.scoring.mlp_out
+    shape, mlp_out = spec.model.shape, spec.scoring.convention
     return null_overlaps(measured, shape, mlp_out, others, spec.verification.seed)
 
 
@@ -201,6 +209,8 @@ def _not_differential(spec: Spec) -> NotComputed | None:
     """Why what is asked of a difference of mean activations cannot be asked of other scores."""
     if spec.scoring.kind == "differential":
         return None
+    if spec.scoring.kind == "attention":
+        return NotComputed("does not apply to attention weights")
     return NotComputed(
         f"the score is of kind {spec.scoring.kind}, of a behaviour, and no difference of mean"
         " activations"
@@ -216,7 +226,9 @@ def causal_controls(
         return NotComputed(found.reason)
     verification = spec.verification
     drawing = Drawing(measured.clusters, verification.resamples, verification.seed)
-    differential = mean_scores([pair_scores(measured.activations, spec.scoring.mlp_out)])
+    differential = None
+    if isinstance(measured.kept, MeanActivations):
+        differential = mean_scores([pair_scores(measured.kept, spec.scoring.convention)])
     said: dict[str, Causal | NotShown] = {}
     for name, behaved in found.behaviours.items():
         if isinstance(behaved, Unshown):

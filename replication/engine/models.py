@@ -73,6 +73,7 @@ def load_model(
     *,
     tokens: TokensSpec = TokensSpec(),  # noqa: B008
     mlp_at: MlpAt = "residual",
+    gives_attention: bool = False,
 ) -> LoadedModel:
     """Load the model, on raw weights, after checking its hash, its shape and its way to run.
 
@@ -88,7 +89,7 @@ def load_model(
     def ready(folder: Path) -> tuple[Tokenizer, Taps, Widths, SelfCheck]:
         config = read_configuration(folder, spec.shape, place)
         tokenizer = load_tokenizer(folder, config, tokens)
-        taps = load_taps(folder, config, target, precision, mlp_at)
+        taps = load_taps(folder, config, target, precision, mlp_at, gives_attention=gives_attention)
         try:
             return tokenizer, taps, *self_check(taps, tokenizer.ordinary(8), precision)
         except InputError as error:

@@ -24,8 +24,8 @@ Tensors = dict[str, np.ndarray]
 Metadata = dict[str, str]
 
 
-def check_replaceable(path: Path, kind: str, what: str) -> None:
-    """Refuse to write such a file where anything else stands; its format begins with its kind.
+def check_replaceable(path: Path, kind: str | tuple[str, ...], what: str) -> None:
+    """Refuse to write such a file where anything else stands; its format begins with a kind.
 
     Raises:
         InputError: something else stands there, or nothing may be written there.

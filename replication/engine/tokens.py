@@ -53,6 +53,14 @@ class Tokens(NamedTuple):
         return len(self.ids) - len(self.text)
 
 
+class _TemplatedText(NamedTuple):
+    """A prompt in a template: all tokens, which are its text's, and the characters of these."""
+
+    ids: list[int]
+    text: range
+    spans: list[range]
+
+
 class SeenTokens(BaseModel):
     """Which tokens the model saw: of the first pair as text, of all prompts as a SHA-256."""
 
@@ -162,6 +170,16 @@ class Tokenizer:
             )
         return tokens
 
+    def spans(self, prompt: str) -> list[range]:
+        """Which of a prompt's characters each token of its text stands for.
+
+        Raises:
+            InputError: as `read` does; or the tokenizer does not know.
+        """
+        if self.spec.chat_template:
+            return self._templated_text(prompt).spans
+        return self._spans(prompt)[1]
+
     def seen(self, pairs: Iterable[Pair]) -> SeenTokens:
         """Which tokens the model sees of these pairs.
 
@@ -247,6 +265,11 @@ class Tokenizer:
         return int(bos)
 
     def _in_template(self, prompt: str) -> Tokens:
+        """The prompt as a user's message."""
+        found = self._templated_text(prompt)
+        return Tokens(found.ids, found.text)
+
+    def _templated_text(self, prompt: str) -> _TemplatedText:
         """The prompt as a user's message; its text is found again by its characters."""
         front, _, back = self._templated(MARK).partition(MARK)
         whole = self._templated(prompt)
@@ -255,14 +278,30 @@ class Tokenizer:
             raise InputError(
                 f"tokens.chat_template: the template changes the prompt {quoted(prompt)}"
             )
-        read = self.own(whole, add_special_tokens=False, return_offsets_mapping=True)
+        ids, spans = self._spans(whole)
         start, stop = len(front), len(front) + len(text)
         own = [
             position
-            for position, (first, last) in enumerate(read["offset_mapping"])
-            if first < stop and last > start
+            for position, span in enumerate(spans)
+            if span.start < stop and span.stop > start
         ]
-        return Tokens([int(token) for token in read["input_ids"]], range(own[0], own[-1] + 1))
+        positions = range(own[0], own[-1] + 1)
+        # The template may leave out space around the prompt.
+        moved = start + _space_before(text) - _space_before(prompt)
+        shifted = [range(one.start - moved, one.stop - moved) for one in spans]
+        return _TemplatedText(ids, positions, [shifted[position] for position in positions])
+
+    def _spans(self, text: str) -> tuple[list[int], list[range]]:
+        """A text's tokens, and which of its characters each stands for."""
+        try:
+            read = self.own(text, add_special_tokens=False, return_offsets_mapping=True)
+        except NotImplementedError:
+            raise InputError(
+                "the tokenizer does not say which characters a token stands for: it is none of the"
+                " fast ones"
+            ) from None
+        ids = [int(token) for token in read["input_ids"]]
+        return ids, [range(*span) for span in read["offset_mapping"]]
 
     def _templated(self, prompt: str) -> str:
         message = [{"role": "user", "content": prompt}]
@@ -275,6 +314,10 @@ class Tokenizer:
             raise InputError(
                 f"tokens.chat_template: the tokenizer cannot use it: {reason}"
             ) from None
+
+
+def _space_before(text: str) -> int:
+    return len(text) - len(text.lstrip())
 
 
 def load_tokenizer(folder: Path, config: Any, spec: TokensSpec) -> Tokenizer:

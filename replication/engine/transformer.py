@@ -25,8 +25,18 @@ if TYPE_CHECKING:
 _WEIGHTS_OF_A_BYTE = 8
 
 
-def load_taps(folder: Path, config: Any, device: str, precision: str, mlp_at: MlpAt) -> Taps:
+def load_taps(
+    folder: Path,
+    config: Any,
+    device: str,
+    precision: str,
+    mlp_at: MlpAt,
+    *,
+    gives_attention: bool = False,
+) -> Taps:
     """The model in a folder, and its modules behind the hook points.
+
+    To give attention weights, it computes attention step by step, which takes longer.
 
     Raises:
         InputError: it cannot be loaded, its files lack a weight, or a hook point is missing.
@@ -39,7 +49,7 @@ def load_taps(folder: Path, config: Any, device: str, precision: str, mlp_at: Ml
         if row is None:
             taps = located_taps(_bridge(folder, device, precision), mlp_at)
         else:
-            whole = _build(folder, row.is_causal, precision).to(device)
+            whole = _build(folder, row.is_causal, precision, gives_attention).to(device)
             taps = tabled_taps(whole, row, mlp_at)
     except InputError as error:
         raise InputError(f"{placed(folder)}: {error}") from None
@@ -83,12 +93,15 @@ def _check_size(folder: Path, config: Any) -> None:
         )
 
 
-def _build(folder: Path, is_causal: bool, precision: str) -> Any:
+def _build(folder: Path, is_causal: bool, precision: str, gives_attention: bool) -> Any:
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
     model, info = (AutoModelForCausalLM if is_causal else AutoModel).from_pretrained(
-        str(folder), dtype=getattr(torch, precision), output_loading_info=True
+        str(folder),
+        dtype=getattr(torch, precision),
+        output_loading_info=True,
+        attn_implementation="eager" if gives_attention else None,
     )
     check_complete(model, info)
     return model

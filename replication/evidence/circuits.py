@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from replication.circuits.circuit import Circuit, selected_circuit
 from replication.circuits.components import Component
-from replication.circuits.scores import ScoreTable
+from replication.circuits.scores import ScoreTable, highest
 from replication.circuits.selection import select
+from replication.experiment.behaviours import RivalKind
 from replication.experiment.spec import ScoreKind, Spec
 from replication.inputs.files import InputError
 
@@ -15,17 +16,20 @@ METHODS: Mapping[ScoreKind, str] = {
     "differential": "differential_activation_analysis",
     "attribution": "attribution_patching",
     "effect": "activation_patching",
+    "attention": "attention_patterns",
 }
 
 
-def select_circuit(spec: Spec, scores: ScoreTable) -> Circuit:
+def select_circuit(spec: Spec, tables: Mapping[str, ScoreTable]) -> Circuit:
     """The circuit that the experiment's rule selects on computed scores.
+
+    Of several tables a component counts with its highest score.
 
     Raises:
         InputError: the budget or the threshold cannot be met.
     """
     return selected_circuit(
-        select(scores.middles(), spec.rule),
+        select(highest(tables).middles(), spec.rule),
         spec.costs,
         spec.selection.budget,
         model=spec.model.label,
@@ -35,7 +39,7 @@ def select_circuit(spec: Spec, scores: ScoreTable) -> Circuit:
     )
 
 
-def rival_circuit(spec: Spec, kind: ScoreKind, scores: ScoreTable) -> Circuit:
+def rival_circuit(spec: Spec, kind: RivalKind, scores: ScoreTable) -> Circuit:
     """The circuit that rival scores select under the experiment's budget.
 
     Raises:
@@ -46,24 +50,28 @@ def rival_circuit(spec: Spec, kind: ScoreKind, scores: ScoreTable) -> Circuit:
     scoring = spec.scoring.model_copy(update={"kind": kind})
     there = spec.model_copy(update={"selection": rule, "scoring": scoring})
     try:
-        return select_circuit(there, scores)
+        return select_circuit(there, {kind: scores})
     except InputError as error:
         raise InputError(f"ablation.rivals: {kind}: {error}") from None
 
 
 def kept_circuits(
-    spec: Spec, tables: Mapping[ScoreKind, ScoreTable], published: Mapping[str, Circuit]
+    spec: Spec,
+    tables: Mapping[str, ScoreTable],
+    rivals: Mapping[ScoreKind, ScoreTable],
+    published: Mapping[str, Circuit],
 ) -> dict[str, tuple[Component, ...]]:
     """The circuits that are kept alone, by name: the measured one, its rivals, published ones.
 
-    A rival is named by the kind of its scores; there is none where those could not be had.
+    `tables` are what is measured. A rival is named by the kind of its scores; there is none where
+    those could not be had.
 
     Raises:
         InputError: the budget or a threshold cannot be met.
     """
-    circuits = {spec.measures: select_circuit(spec, tables[spec.scoring.kind]).nodes}
-    rivals = [kind for kind in spec.ablation.rivals if kind in tables]
-    for kind in rivals:
-        circuits[kind] = rival_circuit(spec, kind, tables[kind]).nodes
+    circuits = {spec.measures: select_circuit(spec, tables).nodes}
+    for kind in spec.ablation.rivals:
+        if kind in rivals:
+            circuits[kind] = rival_circuit(spec, kind, rivals[kind]).nodes
     others = {name: one.nodes for name, one in published.items() if name != spec.measures}
     return circuits | others

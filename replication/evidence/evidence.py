@@ -1,7 +1,7 @@
 """Evidence: what claims are judged on.
 
 `published` evidence is the figures and circuits as printed in the source; `recorded` evidence is
-computed from stored mean activations; `live` evidence is computed from a run of the model now.
+computed from what a run kept; `live` evidence is computed from a run of the model now.
 Recorded and live evidence measure one of the experiment's results again; every other result stays
 as it was published.
 """
@@ -21,11 +21,13 @@ from jaxtyping import Float32, Float64, Int64
 from replication.circuits.circuit import Circuit, check_convention, read_circuit
 from replication.circuits.components import ModelShape
 from replication.circuits.notations import NotationName
-from replication.circuits.scores import ScoreTable, read_scores, table_of
+from replication.circuits.scores import ScoreTable, highest, read_scores, table_of
 from replication.engine.activations import MeanActivations
+from replication.engine.attention import Attention
 from replication.engine.provenance import Provenance
 from replication.engine.random_weights import RandomWeights
-from replication.engine.recording import Recording, recorded_path, replay
+from replication.engine.recording import Recording, mean_activations, recorded_path, replay
+from replication.engine.scores.attention import attention_scores, in_best_table
 from replication.engine.scores.causal import causal_scores
 from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.engine.tokens import SeenTokens
@@ -86,10 +88,10 @@ class RunProvenance(Provenance):
         """The provenance of a run on pairs from there."""
         return cls(
             **run.provenance.model_dump(),
-            pairs=len(run.activations.token_lengths),
+            pairs=len(run.kept.token_lengths),
             pairs_from=dict(pairs_from),
             seen=run.seen,
-            token_lengths=run.activations.token_lengths.tolist(),
+            token_lengths=run.kept.token_lengths.tolist(),
         )
 
 
@@ -97,16 +99,19 @@ class RunProvenance(Provenance):
 class Measured(Result):
     """A result that a run of the model measured; everything in it was computed once.
 
-    `pair_scores` are each component's, in the order of `ModelShape.components`, and `means` theirs
-    over the pairs; `repeated` are those of a second run, if there was one. `clusters` says which
-    pairs hang together and so count as one (`experiment.clusters`). `random` are the means that
-    random weights of the architecture give on the same pairs, if there are any, and
-    `interventions` what became of behaviours under them.
+    `tables` are by name: of attention as the spec names them, else one by the kind of score; and
+    `scores` has each component's highest. `pair_scores` are each component's, in the order of
+    `ModelShape.components`, nan of one without a score, and `means` theirs over the pairs; of
+    several tables they are from the one that the component scores highest in. `repeated` are those
+    of a second run, if there was one. `clusters` says which pairs hang together and so count as one
+    (`experiment.clusters`). `random` are the means that random weights of the architecture give on
+    the same pairs, if there are any, and `interventions` what became of behaviours under them.
     """
 
     scores: ScoreTable
     circuit: Circuit
-    activations: MeanActivations
+    tables: Mapping[str, ScoreTable]
+    kept: MeanActivations | Attention
     pairs: Sequence[Pair]
     clusters: Int64[np.ndarray, " pairs"]
     pair_scores: Float32[np.ndarray, "pairs components"]
@@ -117,9 +122,18 @@ class Measured(Result):
     interventions: Interventions | NoInterventions = NO_INTERVENTIONS
 
     @property
+    def activations(self) -> MeanActivations:
+        """The mean activations, where scores are computed from those."""
+        return mean_activations(self.kept)
+
+    @property
     def reproduced(self) -> bool | None:
         """Whether the second run gave the same scores to the bit; None if there was none."""
-        return None if self.repeated is None else np.array_equal(self.pair_scores, self.repeated)
+        return (
+            None
+            if self.repeated is None
+            else np.array_equal(self.pair_scores, self.repeated, equal_nan=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -206,30 +220,42 @@ def measure(
     Raises:
         InputError: the budget or the threshold cannot be met.
     """
-    mlp_out, shape = spec.scoring.mlp_out, spec.model.shape
+    by_table = _scored(spec, run, effects)
     again = None
-    if effects is not None:
-        scores = causal_scores(effects)
-    else:
-        scores = pair_scores(run.activations, mlp_out)
-        again = None if second is None else pair_scores(second.activations, mlp_out)
-    means = mean_scores([scores])
-    table = table_of(means, shape, scores)
+    if second is not None and effects is None:
+        again = in_best_table(_scored(spec, second))
+    scores = in_best_table(by_table)
+    tables = {
+        name: table_of(mean_scores([one]), spec.model.shape, one)
+        for name, one in zip(spec.scoring.table_names, by_table, strict=True)
+    }
     return Measured(
-        scores=table,
-        circuit=select_circuit(spec, table),
-        activations=run.activations,
+        scores=highest(tables),
+        tables=tables,
+        circuit=select_circuit(spec, tables),
+        kept=run.kept,
         pairs=pairs,
         clusters=clusters,
         pair_scores=scores,
-        means=means,
+        means=mean_scores([scores]),
         provenance=RunProvenance.of(run, pairs_from),
         repeated=again,
     )
 
 
+def _scored(
+    spec: Spec, run: Recording, effects: Effects | None = None
+) -> Float32[np.ndarray, "tables pairs components"]:
+    """Each component's score on each pair, by table."""
+    if effects is not None:
+        return causal_scores(effects)[None]
+    if isinstance(run.kept, Attention):
+        return attention_scores(run.kept)
+    return pair_scores(run.activations, spec.scoring.convention)[None]
+
+
 def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
-    """What the experiment's recorded activations give.
+    """What the experiment's recording gives.
 
     Raises:
         EvidenceMissing: nothing was recorded.
@@ -273,7 +299,7 @@ def _measured_evidence(
     second = others[0] if others else None
     if effects is None and isinstance(interventions, Interventions):
         effects = scored_effects(spec, interventions)
-    if effects is None and spec.scoring.kind != "differential":
+    if effects is None and spec.scoring.is_of_behaviour:
         assert isinstance(interventions, NoInterventions)
         raise EvidenceMissing(f"its scores are of a behaviour: {interventions.reason}")
     pairs, clusters = experiment.pairs, experiment.clusters

@@ -133,7 +133,7 @@ NO_INTERVENTIONS = NoInterventions("the experiment states no behaviour")
 
 def scored_effects(spec: Spec, found: Interventions) -> Effects | None:
     """What the experiment's scores are the size of; None where they are no effects."""
-    if spec.scoring.kind == "differential":
+    if not spec.scoring.is_of_behaviour:
         return None
     scored = found.behaviours[str(spec.scored_behaviour)]
     assert isinstance(scored, Behaved)  # scores of what the model does not show are refused

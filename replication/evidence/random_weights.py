@@ -33,6 +33,7 @@ from replication.inputs.writing import write_atomically
 FORMAT = "replication.random-weights.1"
 DIGITS = 6  # significant ones of a score
 OPTION = "--random-weights"
+OF_ACTIVATIONS = "does not apply to attention weights"
 
 _DIGEST = r"^[0-9a-f]{64}$"
 _Digest = Annotated[str, StringConstraints(pattern=_DIGEST)]
@@ -106,7 +107,7 @@ def record_random_weights(experiment: Experiment, random: RandomWeights, run: Re
         initializer_range=random.architecture.initializer_range,
         shape=run.provenance.shape,
         key_heads=run.provenance.key_heads,
-        mlp_out=spec.scoring.mlp_out,
+        mlp_out=spec.scoring.convention,
         mlp_at=spec.scoring.mlp_at,
         tokens=spec.tokens,
         tokens_sha256=run.seen.ids_sha256,
@@ -237,6 +238,8 @@ def recorded_random(experiment: Experiment, run: Recording) -> RandomWeights | N
     Raises:
         InputError: there is a file, and it cannot be used.
     """
+    if experiment.spec.scoring.kind == "attention":
+        return NoRandomWeights(OF_ACTIVATIONS)
     if not is_there(random_weights_path(experiment)):
         return NoRandomWeights(_missing(experiment))
     return read_random_weights(experiment, run)
@@ -249,6 +252,8 @@ def fitting_random(
 
     It does not rest on the trained weights, so any run of this architecture may use it.
     """
+    if experiment.spec.scoring.kind == "attention":
+        return NoRandomWeights(OF_ACTIVATIONS)
     asking = "`verification.random_weights = true` runs them with the model"
     try:
         if is_there(random_weights_path(experiment)):

@@ -188,7 +188,7 @@ def _read_rows(path: Path, text: str, experiment: Experiment) -> dict[str, _Rows
         raise InputError(f"{path}: rows: not of the behaviours that the experiment states")
     for name, rows in file.rows:
         if isinstance(rows, _Nothing):
-            if name == spec.scored_behaviour and spec.scoring.kind != "differential":
+            if name == spec.scored_behaviour and spec.scoring.is_of_behaviour:
                 raise InputError(f"{path}: rows: {name}: {rows.reason}, and scores are of it")
             continue
         for reason in _row_faults(rows, spec):

@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from replication.circuits.circuit import Circuit
-from replication.circuits.scores import ScoreTable, best_first, table_of
+from replication.circuits.scores import ScoreTable, best_first, highest, table_of
+from replication.engine.activations import MeanActivations
+from replication.engine.attention import Attention, attention
 from replication.engine.capture import capture
 from replication.engine.models import Device, LoadedModel, load_model
 from replication.engine.random_weights import (
@@ -19,6 +21,7 @@ from replication.engine.random_weights import (
     random_weights,
 )
 from replication.engine.recording import Recording
+from replication.engine.scores.attention import attention_scores
 from replication.engine.scores.causal import causal_scores
 from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.engine.subject import (
@@ -75,27 +78,41 @@ def run_model(
         InputError: the model or the device cannot be used, or the model does not show a behaviour.
     """
     pairs, spec = experiment.pairs, experiment.spec
-    loaded = load_model(spec.model, model, device, tokens=spec.tokens, mlp_at=spec.scoring.mlp_at)
+    loaded = load_model(
+        spec.model,
+        model,
+        device,
+        tokens=spec.tokens,
+        mlp_at=spec.scoring.mlp_at,
+        gives_attention=spec.scoring.kind == "attention",
+    )
     seen = loaded.tokenizer.seen(pairs)
     intervenes = with_interventions and bool(spec.behaviour)
     subjects = _subjects(loaded, experiment, intervenes)
-    own = [Recording(capture(loaded, pairs), loaded.provenance, seen) for _ in range(runs)]
-    random = random_weights(loaded, pairs, spec.scoring.mlp_out) if with_random else None
+    own = [Recording(_kept(loaded, experiment), loaded.provenance, seen) for _ in range(runs)]
+    random = random_weights(loaded, pairs, spec.scoring.convention) if with_random else None
     architecture = architecture_of(loaded)
     if intervenes:
         found = _interventions(experiment, subjects, own[0], published or {})
         return Runs(own, architecture, random, found, scored_effects(spec, found))
     none = NoInterventions("interventions were not run: ablation.live is false")
     effects = None
-    if spec.scoring.kind != "differential":
+    if spec.scoring.is_of_behaviour:
         effects = effects_of(subjects[str(spec.scored_behaviour)], spec.scoring.kind)
     return Runs(own, architecture, random, none if spec.behaviour else NO_INTERVENTIONS, effects)
+
+
+def _kept(model: LoadedModel, experiment: Experiment) -> MeanActivations | Attention:
+    """What scores are computed from."""
+    if experiment.spec.scoring.kind == "attention":
+        return attention(model, experiment.rows, experiment.spec.scoring)
+    return capture(model, experiment.pairs)
 
 
 def _subjects(model: LoadedModel, experiment: Experiment, intervenes: bool) -> dict[str, Subject]:
     """The behaviours that are run, asked and checked before anything that takes long."""
     spec = experiment.spec
-    scored = {spec.scored_behaviour} if spec.scoring.kind != "differential" else set()
+    scored = {spec.scored_behaviour} if spec.scoring.is_of_behaviour else set()
     subjects = {
         name: subject_of(model, experiment.rows, name, behaviour, spec.ablation)
         for name, behaviour in spec.behaviour.items()
@@ -120,17 +137,22 @@ def _interventions(
     spec = experiment.spec
     reasons = {name: not_shown(subject) for name, subject in subjects.items()}
     found = {name: single(subjects[name]) for name, reason in reasons.items() if reason is None}
-    scores: dict[ScoreKind, Float32[np.ndarray, "pairs components"]] = {
-        "differential": pair_scores(run.activations, spec.scoring.mlp_out)
-    }
+    scores: dict[ScoreKind, Float32[np.ndarray, "pairs components"]] = {}
+    if isinstance(run.kept, MeanActivations):
+        scores["differential"] = pair_scores(run.activations, spec.scoring.convention)
     if (of := found.get(str(spec.scored_behaviour))) is not None:
         scores["attribution"] = causal_scores(of.attribution)
         scores["effect"] = causal_scores(of.effects[0])
-    tables: dict[ScoreKind, ScoreTable] = {
+    by_kind: dict[ScoreKind, ScoreTable] = {
         kind: table_of(mean_scores([one]), spec.model.shape) for kind, one in scores.items()
     }
-    circuits = kept_circuits(spec, tables, published)
-    ranking = best_first(tables[spec.scoring.kind].middles())
+    if isinstance(run.kept, Attention):
+        by_table = zip(spec.scoring.tables, attention_scores(run.kept), strict=True)
+        tables = {name: table_of(mean_scores([one]), spec.model.shape) for name, one in by_table}
+    else:
+        tables = {spec.scoring.kind: by_kind[spec.scoring.kind]}
+    circuits = kept_circuits(spec, tables, by_kind, published)
+    ranking = best_first(highest(tables).middles())
     behaviours: dict[str, Behaved | Unshown] = {}
     for name, subject in subjects.items():
         if (reason := reasons[name]) is not None:

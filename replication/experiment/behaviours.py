@@ -7,7 +7,7 @@ swings with it from below 0 to above 100% (Miller, Chughtai and Saunders 2024), 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
@@ -25,6 +25,7 @@ Value = Literal["zero", "mean", "interchange", "shift"]
 Direction = Literal["ablate", "restore"]
 Positions = Literal["all", "text"]
 Averaging = Literal["ratio of means", "mean of ratios"]
+RivalKind = Literal["differential", "attribution", "effect"]
 Unit = Literal["logit_difference", "probability_difference"]
 
 
@@ -123,9 +124,7 @@ class AblationSpec(Table):
     """The faithfulness of several pairs: the `ratio of means`, or the `mean of ratios`."""
     counterparts: Annotated[tuple[Word, ...], Field(strict=False)] = ()
     """Further columns of counterparts, beside the pair's second prompt."""
-    rivals: dict[Literal["differential", "attribution", "effect"], NonNegativeFloat] = Field(
-        default_factory=dict
-    )
+    rivals: dict[RivalKind, NonNegativeFloat] = Field(default_factory=dict)
     """Other scores that select a circuit under the same budget, each with its MLPs' threshold."""
     matched: Annotated[PositiveInt, Field(le=9999)] = 99
     """How many matched circuits are drawn at most; the smallest p is 1 / (1 + this)."""
@@ -151,9 +150,13 @@ class AblationSpec(Table):
 
 
 def keys_of(
-    pairs: PairsSpec, sides: Sides, behaviours: Iterable[BehaviourSpec], ablation: AblationSpec
+    pairs: PairsSpec,
+    sides: Sides,
+    behaviours: Iterable[BehaviourSpec],
+    ablation: AblationSpec,
+    words: Sequence[str] = (),
 ) -> Keys:
-    """The keys or columns of the pairs that are read."""
+    """The keys or columns of the pairs that are read, with those of words."""
     columns = [(column, one.ids) for one in behaviours for column in one.columns]
     answers, ids = [name for name, _ in columns], [name for name, is_ids in columns if is_ids]
-    return pairs.keys(sides, answers, ablation.counterparts, ids)
+    return pairs.keys(sides, [*answers, *words], ablation.counterparts, ids)

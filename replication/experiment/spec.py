@@ -27,6 +27,7 @@ from pydantic import (
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.notations import NotationName
 from replication.circuits.selection import Rule
+from replication.experiment.attention import AttentionTable, PositionSpec, name_faults
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, keys_of
 from replication.experiment.clusters import clusters_of
 from replication.experiment.pair_files import PairSource, source_of
@@ -120,7 +121,7 @@ class TokensSpec(Table):
         return self
 
 
-ScoreKind = Literal["differential", "attribution", "effect"]
+ScoreKind = Literal["differential", "attribution", "effect", "attention"]
 MlpOut = Literal["centred", "raw"]
 MlpAt = Literal["residual", "module"]
 
@@ -131,16 +132,58 @@ class ScoringSpec(Table):
     kind: ScoreKind = "differential"
     """`differential`: how far the mean activations of a pair's prompts lie apart, which is the
     published score. `effect`: how far the behaviour moves when the component alone is ablated.
-    `attribution`: what the gradient says of that."""
+    `attribution`: what the gradient says of that. `attention`: how much a head attends from one
+    position of the first prompt to another; MLPs have no such score."""
     behaviour: Name | None = None
     """Which behaviour an attribution or an effect is on, where there are several."""
-    mlp_out: MlpOut
-    """`centred` is the MLP output less its mean over d_model: what a library that centres the
-    writing weights (TransformerLens' default processing) reports. `raw` is the output itself."""
+    mlp_out: MlpOut | None = None
+    """Of every kind but `attention`. `centred` is the MLP output less its mean over d_model: what a
+    library that centres the writing weights (TransformerLens' default processing) reports. `raw` is
+    the output itself."""
     mlp_at: MlpAt = "residual"
     """Where the MLP's output is read: `residual` is what is added to the residual stream, behind a
     norm and a multiplier where the architecture has them (Gemma 2 and 3, OLMo 2, Granite), and
     `module` is what the MLP itself gives."""
+    positions: dict[Name, PositionSpec] = Field(default_factory=dict)
+    """The tokens of the first prompt that attention is between, by name."""
+    tables: dict[Name, AttentionTable] = Field(default_factory=dict)
+    """The tables of attention scores, by name: from which position to which."""
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> ScoringSpec:
+        if self.kind == "attention":
+            for key in ("behaviour", "mlp_out", "mlp_at"):
+                if key in self.model_fields_set:
+                    raise ValueError(f"{key}: a score of kind 'attention' has none: leave it out")
+            for fault in name_faults(self.positions, self.tables):
+                raise ValueError(fault)
+            return self
+        if self.mlp_out is None:
+            raise ValueError("mlp_out: missing: expected 'centred' or 'raw'")
+        if self.positions or self.tables:
+            raise ValueError("positions and tables are of a score of kind 'attention'")
+        return self
+
+    @property
+    def convention(self) -> MlpOut:
+        """How an MLP's output is taken; there is none of attention."""
+        assert self.mlp_out is not None
+        return self.mlp_out
+
+    @property
+    def is_of_behaviour(self) -> bool:
+        """Whether it is of a behaviour, which interventions move."""
+        return self.kind in ("attribution", "effect")
+
+    @property
+    def table_names(self) -> list[str]:
+        """The names of the tables of scores; one that has no name of its own has its kind's."""
+        return list(self.tables) or [self.kind]
+
+    @property
+    def words(self) -> list[str]:
+        """The columns that hold the words of positions."""
+        return [one.word for one in self.positions.values() if one.word is not None]
 
 
 class SelectionSpec(Table):
@@ -197,7 +240,7 @@ class Spec(Table):
     measures: Name
     """What a run of the pairs is called; the name of a published result if it repeats that."""
     recorded: OwnFile = "recorded.safetensors"
-    """The file of recorded mean activations."""
+    """The file of recorded mean activations, or attention weights."""
     random_weights: OwnFile = "random_weights.json"
     """The file of the scores that random weights give."""
     interventions: OwnFile = "interventions.safetensors"
@@ -253,7 +296,7 @@ class Spec(Table):
                 f"scoring.behaviour: there is no behaviour {quoted(scoring.behaviour)}; there are"
                 f" {listed(map(quoted, self.behaviour)) or 'none'}"
             )
-        causal = {scoring.kind, *self.ablation.rivals} - {"differential"}
+        causal = {scoring.kind, *self.ablation.rivals} - {"differential", "attention"}
         if causal and not self.behaviour:
             raise ValueError(f"a score of kind {min(causal)!r} is of a behaviour: state one")
         if causal and scoring.behaviour is None and len(self.behaviour) > 1:
@@ -268,10 +311,28 @@ class Spec(Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _without_activations(self) -> Spec:
+        if self.scoring.kind != "attention":
+            return self
+        if self.verification.random_weights:
+            raise ValueError("verification.random_weights: does not apply to attention weights")
+        if "differential" in self.ablation.rivals:
+            raise ValueError(
+                "ablation.rivals: differential: mean activations are not captured where scores are"
+                " attention weights"
+            )
+        if self.selection.mlp_threshold:
+            raise ValueError(
+                "selection.mlp_threshold: no MLP has a score of kind 'attention': expected 0"
+            )
+        return self
+
     @property
     def keys(self) -> Keys:
         """The keys or columns of the pairs that are read."""
-        return keys_of(self.pairs, self.sides, self.behaviour.values(), self.ablation)
+        words = self.scoring.words
+        return keys_of(self.pairs, self.sides, self.behaviour.values(), self.ablation, words)
 
     @property
     def scored_behaviour(self) -> str | None:

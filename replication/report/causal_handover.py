@@ -199,7 +199,9 @@ def _component(found: Causal, place: int, evidence: Evidence) -> CausalComponent
         given=[_share(one, place) for one in found.given],
         inside=_inside(found.inside, within, component),
         attribution=float(single.attribution[place].mean()),
-        differential=None if component == INPUT else _known(found.differential[place - 1]),
+        differential=None
+        if component == INPUT or found.differential is None
+        else _known(found.differential[place - 1]),
         word=said.word,
         reason=said.reason,
     )

@@ -109,7 +109,9 @@ def controls_records(controls: Controls, evidence: Evidence) -> Iterator[Control
 def _measured_record(found: MeasuredControls, evidence: Evidence) -> ControlsRecord:
     components = evidence.spec.model.shape.components()
     records = [
-        _measured_component(found, index, component) for index, component in enumerate(components)
+        _measured_component(found, index, component)
+        for index, component in enumerate(components)
+        if component in found.words
     ]
     return ControlsRecord(
         evidence=evidence.kind,
@@ -414,4 +416,4 @@ def measured_files(evidence: Evidence) -> dict[str, dict[str, Any]]:
     if measured is None:
         return {}
     provenance = {"evidence": evidence.kind, **measured.provenance.model_dump(mode="json")}
-    return result_files(measured.scores, measured.circuit, provenance)
+    return result_files(measured.tables, measured.circuit, provenance)

@@ -110,7 +110,7 @@ def test_activations_that_are_not_contiguous_are_recorded_as_they_are(
 ) -> None:
     turned = np.asfortranarray(recording.activations.mlp_out)
     activations = replace(recording.activations, mlp_out=turned)
-    record(replace(recording, activations=activations), experiment.pairs, path)
+    record(replace(recording, kept=activations), experiment.pairs, path)
     assert np.array_equal(replay(experiment).activations.mlp_out, turned)
 
 
@@ -239,7 +239,7 @@ def test_a_tensor_of_another_shape_or_type_is_refused(
     shape: tuple[int, ...],
 ) -> None:
     activations = replace(recording.activations, **{name: np.ones(shape, dtype)})
-    record(replace(recording, activations=activations), PAIRS, recorded_path(experiment))
+    record(replace(recording, kept=activations), PAIRS, recorded_path(experiment))
     assert (
         refused(experiment) == f"{name}: expected {EXPECTED[name]}, found {dtype} of shape {shape}"
     )
@@ -411,7 +411,7 @@ def test_a_recording_stays_whole_when_writing_over_it_fails_midway(
     before, content = sorted(experiment.folder.iterdir()), path.read_bytes()
     changed = replace(recording.activations, mlp_out=recording.activations.mlp_out + 1)
     with files_no_larger_than(1000), pytest.raises(OSError, match="too large"):
-        record(replace(recording, activations=changed), experiment.pairs, path)
+        record(replace(recording, kept=changed), experiment.pairs, path)
     assert sorted(experiment.folder.iterdir()) == before
     assert path.read_bytes() == content
 

@@ -27,6 +27,7 @@ from replication.evidence.evidence import (
     published_evidence,
     recorded_evidence,
 )
+from replication.experiment.attention import NOT_OF_ATTENTION
 from replication.experiment.clusters import count_of
 from replication.experiment.spec import Experiment, Spec
 from replication.inputs.files import InputError
@@ -56,6 +57,8 @@ def power(
         InputError: nothing usable is recorded, or of too few clusters.
     """
     spec, measured = experiment.spec, _measured(experiment)
+    if spec.scoring.kind == "attention":
+        raise InputError(f"{shortened(experiment.name)}: power {NOT_OF_ATTENTION}")
     n_clusters = count_of(measured.clusters)
     if n_clusters < FEWEST_FOR_NOISE:
         raise InputError(

@@ -14,6 +14,7 @@ from replication.evidence import recorded_interventions as of_interventions
 from replication.evidence.evidence import circuits_of, published_evidence
 from replication.evidence.interventions import Interventions
 from replication.evidence.runs import Runs, run_model
+from replication.experiment.attention import NOT_OF_ATTENTION
 from replication.experiment.spec import Experiment
 from replication.inputs.files import InputError
 from replication.inputs.messages import LIST, fitting, one_line, placed, shortened
@@ -35,7 +36,7 @@ def record(
     if interventions and not spec.behaviour:
         raise InputError(f"--interventions: {placed(experiment.folder)} states no behaviour")
     if random and spec.scoring.kind == "attention":
-        raise InputError(f"--random-weights: {of_random.OF_ACTIVATIONS}")
+        raise InputError(f"--random-weights: {NOT_OF_ATTENTION}")
     intervenes = interventions or spec.scoring.is_of_behaviour
     check_overwritten(recorded_path(experiment))
     if random:

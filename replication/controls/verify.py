@@ -36,6 +36,7 @@ from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.evidence.evidence import Evidence, Measured
 from replication.evidence.interventions import NoInterventions, Unshown
 from replication.evidence.lengths import Lengths
+from replication.experiment.attention import NOT_OF_ATTENTION
 from replication.experiment.clusters import count_of
 from replication.experiment.spec import Spec
 
@@ -210,7 +211,7 @@ def _not_differential(spec: Spec) -> NotComputed | None:
     if spec.scoring.kind == "differential":
         return None
     if spec.scoring.kind == "attention":
-        return NotComputed("does not apply to attention weights")
+        return NotComputed(NOT_OF_ATTENTION)
     return NotComputed(
         f"the score is of kind {spec.scoring.kind}, of a behaviour, and no difference of mean"
         " activations"

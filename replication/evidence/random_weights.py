@@ -23,6 +23,7 @@ from replication.circuits.scores import LARGEST
 from replication.engine.random_weights import SEEDS, Architecture, RandomWeights
 from replication.engine.recording import Recording
 from replication.engine.tensor_files import digest_of
+from replication.experiment.attention import NOT_OF_ATTENTION
 from replication.experiment.spec import Experiment, MlpAt, MlpOut, TokensSpec
 from replication.inputs.files import InputError, faulty, is_there, read_json, validate
 from replication.inputs.folders import check_writable
@@ -33,7 +34,6 @@ from replication.inputs.writing import write_atomically
 FORMAT = "replication.random-weights.1"
 DIGITS = 6  # significant ones of a score
 OPTION = "--random-weights"
-OF_ACTIVATIONS = "does not apply to attention weights"
 
 _DIGEST = r"^[0-9a-f]{64}$"
 _Digest = Annotated[str, StringConstraints(pattern=_DIGEST)]
@@ -239,7 +239,7 @@ def recorded_random(experiment: Experiment, run: Recording) -> RandomWeights | N
         InputError: there is a file, and it cannot be used.
     """
     if experiment.spec.scoring.kind == "attention":
-        return NoRandomWeights(OF_ACTIVATIONS)
+        return NoRandomWeights(NOT_OF_ATTENTION)
     if not is_there(random_weights_path(experiment)):
         return NoRandomWeights(_missing(experiment))
     return read_random_weights(experiment, run)
@@ -253,7 +253,7 @@ def fitting_random(
     It does not rest on the trained weights, so any run of this architecture may use it.
     """
     if experiment.spec.scoring.kind == "attention":
-        return NoRandomWeights(OF_ACTIVATIONS)
+        return NoRandomWeights(NOT_OF_ATTENTION)
     asking = "`verification.random_weights = true` runs them with the model"
     try:
         if is_there(random_weights_path(experiment)):

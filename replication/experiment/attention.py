@@ -11,6 +11,9 @@ from replication.experiment.pairs import Word
 from replication.experiment.table import Table
 from replication.inputs.messages import listed, quoted
 
+# Of what rests on mean activations, where scores are attention weights.
+NOT_OF_ATTENTION = "does not apply to attention weights"
+
 
 class PositionSpec(Table):
     """A token of a pair's first prompt: a word's, or the last one."""

@@ -27,7 +27,12 @@ from pydantic import (
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.notations import NotationName
 from replication.circuits.selection import Rule
-from replication.experiment.attention import AttentionTable, PositionSpec, name_faults
+from replication.experiment.attention import (
+    NOT_OF_ATTENTION,
+    AttentionTable,
+    PositionSpec,
+    name_faults,
+)
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, keys_of
 from replication.experiment.clusters import clusters_of
 from replication.experiment.pair_files import PairSource, source_of
@@ -316,7 +321,7 @@ class Spec(Table):
         if self.scoring.kind != "attention":
             return self
         if self.verification.random_weights:
-            raise ValueError("verification.random_weights: does not apply to attention weights")
+            raise ValueError(f"verification.random_weights: {NOT_OF_ATTENTION}")
         if "differential" in self.ablation.rivals:
             raise ValueError(
                 "ablation.rivals: differential: mean activations are not captured where scores are"

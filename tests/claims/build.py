@@ -94,7 +94,14 @@ def measured(
     **more: Any,
 ) -> Evidence:
     before = published(paper, None, paper_nodes)
-    run = replace(MEASURED, scores=rerun or ScoreTable({}), circuit=circuit(rerun_nodes), **more)
+    scores = rerun or ScoreTable({})
+    run = replace(
+        MEASURED,
+        scores=scores,
+        tables={"differential": scores},
+        circuit=circuit(rerun_nodes),
+        **more,
+    )
     return Evidence("live", SPEC, SHAPE, {**before.results, "rerun": run})
 
 

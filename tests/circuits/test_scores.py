@@ -13,6 +13,7 @@ from replication.circuits.components import ModelShape, head, mlp, parse
 from replication.circuits.intervals import Interval, exact, printed
 from replication.circuits.scores import (
     ScoreTable,
+    highest,
     precedes,
     read_scores,
     scores_file,
@@ -165,3 +166,29 @@ def test_a_table_of_computed_scores_holds_each_pairs_own_from_one() -> None:
         "components": {"a0.h0": 6.0, "m0": 2.0},
         "metadata": {"note": 1},
     }
+
+
+def test_a_component_without_a_score_is_not_listed() -> None:
+    shape = ModelShape(n_layers=1, n_heads=2, d_model=4, d_head=2)
+    pairs = np.array([[np.nan, 1, 2], [np.nan, 3, 4]], dtype=np.float32)
+    found = table_of(pairs.mean(axis=0, dtype=float), shape, pairs)
+    assert found.scores == {head(0, 0): exact(2), head(0, 1): exact(3)}
+    assert found.by_pair[2] == {head(0, 0): exact(3), head(0, 1): exact(4)}
+
+
+def test_of_several_tables_each_component_has_its_highest_scores() -> None:
+    shape = ModelShape(n_layers=1, n_heads=2, d_model=4, d_head=2)
+    one, other = (
+        table_of(pairs.mean(axis=0, dtype=float), shape, pairs)
+        for pairs in (
+            np.array([[np.nan, 5, 1], [np.nan, 1, 3]], dtype=np.float32),
+            np.array([[np.nan, 2, 2], [np.nan, 2, 2]], dtype=np.float32),
+        )
+    )
+    assert highest({"one": one}) is one
+    found = highest({"one": one, "other": other})
+    assert found.scores == {head(0, 0): exact(3), head(0, 1): exact(2)}
+    # A tie goes to the first table.
+    assert found.by_pair[1] == {head(0, 0): exact(5), head(0, 1): exact(1)}
+    turned = highest({"other": other, "one": one})
+    assert turned.by_pair[1] == {head(0, 0): exact(5), head(0, 1): exact(2)}

@@ -21,7 +21,7 @@ from replication.circuits.components import (
 )
 from replication.circuits.intervals import printed
 from replication.circuits.scores import best_first, read_scores, table_of
-from replication.circuits.selection import Rule, select
+from replication.circuits.selection import Rule, select, selections
 from replication.inputs.files import InputError
 from tests.paths import PUBLISHED
 
@@ -236,3 +236,19 @@ def test_a_computed_score_reaches_itself_as_a_threshold() -> None:
         table = table_of(np.array([score, 0.0]), shape)
         middles = {component: figure.middle for component, figure in table.scores.items()}
         assert mlp(0) in select(middles, Rule(COSTS, 100, score))
+
+
+@quick
+@given(st.lists(st.integers(0, 4), min_size=12, max_size=12), st.integers(0, 40))
+def test_where_no_mlp_is_scored_heads_alone_are_selected(heads: list[int], budget: int) -> None:
+    rule = Rule(COSTS, budget, 0.0)
+    scores = np.array([[np.nan] * 3 + heads], dtype=float)
+    (chosen,) = selections(scores, SMALL, rule)
+    found = [one for one, is_in in zip(SMALL.components(), chosen, strict=True) if is_in]
+    table = table_of(scores[0], SMALL).middles()
+    if budget < COSTS.d_model:
+        with pytest.raises(InputError, match="does not hold the input"):
+            select(table, rule)
+        assert found == []
+    else:
+        assert [INPUT, *sorted(found)] == sorted(select(table, rule))

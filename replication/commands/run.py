@@ -82,6 +82,7 @@ def run(spec: Spec, model: LoadedModel, pairs: PairSource, n_pairs: int, out: Pa
         circuit = select_circuit(spec, tables)
         provenance = {
             **model.provenance.model_dump(mode="json"),
+            **spec.scoring.asked,
             "pairs": n_pairs,
             "pairs_from": pairs.origin(),
             "seen": first_tokens(model, pairs).model_dump(mode="json", exclude={"ids_sha256"}),

@@ -148,14 +148,9 @@ def asked_of(experiment: Experiment) -> Asked | None:
     scoring = experiment.spec.scoring
     if scoring.kind != "attention":
         return None
-    stated = scoring.model_dump(mode="json", by_alias=True, include={"positions", "tables"})
     words = {column: [row.answers[column] for row in experiment.rows] for column in scoring.words}
     # Positions and tables in the order that the arrays have.
-    return {
-        "positions": [*stated["positions"].items()],
-        "tables": [*stated["tables"].items()],
-        "words": words,
-    }
+    return {key: [*stated.items()] for key, stated in scoring.asked.items()} | {"words": words}
 
 
 def _tensors(activations: MeanActivations) -> dict[str, np.ndarray]:

@@ -23,7 +23,7 @@ class PositionSpec(Table):
     occurrence: PositiveInt | Literal["last"] | None = None
     """Which of the word's places in the prompt is meant: 1 is the first, or `last`."""
     last: Literal[True] | None = None
-    """The last token that the model sees, of those that were added too."""
+    """The last token that the model sees, one that was added too."""
 
     @model_validator(mode="after")
     def _one_form(self) -> PositionSpec:
@@ -40,7 +40,7 @@ class AttentionTable(Table):
     from_: Word = Field(alias="from")
     """The position that attends."""
     to: Word
-    """The position that is attended to, at or before it in a decoder."""
+    """The position that is attended to; in a decoder one before it."""
 
     def __str__(self) -> str:
         return f"from {self.from_} to {self.to}"

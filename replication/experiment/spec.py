@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Int64
@@ -184,6 +184,12 @@ class ScoringSpec(Table):
     def table_names(self) -> list[str]:
         """The names of the tables of scores; one that has no name of its own has its kind's."""
         return list(self.tables) or [self.kind]
+
+    @property
+    def asked(self) -> dict[str, dict[str, Any]]:
+        """The positions and tables of attention, as they stand in the spec; nothing if of none."""
+        keys = {"positions", "tables"} if self.tables else set()
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, include=keys)
 
     @property
     def words(self) -> list[str]:

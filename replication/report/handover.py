@@ -415,5 +415,9 @@ def measured_files(evidence: Evidence) -> dict[str, dict[str, Any]]:
     measured = evidence.measured
     if measured is None:
         return {}
-    provenance = {"evidence": evidence.kind, **measured.provenance.model_dump(mode="json")}
+    provenance = {
+        "evidence": evidence.kind,
+        **measured.provenance.model_dump(mode="json"),
+        **evidence.spec.scoring.asked,
+    }
     return result_files(measured.tables, measured.circuit, provenance)

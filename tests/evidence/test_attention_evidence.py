@@ -171,7 +171,10 @@ def test_each_table_has_a_file_beside_the_highest_scores() -> None:
         "scores_moves.json",
         "circuit.json",
     ]
-    assert files["scores_moves.json"]["metadata"]["table"] == "moves"
+    made = files["scores_moves.json"]["metadata"]
+    assert made["table"] == "moves"
+    assert made["provenance"]["tables"]["moves"] == {"from": "END", "to": "IO"}
+    assert made["provenance"]["positions"]["END"] == {"last": True}
     best = {name: next(iter(one["components"])) for name, one in files.items() if "scores" in name}
     assert best == {
         "scores.json": "a1.h2",

@@ -44,6 +44,8 @@ def test_words_are_read_with_the_pairs(folder: Path) -> None:
         "from END to IO",
     ]
     assert not scoring.is_of_behaviour
+    assert scoring.asked["positions"]["S2"] == {"word": "s", "occurrence": 2}
+    assert list(scoring.asked["tables"]) == ["duplicate", "mover"]
 
 
 @pytest.mark.parametrize(

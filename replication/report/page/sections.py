@@ -134,7 +134,7 @@ def _figures_from(report: ExperimentReport, kind: EvidenceKind) -> str:
     """Where the measured figures come from."""
     found = report.provenance.get(kind)
     if isinstance(found, RunProvenance):
-        source = "mean activations stored from a run of" if kind == "recorded" else "a run now of"
+        source = "a stored run of" if kind == "recorded" else "a run now of"
         return f"{source} {found.model} on {found.device}, {found.precision}"
     return "; ".join(f"{name}: {about}" for name, about in (found or {}).items())
 

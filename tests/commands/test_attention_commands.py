@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -133,14 +134,17 @@ def test_power_is_of_activations(folder: Path, made: tuple[Path, Path]) -> None:
         printed("power", folder)
 
 
+@pytest.mark.parametrize("value", ["mean", "interchange"])
 def test_what_heads_attend_to_selects_a_circuit_that_is_intervened_on(
-    folder: Path, made: tuple[Path, Path], model: LoadedModel
+    folder: Path, made: tuple[Path, Path], model: LoadedModel, value: Literal["mean", "interchange"]
 ) -> None:
     rows = [{**row, "right": f" {row['io']}", "wrong": f" {row['s']}"} for row in ROWS]
+    if value == "interchange":  # of prompts of one length
+        rows[1]["second"] = rows[1]["first"].replace("Mary gave", "John gave")
     write_rows(folder, rows)
     with (folder / "experiment.toml").open("a", encoding="utf-8") as spec:
         spec.write('\n[behaviour.name]\nright = "right"\nwrong = "wrong"\n')
-        spec.write('\n[ablation]\nvalue = "mean"\nmatched = 5\n')
+        spec.write(f'\n[ablation]\nvalue = "{value}"\nmatched = 5\n')
         spec.write("\n[verification]\nresamples = 50\n")
     experiment = read_experiment(folder)
     own = subject_of(
@@ -148,7 +152,7 @@ def test_what_heads_attend_to_selects_a_circuit_that_is_intervened_on(
         experiment.rows,
         "name",
         BehaviourSpec(right="right", wrong="wrong"),
-        AblationSpec(value="mean"),
+        AblationSpec(value=value),
     )
     for row, preference in zip(rows, own.whole, strict=True):
         if preference < 0:  # what this model prefers is what it is asked for

@@ -29,10 +29,13 @@ from tests.paths import ROOT
 DIFFERENTIAL = "engine/test_differential.py"
 RECORDING = "engine/test_recording.py"
 VERIFY = "controls/test_verify.py"
+ATTENTION = "evidence/test_attention_evidence.py"
 TESTS = {
     "engine/activations.py": ("engine/test_activations.py", DIFFERENTIAL, RECORDING),
     "engine/packed.py": ("engine/test_capture.py", "engine/test_architectures.py"),
     "engine/padded.py": ("engine/test_capture.py",),
+    "engine/words.py": ("engine/test_words.py",),
+    "engine/scores/attention.py": (ATTENTION,),
     "engine/scores/differential.py": (DIFFERENTIAL,),
     "circuits/selection.py": ("circuits/test_selection.py", "controls/test_stability.py"),
     "circuits/scores.py": (
@@ -54,11 +57,11 @@ TESTS = {
     "controls/chance.py": ("controls/test_chance.py",),
     "controls/exchanges.py": ("controls/test_null.py", "controls/test_property.py"),
     "controls/property.py": ("controls/test_property.py", VERIFY),
-    "controls/halves.py": ("controls/test_halves.py",),
+    "controls/halves.py": ("controls/test_halves.py", ATTENTION),
     "controls/null_circuit.py": ("controls/test_null_circuit.py",),
     "controls/markers.py": ("controls/test_markers.py",),
     "controls/words.py": ("controls/test_words.py", VERIFY),
-    "controls/verify.py": (VERIFY,),
+    "controls/verify.py": (VERIFY, ATTENTION),
 }
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 WANTED = 0.95  # of the mutants that are not equivalent, how many the tests must notice

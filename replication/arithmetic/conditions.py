@@ -3,8 +3,9 @@
 `==` has two readings, by what stands beside it. A figure that stands by itself on one side, and
 nowhere else but so, states the other side to its digits: `abs(F_M - F_C) / F_M == share`, with a
 share of 13%, says that the quotient lies from 12.5% to 13.5%. So does a decimal or a percentage
-that is written there. Between anything else `==` means one and the same value. A whole number is a
-count, and exact.
+that is written there. A figure that its source computed from others as they are printed states what
+their printed values give, whatever else their digits allow. Between anything else `==` means one
+and the same value. A whole number is a count, and exact.
 
 Two figures that stand by themselves: the coarser states the finer. Of as many digits, but not the
 same ones, they contradict each other, although their intervals may touch.
@@ -163,9 +164,23 @@ def _pair(
             if contradict(left, right, known, stating):
                 return Fixed(False)
             stating_side, other = (left, right) if side == 0 else (right, left)
-            return Within(counted(other, known), stated_values(stating_side, known))
+            return Within(taken_by(stating_side, other, known), stated_values(stating_side, known))
     left, right = counted(left, known), counted(right, known)
     return Related(Binary("-", left, right, left.at), relation)
+
+
+def taken_by(stating: Tree, other: Tree, known: Known) -> Tree:
+    """What a side states of the other: of its printed values, where it was computed from those."""
+    figure = known[stating.name] if isinstance(stating, Name) else None
+    taken = counted(other, known)
+    if not (isinstance(figure, Figure) and figure.computed):
+        return taken
+
+    def printed(part: Tree) -> Tree | None:
+        found = known[part.name] if isinstance(part, Name) else None
+        return Number(found.value, "", part.at) if isinstance(found, Figure) else None
+
+    return replaced(taken, printed)
 
 
 def contradict(left: Tree, right: Tree, known: Known, stating: set[str]) -> bool:

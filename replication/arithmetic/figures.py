@@ -9,7 +9,8 @@
 | about 45% | as without the word | a whole unit of the last digit, or a stated spread, either way |
 
 A percentage is held as a share: 87% as 0.87. Truncated digits allow what begins with them, so one
-whole unit further away from zero.
+whole unit further away from zero. Computed digits were rounded too, of what the source computed
+from its other figures as they are printed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from replication.inputs.files import InputError
 from replication.inputs.messages import quoted
 
 Dimension = Literal["count", "percentage", "share", "number"]
-Digits = Literal["rounded", "truncated", "about"]
+Digits = Literal["rounded", "truncated", "about", "computed"]
 What = Literal["count", "measure", "share"]
 
 PERCENT = Fraction(1, 100)
@@ -40,17 +41,16 @@ FORMS = "'3.56', '-0.3', '8.6e-3', '87%', '1,984', '94/100', '94 of 100' or 'abo
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: as it was printed, the value there, those that it stands for, and what it is."""
+    """One figure: as it was printed, the value there, those that it stands for, and what it is.
+
+    One that is `computed` is what its source computed from other figures as they are printed.
+    """
 
     printed: str
     value: Fraction
     values: Interval
     dimension: Dimension
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether it stands for one value only."""
-        return self.values.low == self.values.high
+    computed: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def read_figure(
         values = _values(value, match["sign"] == "-", digits or "rounded", step, about)
     if spread is not None and digits != "about":
         raise InputError("spread is how far about reaches, and belongs to it alone")
-    return Figure(text, value, values, dimension)
+    return Figure(text, value, values, dimension, digits == "computed")
 
 
 def _share(
@@ -146,7 +146,7 @@ def _values(
 ) -> Interval:
     """The values that digits allow of which the last counts `step`."""
     match digits:
-        case "rounded":
+        case "rounded" | "computed":
             return Interval(value - step / 2, value + step / 2)
         case "about":
             return Interval(value - about, value + about)

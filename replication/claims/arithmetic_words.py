@@ -14,6 +14,7 @@ from replication.arithmetic.conditions import (
     condition_of,
     counted,
     stated_side,
+    taken_by,
 )
 from replication.arithmetic.expressions import (
     Comparison,
@@ -106,7 +107,13 @@ def _compared(
     is_equation = relation in ("==", "!=") and not isinstance(_figure(sides[0], figures), ListedSet)
     stated = stated_side(*sides, figures, stating) if is_equation else None
     in_percent = any(_is_percentage(side, figures) for side in sides)
-    found = [_bounds(side, figures) for side in sides]
+    taken = list(sides)
+    if stated is not None:
+        taken[1 - stated] = taken_by(sides[stated], sides[1 - stated], figures)
+    found = [
+        None if isinstance(side, Name | Number) else _bounds(one, figures)
+        for side, one in zip(sides, taken, strict=True)
+    ]
     left, right = (one.scaled(100) if one and in_percent else one for one in found)
     return Told(condition, shown, (left, right), relation, stated, "%" if in_percent else "")
 
@@ -161,9 +168,7 @@ def _figure(side: Tree, figures: Figures) -> Named | None:
 
 
 def _bounds(side: Tree, figures: Figures) -> Interval | None:
-    """What a side computes; None for one that stands there as it is."""
-    if isinstance(side, Name | Number):
-        return None
+    """What a side that computes something comes to; None where that has no bounds."""
     try:
         return enclosure(counted(side, figures), box_of(figures))
     except Unbounded:

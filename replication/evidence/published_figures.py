@@ -56,7 +56,8 @@ class FigureSpec(Table):
     """`count`, which is exact, `measure`, or `share`: a whole number is a count if nothing is said,
     and any other a measure. A percentage says itself that it is one."""
     digits: Digits | None = None
-    """How the last digit came about: `rounded` if nothing is said, `truncated`, or `about`."""
+    """How the last digit came about: `rounded` if nothing is said, `truncated`, `about`; or
+    `computed`: rounded from what the source's other figures give as they are printed."""
     spread: str | None = None
     """With `about`: how far the value may lie to either side, in units of the figure, in place of
     one unit of its last digit."""

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication.arithmetic.figures import read_figure
+from replication.arithmetic.conditions import box_of, condition_of
+from replication.arithmetic.expressions import parse
+from replication.arithmetic.figures import Digits, read_figure
+from replication.arithmetic.search import decide
 from replication.circuits.intervals import printed
 from replication.inputs.files import InputError
 
@@ -43,7 +46,6 @@ def test_a_figure_stands_for_what_its_digits_allow(
     figure = read_figure(text)
     assert (figure.values.low, figure.values.high) == (Fraction(low), Fraction(high))
     assert figure.dimension == dimension
-    assert figure.is_exact == (low == high)
     assert figure.values.low <= figure.value <= figure.values.high
 
 
@@ -114,3 +116,54 @@ def test_what_is_no_figure_is_refused(text: str, said: dict[str, Any], reason: s
 @given(st.from_regex(r"\A-?[0-9]{1,5}\.[0-9]{1,5}\Z"))
 def test_a_decimal_stands_for_what_it_does_in_every_check(text: str) -> None:
     assert read_figure(text).values == printed(text)
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "verdict"),
+    [
+        ("12.9%", "computed", "holds"),
+        ("12.9%", "rounded", "undecided"),
+        ("12.8%", "computed", "refuted"),
+        ("12.8%", "rounded", "undecided"),
+        ("13.2%", "computed", "refuted"),
+        ("13.2%", "rounded", "refuted"),
+    ],
+)
+def test_a_figure_that_was_computed_states_what_printed_values_give(
+    share: str, digits: Digits, verdict: str
+) -> None:
+    known = {
+        "gap": read_figure("0.46"),
+        "whole": read_figure("3.56"),
+        "share": read_figure(share, digits=digits),
+    }
+    for text in ("gap / whole == share", "share == gap / whole", "not (gap / whole != share)"):
+        condition = condition_of(parse(text), known)
+        assert decide(condition, box_of(known)).verdict == verdict
+
+
+def test_elsewhere_a_computed_figure_has_rounded_digits() -> None:
+    computed, rounded = (read_figure("12.9%", digits=one) for one in ("computed", "rounded"))
+    assert computed.values == rounded.values
+    for digits in ("computed", "rounded"):
+        known = {"share": read_figure("12.9%", digits=digits), "whole": read_figure("3.56")}
+        condition = condition_of(parse("share * whole < 0.46"), known)
+        assert decide(condition, box_of(known)).verdict == "undecided"
+
+
+@given(st.integers(1, 999), st.integers(1, 999), st.integers(0, 2))
+def test_what_is_computed_from_printed_values_holds_as_it_is_rounded(
+    part: int, whole: int, decimals: int
+) -> None:
+    exactly = Fraction(part, whole)
+    unit = Fraction(1, 10**decimals)
+    rounded = round(exactly / unit) * unit
+    known = {
+        "part": read_figure(f"{part / 100:.2f}"),
+        "whole": read_figure(f"{whole / 100:.2f}"),
+        "ratio": read_figure(f"{float(rounded):.{decimals}f}", "measure", "computed"),
+        "other": read_figure(f"{float(rounded + 2 * unit):.{decimals}f}", "measure", "computed"),
+    }
+    for name, verdict in (("ratio", "holds"), ("other", "refuted")):
+        condition = condition_of(parse(f"part / whole == {name}"), known)
+        assert decide(condition, box_of(known)).verdict == verdict

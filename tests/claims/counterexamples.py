@@ -28,7 +28,7 @@ from replication.arithmetic.expressions import parse as parse_expression
 from replication.arithmetic.figures import Figure, ListedSet
 from replication.circuits.circuit import Circuit
 from replication.circuits.components import Component, parse
-from replication.circuits.scores import ScoreTable
+from replication.circuits.scores import ScoreTable, best_first
 from replication.claims.arithmetic_checks import Arithmetic, Joint, score_parts
 from replication.claims.causal_checks import CausalCheck
 from replication.claims.check import Check, Outcome, judge
@@ -46,6 +46,7 @@ from tests.claims.changed_runs import STEPS, changed_runs
 from tests.make import measured_of
 
 MOST_CHANGES = 5
+NEAREST = 20  # of a kind: a change of one that lies further behind turns nothing sooner
 
 
 @dataclass(frozen=True)
@@ -123,13 +124,15 @@ def _other_figures(check: Arithmetic | Joint, evidence: Evidence) -> Iterator[tu
     """Evidence with one printed figure moved, or one member of a set another.
 
     A count is moved by whole ones. A figure, or a score, is also moved to where two sides that are
-    compared are equal.
+    compared are equal; of several comparisons, a figure of each.
     """
     for name in sorted(check.figures() & set(evidence.figures)):
         for what, changed in _changed_figure(evidence.figures[name], check):
             figures = {**evidence.figures, name: changed}
             yield f"{name}: {what}", replace(evidence, figures=figures)
-    for name, value in _equalling(check, evidence):
+    equal: dict[int, tuple[str, Fraction]] = {}
+    for place, name, value in _equalling(check, evidence):
+        equal.setdefault(place, (name, value))
         what = f"{name}: {float(value):.6g}, so that two sides are equal"
         if name in evidence.figures:
             figures = {**evidence.figures, name: _moved_to(evidence.figures[name], value)}
@@ -142,6 +145,12 @@ def _other_figures(check: Arithmetic | Joint, evidence: Evidence) -> Iterator[tu
             moved = {**result.scores.scores, parse(component): old.shifted(value - old.middle)}
             changed_result = replace(result, scores=replace(result.scores, scores=moved))
             yield what, replace(evidence, results={**evidence.results, named: changed_result})
+    all_moved = dict(evidence.figures)
+    for name, value in equal.values():
+        if name in evidence.figures:
+            all_moved[name] = _moved_to(evidence.figures[name], value)
+    if len(equal) > 1:
+        yield "figures moved so that all sides are equal", replace(evidence, figures=all_moved)
 
 
 def _moved_to(figure: Named, value: Fraction) -> Figure:
@@ -159,6 +168,9 @@ def _changed_figure(figure: Named, check: Arithmetic | Joint) -> Iterator[tuple[
             yield f"{member} left out", ListedSet(rest)
         trees = [part for text in check.expressions() for part in walk(parse_expression(text))]
         asked = [part.member for part in trees if isinstance(part, In)]
+        if len(some := set(asked) & set(figure.members)) > 1:
+            rest = tuple(member for member in figure.members if member not in some)
+            yield f"{', '.join(sorted(some))} left out", ListedSet(rest)
         for one in (*asked, "one more"):
             if one not in figure.members:
                 yield f"{one} added", ListedSet((*figure.members, one))
@@ -171,11 +183,17 @@ def _changed_figure(figure: Named, check: Arithmetic | Joint) -> Iterator[tuple[
         yield f"{figure.printed} -> {moved.printed}", moved
 
 
-def _equalling(check: Arithmetic | Joint, evidence: Evidence) -> Iterator[tuple[str, Fraction]]:
-    """Where each figure would make two sides equal that are compared, by two steps of a secant."""
+def _equalling(
+    check: Arithmetic | Joint, evidence: Evidence
+) -> Iterator[tuple[int, str, Fraction]]:
+    """Where each figure would make two sides equal that are compared, by two steps of a secant.
+
+    The number is that of the comparison.
+    """
     figures = check.printed(evidence)
     start = {name: one.value for name, one in figures.items() if isinstance(one, Figure)}
-    for part in (part for text in check.expressions() for part in walk(parse_expression(text))):
+    parts = [part for text in check.expressions() for part in walk(parse_expression(text))]
+    for number, part in enumerate(parts):
         if not isinstance(part, Comparison):
             continue
         for left, right in pairwise(part.operands):
@@ -195,7 +213,7 @@ def _equalling(check: Arithmetic | Joint, evidence: Evidence) -> Iterator[tuple[
                     if isinstance(whole, Figure) and whole.dimension == "count":
                         near = Fraction(round(near))
                     if near != start[name]:
-                        yield name, near
+                        yield number, name, near
 
 
 def _under_other_interventions(
@@ -228,10 +246,23 @@ def _changed_results(
     if result.circuit is not None and looks_at_circuit:
         for what, nodes in _changed_nodes(result.circuit):
             yield what, replace(result, circuit=replace(result.circuit, nodes=tuple(nodes)))
-    if result.scores is not None and (not looks_at_circuit or check.kind == "selection"):
+    if result.circuit is None and looks_at_circuit:
+        for name, other in evidence.results.items():
+            if other.circuit is not None:
+                yield f"published, and as that of {name}", replace(result, circuit=other.circuit)
+    if looks_at_circuit and check.kind != "selection":
+        return
+    if result.scores is not None:
         pair = check.pair if isinstance(check, Scores) else None
-        for what, scores in _changed_scores(result.scores, pair):
+        for what, scores in _changed_scores(check, result.scores, pair):
             yield what, replace(result, scores=scores)
+    for name, table in result.tables.items():
+        if getattr(check, "table", None) in (None, name):
+            for what, scores in _changed_scores(check, table, None):
+                yield (
+                    f"{name}: {what}",
+                    replace(result, tables={**result.tables, name: scores}),
+                )
 
 
 def _changed_activations(
@@ -363,10 +394,11 @@ def _changed_repetitions(evidence: Evidence, result: Result) -> Iterator[tuple[s
 
 def _changed_nodes(circuit: Circuit) -> Iterator[tuple[str, list[Component]]]:
     nodes = list(circuit.nodes)
-    for place, (before, after) in enumerate(pairwise(nodes)):
-        yield f"{before} and {after} exchanged", _exchanged(nodes, place, place + 1)
-    for one, other in combinations(range(len(nodes)), 2):
-        yield f"{nodes[one]} and {nodes[other]} exchanged", _exchanged(nodes, one, other)
+    if circuit.metadata.ordered:
+        for place, (before, after) in enumerate(pairwise(nodes)):
+            yield f"{before} and {after} exchanged", _exchanged(nodes, place, place + 1)
+        for one, other in combinations(range(len(nodes)), 2):
+            yield f"{nodes[one]} and {nodes[other]} exchanged", _exchanged(nodes, one, other)
     layers = range(max(node.layer for node in nodes) + 1)
     for place, node in enumerate(nodes):
         for layer in layers:
@@ -382,10 +414,18 @@ def _exchanged(nodes: list[Component], one: int, other: int) -> list[Component]:
     return changed
 
 
-def _changed_scores(table: ScoreTable, pair: int | None) -> Iterator[tuple[str, ScoreTable]]:
+def _changed_scores(
+    check: Check, table: ScoreTable, pair: int | None
+) -> Iterator[tuple[str, ScoreTable]]:
+    """Scores with one moved, of a component that the check names or of one of the best."""
     figures = table.scores if pair is None else table.by_pair.get(pair, {})
+    stated = check.model_dump_json()
+    middles = {component: figure.middle for component, figure in figures.items()}
+    best = {*best_first(middles, "mlp")[:NEAREST], *best_first(middles, "head")[:NEAREST]}
+    looked_at = [one for one in figures if one in best or f'"{one}"' in stated]
     for step in STEPS:
-        for component, figure in figures.items():
+        for component in looked_at:
+            figure = figures[component]
             for factor in (1 + step, 1 - step):
                 if factor <= 0:
                     continue

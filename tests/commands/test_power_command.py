@@ -23,6 +23,7 @@ def lines(*arguments: str | Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_both_kinds_are_shown_at_every_share() -> None:
     printed = lines(FIXTURES / "sarcasm-matched-minilm")
     assert printed[1] == (

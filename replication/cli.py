@@ -247,6 +247,7 @@ def select(
     from replication.circuits.scores import read_scores
     from replication.circuits.selection import Rule
     from replication.circuits.selection import select as select_components
+    from replication.circuits.steps import by_threshold
 
     for option, value in (("--budget", budget), ("--d-model", d_model), ("--d-head", d_head)):
         if value <= 0 or value not in INTEGERS:
@@ -258,7 +259,7 @@ def select(
     costs = WriteCosts(d_model, d_head)
     table = read_scores(scores, notation=_notation("--notation", notation))
     try:
-        nodes = select_components(table.middles(), Rule(costs, budget, mlp_threshold))
+        nodes = select_components(table.middles(), Rule(costs, budget, by_threshold(mlp_threshold)))
     except InputError as error:
         raise InputError(f"{scores}: {error}") from None
     about = {"method": "differential_activation_analysis"}

@@ -38,6 +38,7 @@ END = { last = true }
 duplicate = { from = "S2", to = "S1" }
 mover = { from = "END", to = "IO" }
 """
+STEPS = '[{ take = "input" }, { rest = "head", by = ["duplicate", "mover"] }]'
 
 
 def make_attending(folder: Path) -> tuple[Path, Path]:
@@ -48,6 +49,7 @@ def make_attending(folder: Path) -> tuple[Path, Path]:
     spec = experiment / "experiment.toml"
     edit(spec, 'pairs = "pairs.jsonl"\n', "")
     edit(spec, '[scoring]\nmlp_out = "centred"\n', SCORING)
+    edit(spec, "mlp_threshold = 0.0", f"steps = {STEPS}")
     edit(
         spec, "[tokens]", '[pairs]\nfile = "pairs.jsonl"\ncolumns = ["first", "second"]\n\n[tokens]'
     )

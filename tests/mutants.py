@@ -34,10 +34,14 @@ TESTS = {
     "engine/activations.py": ("engine/test_activations.py", DIFFERENTIAL, RECORDING),
     "engine/packed.py": ("engine/test_capture.py", "engine/test_architectures.py"),
     "engine/padded.py": ("engine/test_capture.py",),
-    "engine/words.py": ("engine/test_words.py",),
+    "engine/words.py": ("engine/test_word_positions.py",),
     "engine/scores/attention.py": (ATTENTION,),
     "engine/scores/differential.py": (DIFFERENTIAL,),
-    "circuits/selection.py": ("circuits/test_selection.py", "controls/test_stability.py"),
+    "circuits/selection.py": (
+        "circuits/test_selection.py",
+        "circuits/test_steps.py",
+        "controls/test_stability.py",
+    ),
     "circuits/scores.py": (
         "circuits/test_scores.py",
         DIFFERENTIAL,

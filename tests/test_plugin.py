@@ -92,6 +92,8 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
         "claims.md",
         "index.html",
         "junit.xml",
+        "ledger.html",
+        "ledger.md",
         "manifest.json",
         "sarcasm-gpt2",
         "sarcasm-minilm",

@@ -29,7 +29,7 @@ from tests.runs import COLD, WARM, Context, Ended, Run, contents
 
 LONGEST = 300
 MODELS = ("model-a", "model-b")  # of two runs that write the same files, with other contents
-REPORTS = {"claims.json", "claims.md", "index.html", "junit.xml"}
+REPORTS = {"claims.json", "claims.md", "index.html", "junit.xml"} | {"ledger.html", "ledger.md"}
 RESULT = {"circuit.json", "scores.json"}
 OUTPUTS = RESULT | {"circuit.svg", "pair_scores.csv"}
 

@@ -14,6 +14,7 @@ import pytest
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.scores import table_of
 from replication.circuits.selection import Rule, select
+from replication.circuits.steps import by_threshold
 from replication.engine.activations import MeanActivations
 from replication.engine.scores.differential import mean_scores, pair_scores
 
@@ -66,6 +67,8 @@ def test_selection(benchmark: Any, activations: MeanActivations) -> None:
     """A circuit from 156 scores."""
     table = table_of(mean_scores([pair_scores(activations, "raw")]), SHAPE)
     nodes = benchmark(
-        select, table.middles(), Rule(WriteCosts(SHAPE.d_model, SHAPE.d_head), 11200, 7.0)
+        select,
+        table.middles(),
+        Rule(WriteCosts(SHAPE.d_model, SHAPE.d_head), 11200, by_threshold(7.0)),
     )
     assert len(nodes) == 1 + SHAPE.n_layers + (11200 - 13 * SHAPE.d_model) // SHAPE.d_head

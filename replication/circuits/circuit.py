@@ -47,6 +47,8 @@ class Metadata(BaseModel):
     model: str | None = None
     d_model: PositiveInt | None = None
     d_head: PositiveInt | None = None
+    ordered: bool = True
+    """Whether the nodes stand in the order of their selection."""
 
 
 class _CircuitFile(BaseModel):
@@ -103,7 +105,7 @@ def circuit_file(circuit: Circuit) -> dict[str, Any]:
     """The content of a circuit file."""
     return {
         "nodes": [str(node) for node in circuit.nodes],
-        "metadata": circuit.metadata.model_dump(exclude_none=True),
+        "metadata": circuit.metadata.model_dump(exclude_none=True, exclude_defaults=True),
     }
 
 

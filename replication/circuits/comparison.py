@@ -70,11 +70,17 @@ def compare_circuits(left: Circuit, right: Circuit) -> dict[str, Any]:
         "moved": {
             among: [str(node) for node in moved(left.of_kind(among), right.of_kind(among))]
             for among in kinds
+            if _are_ordered(left, right)
         },
         "cost": {"left": _cost_data(left), "right": _cost_data(right)},
         "aside": {"left": list(left.aside), "right": list(right.aside)},
         "structure": _structure(left, right),
     }
+
+
+def _are_ordered(left: Circuit, right: Circuit) -> bool:
+    """Whether both list their nodes in the order of their selection."""
+    return left.metadata.ordered and right.metadata.ordered
 
 
 def _overlap_data(left: Sequence[Component], right: Sequence[Component]) -> dict[str, Any]:
@@ -194,10 +200,11 @@ def explain(
     ):
         if differing := only_in(here.nodes, there.nodes):
             lines.append(f"Only in {name}: {', '.join(map(str, differing))}.")
+    is_known = _are_ordered(left_circuit, right_circuit)
     kinds: tuple[tuple[Kind, str], ...] = (("mlp", "MLPs"), ("head", "heads"))
     for kind, words in kinds:
         left_kind, right_kind = left_circuit.of_kind(kind), right_circuit.of_kind(kind)
-        if changed := moved(left_kind, right_kind):
+        if is_known and (changed := moved(left_kind, right_kind)):
             total = overlap(left_kind, right_kind).shared
             named = f": {', '.join(map(str, changed))}" if len(changed) <= 10 else ""
             lines.append(
@@ -205,7 +212,7 @@ def explain(
             )
     if scores is not None:
         lines += _distances(left_circuit, right_circuit, right_name, scores)
-    if not lines and left_circuit.nodes != right_circuit.nodes:
+    if is_known and not lines and left_circuit.nodes != right_circuit.nodes:
         return ["The same components stand in another order of kinds."]
     return lines or ["The two circuits are the same."]
 

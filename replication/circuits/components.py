@@ -134,7 +134,11 @@ class WriteCosts:
 
     def of(self, component: Component) -> int:
         """The write cost of one component."""
-        match component.kind:
+        return self.of_kind(component.kind)
+
+    def of_kind(self, kind: Kind) -> int:
+        """The write cost of one component of a kind."""
+        match kind:
             case "input":
                 return self.d_model if self.input_counts else 0
             case "mlp":

@@ -25,7 +25,7 @@ def result_files(
         if len(tables) > 1
     }
     return {
-        "scores.json": scores_file(highest(tables), made),
+        "scores.json": scores_file(highest(list(tables.values())), made),
         **by_table,
         "circuit.json": content,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -46,7 +46,7 @@ class ScoreTable:
 
     def score(self, component: Component) -> Interval | None:
         """What is known of a component's score: None where that is nothing."""
-        return self.scores.get(component) or self._unlisted.get(component.kind)
+        return self.scores.get(component) or self.unlisted(component.kind)
 
     def middles(self) -> dict[Component, Fraction]:
         """Every listed score as one number: of a printed figure, the printed value."""
@@ -78,9 +78,12 @@ class ScoreTable:
                     found.add(part)
         return found
 
+    def unlisted(self, kind: Kind) -> Interval | None:
+        """What is known of a component of a kind that the table does not list."""
+        return self._unlisted.get(kind)
+
     @cached_property
     def _unlisted(self) -> dict[Kind, Interval]:
-        """What is known of a component that the table does not list, by kind."""
         bounds = {}
         for kind, count in self.best_listed.items():
             highest = [score.high for other, score in self.scores.items() if other.kind == kind]
@@ -112,28 +115,6 @@ def _figures(
         for component, value in zip(shape.components(), values, strict=True)
         if not np.isnan(value)
     }
-
-
-def highest(tables: Mapping[str, ScoreTable]) -> ScoreTable:
-    """Each component's scores in the table in which it scores highest; of ties, in the first.
-
-    The tables are computed ones, which list the same components.
-    """
-    first, *others = every = list(tables.values())
-    if not others:
-        return first
-    middles = [table.middles() for table in every]
-    best = {
-        part: every[max(range(len(every)), key=lambda number: middles[number][part])]
-        for part in first.scores
-    }
-    return ScoreTable(
-        {part: table.scores[part] for part, table in best.items()},
-        {
-            number: {part: table.by_pair[number][part] for part, table in best.items()}
-            for number in first.by_pair
-        },
-    )
 
 
 # What a score may be but 0, as a number or a text: beyond, what is computed from it is no float.
@@ -168,11 +149,14 @@ def read_scores(
     shape: ModelShape | None = None,
     n_pairs: int | None = None,
     notation: NotationName | None = None,
+    *,
+    of_attention: bool = False,
 ) -> ScoreTable:
     """The score table in a file.
 
     With a shape, every component must be one that the model has; with a number of pairs, every
-    pair's number one of theirs; with a notation, heads must be named so.
+    pair's number one of theirs; with a notation, heads must be named so. Scores `of_attention` are
+    heads' mean attention weights.
 
     Raises:
         InputError: naming the file, the component and the reason.
@@ -193,20 +177,19 @@ def read_scores(
         found: dict[Component, Interval] = {}
         for name, score in scores.items():
             try:
-                component = _scored(name, named, shape)
+                component, figure = _scored(name, named, shape), figure_of(name, score)
                 if component in found:
                     raise InputError(f"{component} stands there more than once")
-                found[component] = figure_of(name, score)
+                if of_attention:
+                    _check_attention(component, score, figure)
+                found[component] = figure
             except InputError as error:
                 faults.append(((*place, name), str(error)))
         return found
 
     scores = figures(file.components, "components")
-    for kind, count in file.metadata.best_listed.items():
-        listed = sum(component.kind == kind for component in scores)
-        if len(scores) == len(file.components) and listed < count:
-            reason = f"metadata: best_listed: {kind}: {count} stated, {listed} listed"
-            faults.append((("metadata", "best_listed", kind), reason))
+    if len(scores) == len(file.components):
+        faults += _best_listed_faults(file.metadata.best_listed, scores)
     pairs: dict[int, dict[Component, Interval]] = {}
     for number, pair in by_pair.items():
         place = ("metadata", "by_pair", number)
@@ -220,6 +203,17 @@ def read_scores(
     if faults:
         raise faulty(path, faults)
     return ScoreTable(scores, pairs, file.metadata.best_listed)
+
+
+def _best_listed_faults(
+    stated: Mapping[Kind, int], scores: Collection[Component]
+) -> Iterator[tuple[Place, str]]:
+    """Of which kind a table lists fewer than it says it lists the best of."""
+    for kind, count in stated.items():
+        listed = sum(component.kind == kind for component in scores)
+        if listed < count:
+            reason = f"metadata: best_listed: {kind}: {count} stated, {listed} listed"
+            yield ("metadata", "best_listed", kind), reason
 
 
 def taken_as_exact(path: Path) -> list[str]:
@@ -241,6 +235,15 @@ def _scored(name: str, notation: Notation, shape: ModelShape | None) -> Componen
     if component.kind == "input":
         raise InputError("the input is not scored, and cannot have a score")
     return component
+
+
+def _check_attention(component: Component, score: float | str, figure: Interval) -> None:
+    if component.kind != "head":
+        raise InputError(f"components: {component}: attention gives an MLP no score")
+    if figure.middle > 1:
+        raise InputError(
+            f"components: {component}: a mean attention weight is 0 to 1, found {quoted(score)}"
+        )
 
 
 def figure_of(name: str, score: float | str) -> Interval:
@@ -294,7 +297,8 @@ def _listed_precedes(left: Interval, right: Interval, *, wins_ties: bool) -> Ver
     Rounding keeps the order: figures of as many digits that differ are those of different scores,
     although their intervals share an end.
     """
-    is_no_tie = left.width == right.width > 0
+    meet = left.low == right.high or left.high == right.low
+    is_no_tie = meet and left.width == right.width > 0
     return _precedes(left, right, wins_ties or is_no_tie, not wins_ties or is_no_tie)
 
 
@@ -305,6 +309,60 @@ def _precedes(left: Interval, right: Interval, at_its_low: bool, at_its_high: bo
     if left.high < right.low or (left.high == right.low and at_its_high):
         return "refuted"
     return "undecided"
+
+
+def highest(tables: Sequence[ScoreTable]) -> ScoreTable:
+    """Each component's highest score over the tables that list it.
+
+    By pair it has those of the table in which the middle of its score is highest; of ties, of the
+    first.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    best: dict[Component, ScoreTable] = {}
+    found: dict[Component, Interval] = {}
+    for table in tables:
+        for part, score in table.scores.items():
+            so_far = found.setdefault(part, score)
+            if part not in best or score.middle > best[part].scores[part].middle:
+                best[part] = table
+            found[part] = Interval(max(so_far.low, score.low), max(so_far.high, score.high))
+    pairs = sorted({number for table in tables for number in table.by_pair})
+    return ScoreTable(
+        found,
+        {
+            number: {
+                part: table.by_pair[number][part]
+                for part, table in best.items()
+                if part in table.by_pair.get(number, {})
+            }
+            for number in pairs
+        },
+    )
+
+
+def precedes_over(tables: Sequence[ScoreTable], better: Component, worse: Component) -> Verdict:
+    """As `precedes`, by the highest score that a component has over several tables."""
+    if _is_over(tables, better, worse):
+        return "holds"
+    return "refuted" if _is_over(tables, worse, better) else "undecided"
+
+
+def _is_over(tables: Sequence[ScoreTable], better: Component, worse: Component) -> bool:
+    """Whether every score of the one lies behind some score of the other, for certain."""
+    return all(any(_is_before(here, better, there, worse) for here in tables) for there in tables)
+
+
+def _is_before(here: ScoreTable, better: Component, there: ScoreTable, worse: Component) -> bool:
+    """Whether a component's score in one table ranks before another's in another, for certain."""
+    if here is there:
+        return precedes(here, better, worse) == "holds"
+    left, right = here.score(better), there.score(worse)
+    if left is None or right is None:
+        return False
+    if better in here.scores and worse in there.scores:
+        return _listed_precedes(left, right, wins_ties=better < worse) == "holds"
+    return _precedes(left, right, better < worse, worse < better) == "holds"
 
 
 def may_be_next(

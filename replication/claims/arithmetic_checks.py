@@ -23,6 +23,8 @@ from replication.arithmetic.conditions import (
 )
 from replication.arithmetic.dimensions import KindOf, check_computes, check_condition
 from replication.arithmetic.expressions import (
+    Comparison,
+    In,
     Name,
     Tree,
     at,
@@ -71,6 +73,11 @@ def _check_score(name: str, of: Known) -> None:
     result, component = score_parts(name)
     if result not in of.results:
         raise InputError(f"the experiment has no result {result!r}; it has {listed(of.results)}")
+    if len(several := of.tables.get(result, [])) > 1:
+        raise InputError(
+            f"{result} has several tables of scores, {listed(several)}, and no one score of"
+            f" {component}"
+        )
     if of.shape.component(component).kind == "input":
         raise InputError("the input is not scored")
 
@@ -189,7 +196,7 @@ class Arithmetic(_OfFigures):
         decision = decide(condition, box_of(figures))
         verdict = decision.verdict
         told = list(comparisons(self.that, tree, figures, stating_in([tree])))
-        if len(told) == 1:
+        if len(told) == 1 and isinstance(tree, Comparison | In):
             parts = [Part(verdict, told[0].text(verdict))]
         else:
             parts = [one.part(figures) for one in told]

@@ -25,16 +25,19 @@ def decider(evidence: Evidence, result: str) -> str:
     return f"only further figures of the result {result!r} would decide it"
 
 
-def scores_of(evidence: Evidence, result: str) -> ScoreTable:
-    """A result's scores.
+def scores_of(evidence: Evidence, result: str, name: str | None = None) -> ScoreTable:
+    """A result's scores: its only table, or the one of that name.
 
     Raises:
         CannotJudge: the evidence has none.
     """
-    table = evidence.results.get(result, Result()).scores
+    found = evidence.results.get(result, Result())
+    only = next(iter(found.tables)) if len(found.tables) == 1 else None
+    table = found.tables.get(str(name or only)) if found.tables else found.scores
     if table is None:
+        named = f" by {name}" if name else ""
         raise CannotJudge(
-            f"there are no {evidence.kind} scores of {result}; {decider(evidence, result)}"
+            f"there are no {evidence.kind} scores of {result}{named}; {decider(evidence, result)}"
         )
     return table
 
@@ -53,13 +56,15 @@ def circuit_of(evidence: Evidence, result: str) -> Circuit:
     return circuit
 
 
-def score_of(evidence: Evidence, result: str, component: Component) -> Interval:
-    """What is known of one component's score.
+def score_of(
+    evidence: Evidence, result: str, component: Component, name: str | None = None
+) -> Interval:
+    """What is known of one component's score; in the table of that name, where there are several.
 
     Raises:
         CannotJudge: nothing is.
     """
-    score = scores_of(evidence, result).score(component)
+    score = scores_of(evidence, result, name).score(component)
     if score is None:
         raise CannotJudge(
             f"{component} of {result} has no published score; {decider(evidence, result)}"
@@ -68,5 +73,10 @@ def score_of(evidence: Evidence, result: str, component: Component) -> Interval:
 
 
 def ranked(evidence: Evidence, among: Among) -> list[Component]:
-    """The model's components of a kind: those that have a rank among each other."""
-    return [part for part in evidence.shape.components() if among in (part.kind, "all")]
+    """The model's components of a kind: those that have a rank among each other.
+
+    Attention gives an MLP no score, and so no rank among heads.
+    """
+    kinds = {"head"} if evidence.spec.scoring.kind == "attention" else {"mlp", "head"}
+    found = [part for part in evidence.shape.components() if part.kind in kinds]
+    return [part for part in found if among in (part.kind, "all")]

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from replication.circuits import intervals
 from replication.circuits.intervals import Verdict
 from replication.claims.asked import CannotJudge
+from replication.claims.keys import known
 from replication.controls.verify import Controls
 from replication.evidence.evidence import Evidence
+from replication.inputs.messages import listed, quoted
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,33 @@ class Check(BaseModel):
     def judge_evidence(self, evidence: Evidence) -> Outcome:
         """The outcome of a check that looks at no control; as `judge`."""
         raise NotImplementedError
+
+
+class ScoreCheck(Check):
+    """What checks of scores have in common: which of a result's tables they look at."""
+
+    table: Annotated[
+        str | None, Field(description="The table of scores that is meant, where there are several.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_table(self, info: ValidationInfo) -> Self:
+        tables = known(info).tables
+        several = {name: tables[name] for name in self.scored() if tables.get(name)}
+        for result, names in several.items():
+            if self.table not in names and (self.table is not None or len(names) > 1):
+                found = "" if self.table is None else f", found {quoted(self.table)}"
+                raise ValueError(
+                    f"table: {quoted(result)} has several tables: expected one of"
+                    f" {listed(names)}{found}"
+                )
+        if self.table is not None and not several:
+            raise ValueError(f"table: {listed(map(quoted, self.scored()))} has one, without a name")
+        return self
+
+    def scored(self) -> list[str]:
+        """The results whose scores it looks at."""
+        return [getattr(self, key) for key in ("result", "reference") if getattr(self, key, None)]
 
 
 def judge(check: Check, evidence: Evidence, controls: Controls) -> Outcome:

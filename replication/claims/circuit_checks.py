@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, model_v
 
 from replication.circuits import comparison, intervals
 from replication.circuits.components import Among, Component, ModelShape, names, parse, parsed
-from replication.circuits.intervals import allowed, exact, fraction
+from replication.circuits.intervals import allowed, exact, fraction, printed
 from replication.claims.asked import CannotJudge, circuit_of, decider, is_printed
 from replication.claims.check import Check, Outcome, Part, conjunction, same
 from replication.claims.keys import (
@@ -19,11 +19,13 @@ from replication.claims.keys import (
     ComponentNames,
     PartPercent,
     PercentTolerance,
+    PrintedCount,
     PrintedPart,
     ResultName,
     known,
     stated_percent,
 )
+from replication.controls.chance import agreements
 from replication.evidence.evidence import Evidence
 from replication.inputs.messages import quoted
 
@@ -204,6 +206,7 @@ class Overlap(Check):
     percent: PrintedPart | None = None
     at_least_percent: PartPercent | None = None
     tolerance: PercentTolerance | None = None
+    by_chance: PrintedCount | None = None
 
     named_results: ClassVar = ("circuit", "reference")
     states_figures: ClassVar = True
@@ -212,7 +215,11 @@ class Overlap(Check):
     @model_validator(mode="after")
     def _something(self, info: ValidationInfo) -> Overlap:
         if not self._expected():
-            raise ValueError("expected shared, of, percent or at_least_percent")
+            raise ValueError("expected shared, of, percent, at_least_percent or by_chance")
+        if self.by_chance is not None and (self.among == "all" or self.first is not None):
+            raise ValueError(
+                "by_chance is of all MLPs, or of all heads: expected among, and no first"
+            )
         if self.percent is None and self.tolerance is not None:
             raise ValueError("tolerance belongs to percent: a count and a bound are exact")
         _refuse_one(self.circuit, self.reference)
@@ -224,7 +231,7 @@ class Overlap(Check):
         return self
 
     def _expected(self) -> dict[str, Any]:
-        stated = {"shared", "of", "percent", "at_least_percent"}
+        stated = {"shared", "of", "percent", "at_least_percent", "by_chance"}
         return self.model_dump(include=stated, exclude_none=True)
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
@@ -248,10 +255,40 @@ class Overlap(Check):
             verdict = intervals.negated(intervals.below(exact(found.percent), bound))
             parts.append(Part(verdict, f"{found}, stated at least {self.at_least_percent}%"))
         measured = {"shared": found.shared, "of": found.left, "percent": float(found.percent)}
+        if self.by_chance is not None:
+            chance = self._by_chance(evidence)
+            verdict = intervals.equals(exact(chance), printed(self.by_chance))
+            parts.append(Part(verdict, f"by chance: {chance:.6g}, stated {self.by_chance}"))
+            measured["by_chance"] = chance
         return conjunction(parts, measured, self._expected())
 
+    def _by_chance(self, evidence: Evidence) -> float:
+        """How many random circuits of as many components share."""
+        circuit, reference = (circuit_of(evidence, name) for name in (self.circuit, self.reference))
+        (found,) = (
+            one for one in agreements(reference, circuit, evidence.shape) if one.among == self.among
+        )
+        return found.expected
+
     def _nodes(self, evidence: Evidence, result: str) -> list[Component]:
-        return circuit_of(evidence, result).of_kind(self.among)[: self.first]
+        if self.first is not None:
+            return _in_order(evidence, result, self.among)[: self.first]
+        return circuit_of(evidence, result).of_kind(self.among)
+
+
+def _in_order(evidence: Evidence, result: str, among: Among) -> list[Component]:
+    """A circuit's nodes of a kind, in the order of their selection.
+
+    Raises:
+        CannotJudge: there is none, or it lists them in another order.
+    """
+    circuit = circuit_of(evidence, result)
+    if not circuit.metadata.ordered:
+        raise CannotJudge(
+            f"the circuit of {result} is not listed in the order of its selection;"
+            f" {decider(evidence, result)}"
+        )
+    return circuit.of_kind(among)
 
 
 class Difference(Check):
@@ -321,9 +358,9 @@ class Order(Check):
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
-        nodes = circuit_of(evidence, self.circuit).of_kind(self.among)
+        nodes = _in_order(evidence, self.circuit, self.among)
         if self.reference is not None:
-            reference = circuit_of(evidence, self.reference).of_kind(self.among)
+            reference = _in_order(evidence, self.reference, self.among)
             return self._judge_moved(nodes, reference)
         expected = list(self.first or ())
         measured = names(nodes[: len(expected)])

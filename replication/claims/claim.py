@@ -101,8 +101,14 @@ AnyCheck = Annotated[
 ]
 
 
+READER, QUESTION = "reader", "reader's question"
+
+
 class Claim(BaseModel):
-    """One statement: it holds if all of its checks hold, and is refuted if one of them is."""
+    """One statement: it holds if all of its checks hold, and is refuted if one of them is.
+
+    A reader's question is judged in the same way, and is nobody's statement.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
@@ -111,13 +117,13 @@ class Claim(BaseModel):
     id: Name
     """What tests and reports call the claim; no other has it."""
     made_by: Text
-    """Who states it; reports count by it."""
+    """Who states it; reports count by it. `reader` for a question that a reader puts to figures."""
     source: Text
-    """Where it stands."""
+    """Where it stands; of a question, where its figures do."""
     statement: Text
-    """What is stated."""
+    """What is stated, or asked."""
     expect: Literal["holds", "refuted"] = "holds"
-    """`refuted` for a statement that is known to be false."""
+    """`refuted` for a statement that is known to be false, or a question whose answer is no."""
     reason: Text | None = None
     """Why it is expected to be refuted."""
     check: Annotated[list[AnyCheck], Field(min_length=1)]
@@ -128,6 +134,16 @@ class Claim(BaseModel):
         if self.expect == "refuted" and self.reason is None:
             raise ValueError("a claim that is expected to be refuted needs a reason")
         return self
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it is a reader's question, and no statement of the figures' authors."""
+        return self.made_by == READER
+
+    @property
+    def said(self) -> str:
+        """What is stated, or, marked as that, what a reader asks."""
+        return f"{QUESTION}: {self.statement}" if self.is_question else self.statement
 
     def kinds(self) -> str:
         """The kinds of its checks, for ids and tables."""
@@ -239,7 +255,7 @@ def failure_message(judgement: Judgement) -> str:
     """Why a judgement is not the expected one: expected, measured, tolerance, source."""
     claim = judgement.claim
     lines = [
-        f"{claim.id}: {claim.statement}",
+        f"{claim.id}: {claim.said}",
         f"  expected: {claim.expect}; on {judgement.evidence} evidence: {judgement.verdict}",
         f"  source: {claim.source}",
     ]

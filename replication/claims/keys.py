@@ -22,7 +22,9 @@ class Known:
 
     A run measures the result `measures`, on so many pairs; None where those were not read. No
     budget is below `input_cost`. Of `behaviours` it runs `circuits` alone, with `counterparts`. Of
-    `figures` those that are at fault themselves are None.
+    `figures` those that are at fault themselves are None. Of `tables` there are several, in the
+    results that have some. The rule is a threshold, or goes `by_steps`. Scores `of_attention` are
+    heads' alone.
     """
 
     shape: ModelShape
@@ -34,6 +36,9 @@ class Known:
     circuits: Sequence[str] = ()
     counterparts: Sequence[str] = ()
     figures: Mapping[str, Named | None] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by_steps: bool = False
+    of_attention: bool = False
 
     @classmethod
     def of(cls, spec: Spec, pairs: int | None) -> Known:
@@ -49,6 +54,9 @@ class Known:
             list(spec.behaviour),
             list(dict.fromkeys([spec.measures, *spec.ablation.rivals, *published])),
             [spec.sides[1], *spec.ablation.counterparts],
+            tables=spec.tables_of_results,
+            by_steps=spec.selection.steps is not None,
+            of_attention=spec.scoring.kind == "attention",
         )
 
     def candidates(self, among: Among) -> list[Component]:
@@ -68,8 +76,11 @@ def _component(name: str, info: ValidationInfo) -> Component:
 
 
 def _scored(name: str, info: ValidationInfo) -> str:
-    if _component(name, info).kind == "input":
+    kind = _component(name, info).kind
+    if kind == "input":
         raise InputError("the input is not scored")
+    if kind == "mlp" and known(info).of_attention:
+        raise InputError("attention gives an MLP no score")
     return name
 
 
@@ -228,6 +239,7 @@ Printed = Annotated[
 
 PrintedScore = Annotated[Printed, _not_negative("score")]
 PrintedRatio = Annotated[Printed, _not_negative("ratio")]
+PrintedCount = Annotated[Printed, _not_negative("count")]
 PrintedPercent = Annotated[Printed, _not_negative("percentage")]
 PrintedPart = Annotated[PrintedPercent, AfterValidator(_part)]
 

@@ -2,9 +2,9 @@
 
 A budget and a threshold are chosen, by somebody, once. Each is taken from four fifths to six fifths
 of the experiment's own, the circuit is selected again on the same scores, and what looks at the
-circuit or the rule is judged again. What looks at neither keeps its verdict by construction, and is
-left out. A claim that states the budget or the threshold itself is held to what it states, so that
-its verdict turns wherever that is another.
+circuit or the rule is judged again; of a rule by steps the budget alone is moved. What looks at
+neither keeps its verdict by construction, and is left out. A claim that states the budget or the
+threshold itself is held to what it states, so that its verdict turns wherever that is another.
 
 The controls are kept as they are: of them only `unstable` turns on the rule.
 """
@@ -36,11 +36,12 @@ OWN = Fraction(1)
 class Turn:
     """A point at which a claim has another verdict: None where nothing can be selected.
 
-    `budget` is in dimensions of the residual stream, `mlp_threshold` in the scores' own unit.
+    `budget` is in dimensions of the residual stream, `mlp_threshold` in the scores' own unit; a
+    rule by steps has none.
     """
 
     budget: int
-    mlp_threshold: float
+    mlp_threshold: float | None
     verdict: Verdict | None
     reason: str
 
@@ -111,16 +112,14 @@ def _points(evidence: Evidence) -> Iterable[_Point]:
     measured, spec = evidence.measured, evidence.spec
     assert measured is not None
     stated = spec.selection
-    threshold = Fraction(str(stated.mlp_threshold))
-    for more, higher in product(FACTORS, FACTORS):
-        changed = {
-            "budget": round(stated.budget * more),
-            "mlp_threshold": float(threshold * higher),
-        }
+    for more, higher in product(FACTORS, FACTORS if stated.steps is None else (OWN,)):
+        changed: dict[str, float] = {"budget": round(stated.budget * more)}
+        if stated.mlp_threshold is not None:
+            changed["mlp_threshold"] = float(Fraction(str(stated.mlp_threshold)) * higher)
         there = spec.model_copy(update={"selection": stated.model_copy(update=changed)})
         results, lacks = dict(evidence.results), None
         try:
-            circuit = select_circuit(there, measured.tables)
+            circuit = select_circuit(there, measured.selected_on)
             results[spec.measures] = replace(measured, circuit=circuit)
         except InputError as error:
             lacks = str(error)

@@ -14,12 +14,12 @@ from replication.circuits.components import Among, Component, listing, names, pa
 from replication.circuits.intervals import Interval, exact, show
 from replication.circuits.scores import ScoreTable, best_first, precedes
 from replication.claims.asked import decider, is_printed, ranked, scores_of
-from replication.claims.check import Check, Outcome, Part, conjunction
+from replication.claims.check import Outcome, Part, ScoreCheck, conjunction
 from replication.claims.keys import ResultName, ScoredName, ScoredNames, known
 from replication.evidence.evidence import Evidence
 
 
-class Ranking(Check):
+class Ranking(ScoreCheck):
     """The best components in order, or the ranks of some; the best has rank 1."""
 
     kind: Literal["ranking"]
@@ -45,7 +45,7 @@ class Ranking(Check):
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
-        table = scores_of(evidence, self.result)
+        table = scores_of(evidence, self.result, self.table)
         candidates = ranked(evidence, self.among)
         if self.first is not None:
             return self._judge_first(evidence, table, candidates, parsed(self.first))
@@ -106,16 +106,23 @@ class Ranking(Check):
     ) -> tuple[int, int]:
         """The lowest and the highest rank that the evidence allows.
 
-        A published circuit lists its nodes best first, so it gives the ranks of its own nodes, and
-        puts every other component of the kind behind them. Where the scores contradict it, both
-        are allowed.
+        A published circuit that was selected by rank lists its nodes best first, so it gives the
+        ranks of its own nodes, and puts every other component of the kind behind them. Where the
+        scores contradict it, both are allowed.
         """
         others = [other for other in candidates if other != component]
         ahead = [precedes(table, other, component) for other in others]
         low = 1 + ahead.count("holds")
         high = len(candidates) - ahead.count("refuted")
         circuit = evidence.results[self.result].circuit
-        if is_printed(evidence, self.result) and circuit is not None and self.among != "all":
+        by_rank = evidence.spec.selection.steps is None
+        if (
+            is_printed(evidence, self.result)
+            and circuit is not None
+            and circuit.metadata.ordered
+            and by_rank
+            and self.among != "all"
+        ):
             listed = circuit.of_kind(component.kind)
             if component in listed:
                 place = listed.index(component) + 1

@@ -30,7 +30,7 @@ from replication.claims.asked import (
     score_of,
     scores_of,
 )
-from replication.claims.check import Check, Outcome, Part, conjunction, same
+from replication.claims.check import Outcome, Part, ScoreCheck, conjunction, same
 from replication.claims.digits import Compute, with_digits
 from replication.claims.keys import (
     ComponentOrNext,
@@ -50,7 +50,7 @@ from replication.claims.keys import (
 from replication.evidence.evidence import Evidence
 
 
-class Scores(Check):
+class Scores(ScoreCheck):
     """Components' scores: over all pairs, or on the pair of that number."""
 
     kind: Literal["scores"]
@@ -70,7 +70,7 @@ class Scores(Check):
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
-        found = self._known(scores_of(evidence, self.result))
+        found = self._known(scores_of(evidence, self.result, self.table))
         repeated = [name for name in found if self._repeats(evidence, name, found[name])]
         parts = [
             self._compare(evidence, name, score)
@@ -121,7 +121,7 @@ class Scores(Check):
         return Part(verdict, f"{name}: {show(score)} {relation} {stated}{margin}")
 
 
-class Ratio(Check):
+class Ratio(ScoreCheck):
     """One component's score over another's, or over that of the next in rank, of any kind."""
 
     kind: Literal["ratio"]
@@ -142,19 +142,20 @@ class Ratio(Check):
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
         of = parse(self.of)
-        over = score_of(evidence, self.result, of)
+        over = score_of(evidence, self.result, of, self.table)
         if self.to == "next":
             below, ratio = self._next(evidence)
         else:
             below = [parse(self.to)]
-            under = score_of(evidence, self.result, below[0])
+            under = score_of(evidence, self.result, below[0], self.table)
             ratio = _divide(over, under, f"the score of {self.to}")
         expected = allowed(self.ratio, self.tolerance)
-        found = [score_of(evidence, self.result, part) for part in below]
+        found = [score_of(evidence, self.result, part, self.table) for part in below]
         shown = show(found[0]) if len(found) == 1 else f"that of the next ({listing(below)} may be)"
         text = f"{show(over)} / {shown} = {ratio}, stated {_stated(self)}"
         outcome = Outcome(intervals.equals(ratio, expected), plain(ratio), _stated(self), text)
-        if len(found) > 1 or not {of, *below} <= set(scores_of(evidence, self.result).scores):
+        listed = scores_of(evidence, self.result, self.table).scores
+        if len(found) > 1 or not {of, *below} <= set(listed):
             return outcome
         return with_digits(outcome, [over, *found], _quotient, [expected])
 
@@ -165,10 +166,10 @@ class Ratio(Check):
             CannotJudge: nothing may rank behind it, or a component has no score, or one of zero.
         """
         of = parse(self.of)
-        table = scores_of(evidence, self.result)
-        others = [other for other in evidence.shape.components() if other != of]
+        table = scores_of(evidence, self.result, self.table)
+        others = [other for other in ranked(evidence, "all") if other != of]
         for other in others:
-            score_of(evidence, self.result, other)
+            score_of(evidence, self.result, other, self.table)
         try:
             ratio = times_the_next(table, of, others)
         except ZeroDivisionError as error:
@@ -197,7 +198,7 @@ def _divide(over: Interval, under: Interval, name: str) -> Interval:
         raise CannotJudge(f"{name} may be zero ({under})") from None
 
 
-class Deviation(Check):
+class Deviation(ScoreCheck):
     """How far scores lie from a reference result's: |score / reference - 1|, in percent.
 
     Stated for each component, as the mean over components, or as a bound on all of them.
@@ -277,7 +278,8 @@ class Deviation(Check):
         compute: Compute,
     ) -> Outcome:
         """The outcome with what the digits give, if every figure is one that a table lists."""
-        tables = [scores_of(evidence, name).scores for name in (self.result, self.reference)]
+        results = (self.result, self.reference)
+        tables = [scores_of(evidence, name, self.table).scores for name in results]
         components = parsed(named)
         figures = [table.get(part) for part in components for table in tables]
         known = [figure for figure in figures if figure is not None]
@@ -288,15 +290,15 @@ class Deviation(Check):
         return with_digits(outcome, known, compute, expected, is_figure=is_figure)
 
     def _deviation(self, evidence: Evidence, component: Component) -> Interval:
-        score = score_of(evidence, self.result, component)
-        reference = score_of(evidence, self.reference, component)
+        score = score_of(evidence, self.result, component, self.table)
+        reference = score_of(evidence, self.reference, component, self.table)
         quotient = _divide(score, reference, f"the reference score of {component}")
         return abs(quotient.shifted(-1)).scaled(100)
 
     def _part(self, evidence: Evidence, name: str, deviation: Interval) -> Part:
         component = parse(name)
-        score = show(score_of(evidence, self.result, component))
-        reference = show(score_of(evidence, self.reference, component))
+        score = show(score_of(evidence, self.result, component, self.table))
+        reference = show(score_of(evidence, self.reference, component, self.table))
         arithmetic = f"{name}: |{score} / {reference} - 1| = {deviation}%"
         if self.percent is not None:
             stated = self.percent[name]
@@ -319,7 +321,7 @@ def _mean_deviation(figures: Sequence[Any]) -> Sequence[Any]:
     return [sum(found) / len(found)]
 
 
-class Bound(Check):
+class Bound(ScoreCheck):
     """Every score of a set lies below a bound, or reaches it.
 
     The set is the listed components, or all MLPs or heads, less those in `but`, less those that
@@ -353,7 +355,7 @@ class Bound(Check):
         return self
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
-        table = scores_of(evidence, self.result)
+        table = scores_of(evidence, self.result, self.table)
         members = self._members(evidence)
         if not members and self.members is None:
             raise CannotJudge("there is no such component, and so no score to hold to the bound")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,7 +52,7 @@ from replication.inputs.messages import (
 )
 
 Part = TypeVar("Part")
-FIGURES = ("circuit", "scores", "lengths")
+FIGURES = ("circuit", "scores", "tables", "lengths")
 MOST_OF_A_KIND = 10  # problems of a file that are told one by one
 
 
@@ -223,6 +224,9 @@ def _read_claims(
                     list(_part(dict[str, Any], data, "behaviour") or ()),
                     _kept(data, measures),
                     [sides[1], *_counterparts(data)],
+                    tables=_tables(data),
+                    by_steps=_part(list[Any], data, "selection", "steps") is not None,
+                    of_attention=_part(str, data, "scoring", "kind") == "attention",
                 ),
             )
     return []
@@ -240,6 +244,17 @@ def _answers(data: dict[str, Any]) -> list[str]:
         for name in _part(dict[str, Any], data, "scoring", "positions") or {}
     ]
     return [column for column in stated if column is not None]
+
+
+def _tables(data: dict[str, Any]) -> dict[str, list[str]]:
+    """The tables of results that have any, as far as the spec can be read."""
+    results = _part(dict[str, Any], data, "results") or {}
+    found = {
+        name: list(_part(dict[str, Any], one, "tables") or ()) for name, one in results.items()
+    }
+    measures = _part(str, data, "measures")
+    measured = _part(dict[str, Any], data, "scoring", "tables")
+    return found | ({measures: list(measured)} if measures and measured else {})
 
 
 def _ids(data: dict[str, Any]) -> list[str]:
@@ -293,12 +308,18 @@ def _read_published(
                     else published_circuit(path, spec, result.notation)
                 )
                 yield from (one_line(f"{placed(path)}: {reason}") for reason in circuit.aside)
-        if result is not None and result.scores is not None:
+        of_attention = _part(str, data, "scoring", "kind") == "attention"
+        notation = None if result is None else result.notation
+        for file in _score_files(result) if result is not None else ():
             with reader.noting():
-                read_scores(folder / result.scores, shape, own_pairs, result.notation)
+                read_scores(folder / file, shape, own_pairs, notation, of_attention=of_attention)
         if result is not None and result.lengths is not None and spec is not None:
             with reader.noting():
                 read_lengths(folder / result.lengths, spec.model.shape, spec.sides, own_pairs)
+
+
+def _score_files(result: ResultSpec) -> list[str]:
+    return [file for file in (result.scores, *result.tables.values()) if file is not None]
 
 
 def _warnings(folder: Path, spec: Spec, claims: list[Claim]) -> Iterator[str]:
@@ -308,7 +329,7 @@ def _warnings(folder: Path, spec: Spec, claims: list[Claim]) -> Iterator[str]:
     unused = [name for name in read_figures(folder / spec.claims) if name not in used]
     if unused:
         yield one_line(f"{placed(folder / spec.claims)}: figures: no claim uses {listed(unused)}")
-    files = dict.fromkeys(result.scores for result in spec.results.values() if result.scores)
+    files = dict.fromkeys(chain.from_iterable(map(_score_files, spec.results.values())))
     for path in (folder / file for file in files):
         if numbers := taken_as_exact(path):
             are = "score is a number" if len(numbers) == 1 else "scores are numbers"

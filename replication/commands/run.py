@@ -95,7 +95,7 @@ def run(spec: Spec, model: LoadedModel, pairs: PairSource, n_pairs: int, out: Pa
                 write_json(new / f"circuit_{kind}.json", circuit_file(rival))
         for name, content in result_files(tables, circuit, provenance).items():
             write_json(new / name, content)
-        figures = result_figures(spec, model.shape, Result(highest(tables), circuit))
+        figures = result_figures(spec, model.shape, Result(highest(list(tables.values())), circuit))
         write_circuit_picture(new / "circuit.svg", figures)
     return Ran(circuit, compared, _positions(spec, model, pairs))
 

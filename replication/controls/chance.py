@@ -108,7 +108,12 @@ def _agreement(
 
 
 def rank_agreements(left: Circuit, right: Circuit) -> list[RankAgreement]:
-    """Kendall's tau over the shared MLPs and over the shared heads, where there are two or more."""
+    """Kendall's tau over the shared MLPs and over the shared heads, where there are two or more.
+
+    There is none where a circuit is not listed in the order of its selection.
+    """
+    if not (left.metadata.ordered and right.metadata.ordered):
+        return []
     found = []
     for kind in KINDS:
         place = {component: rank for rank, component in enumerate(right.of_kind(kind))}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DOES_NOT_APPLY = "does not apply"
+
 
 @dataclass(frozen=True)
 class NotComputed:

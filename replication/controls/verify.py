@@ -10,6 +10,7 @@ from replication.circuits.circuit import Circuit
 from replication.circuits.components import Component
 from replication.circuits.intervals import Verdict
 from replication.circuits.scores import ScoreTable
+from replication.circuits.steps import in_tables
 from replication.controls.causal import Causal, NotShown, causal, shown
 from replication.controls.chance import Agreement, RankAgreement, agreements, rank_agreements
 from replication.controls.faithfulness import Drawing
@@ -70,7 +71,10 @@ class MeasuredControls:
 
 @dataclass(frozen=True)
 class PublishedControls:
-    """The controls on a published result: what its figures allow."""
+    """The controls on a published result: what its figures allow.
+
+    Of attention weights the `table` is empty: no control says what one of them means.
+    """
 
     result: str
     table: ScoreTable
@@ -91,6 +95,8 @@ class Finding:
     reason: str
 
 
+OF_ATTENTION = NotComputed(NOT_OF_ATTENTION)
+OVER_TABLES = NotComputed("the rule selects over several tables, and resamples are of one")
 NO_RUN = NotComputed("interventions need a run of the model: recorded or live evidence")
 
 
@@ -154,8 +160,11 @@ def measured_controls(
     if count_of(clusters) < THRESHOLDS.fewest_clusters.value:
         stable = halves = unrelated = null_circuit = shown = NotComputed(_one_cluster(measured))
     else:
-        stable = stability(measured.pair_scores, clusters, shape, spec.rule, resamples, seed)
-        halves = halved(measured.pair_scores, clusters, shape, spec.rule, seed)
+        if any(in_tables(step) for step in spec.rule.steps):
+            stable = halves = OVER_TABLES
+        else:
+            stable = stability(measured.pair_scores, clusters, shape, spec.rule, resamples, seed)
+            halves = halved(measured.pair_scores, clusters, shape, spec.rule, seed)
         unrelated = other_kind or _null(spec, measured)
         shown = explained if isinstance(explained, NotComputed) else _property(spec, measured)
         null_circuit = other_kind or _null_circuit(spec, measured, others)
@@ -211,7 +220,7 @@ def _not_differential(spec: Spec) -> NotComputed | None:
     if spec.scoring.kind == "differential":
         return None
     if spec.scoring.kind == "attention":
-        return NotComputed(NOT_OF_ATTENTION)
+        return OF_ATTENTION
     return NotComputed(
         f"the score is of kind {spec.scoring.kind}, of a behaviour, and no difference of mean"
         " activations"
@@ -255,6 +264,9 @@ def _published(evidence: Evidence) -> Iterator[PublishedControls]:
     """What published figures allow: the share that length explains, where norms were published."""
     stable = NotComputed("the pairs' own scores were not published")
     unrelated = NotComputed("the activations were not published")
+    if evidence.spec.scoring.kind == "attention":
+        yield from _published_attention(evidence, stable)
+        return
     known = [result.lengths for result in evidence.results.values() if result.lengths]
     for name, result in evidence.results.items():
         table, own = result.scores, result.lengths
@@ -286,6 +298,17 @@ def _published(evidence: Evidence) -> Iterator[PublishedControls]:
             chance,
             words,
         )
+
+
+def _published_attention(evidence: Evidence, stable: NotComputed) -> Iterator[PublishedControls]:
+    """Results whose scores are attention weights: neither norms nor lengths say what one means."""
+    lack, nothing = OF_ATTENTION, ScoreTable({})
+    for name, result in evidence.results.items():
+        if result.scores is not None or result.tables:
+            chance = list(_chance(evidence)) if name == evidence.spec.measures else []
+            yield PublishedControls(
+                name, nothing, result.circuit, stable, lack, lack, {}, chance, {}
+            )
 
 
 def _chance(evidence: Evidence) -> Iterator[Chance]:

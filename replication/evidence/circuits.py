@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 from replication.circuits.circuit import Circuit, selected_circuit
 from replication.circuits.components import Component
-from replication.circuits.scores import ScoreTable, highest
+from replication.circuits.scores import ScoreTable
 from replication.circuits.selection import select
+from replication.circuits.steps import tables_of
 from replication.experiment.behaviours import RivalKind
 from replication.experiment.spec import ScoreKind, Spec
 from replication.inputs.files import InputError
@@ -16,20 +18,25 @@ METHODS: Mapping[ScoreKind, str] = {
     "differential": "differential_activation_analysis",
     "attribution": "attribution_patching",
     "effect": "activation_patching",
-    "attention": "attention_patterns",
+    "attention": "mean_attention_weight",
 }
 
 
 def select_circuit(spec: Spec, tables: Mapping[str, ScoreTable]) -> Circuit:
     """The circuit that the experiment's rule selects on computed scores.
 
-    Of several tables a component counts with its highest score.
+    A step that names no table looks at the only one.
 
     Raises:
-        InputError: the budget or the threshold cannot be met.
+        InputError: the budget or the threshold cannot be met, or a step is by a table that is not
+            measured.
     """
+    middles = {name: table.middles() for name, table in tables.items()}
+    for name in chain.from_iterable(map(tables_of, spec.rule.steps)):
+        if name is not None and name not in tables:
+            raise InputError(f"the rule selects by {name!r}, which scoring.tables does not measure")
     return selected_circuit(
-        select(highest(tables).middles(), spec.rule),
+        select(next(iter(middles.values())), spec.rule, middles),
         spec.costs,
         spec.selection.budget,
         model=spec.model.label,

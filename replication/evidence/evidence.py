@@ -12,6 +12,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -48,10 +49,11 @@ from replication.evidence.random_weights import (
     recorded_random,
 )
 from replication.evidence.recorded_interventions import check_circuits, recorded_interventions
-from replication.evidence.runs import Runs
+from replication.evidence.runs import Runs, check_measured
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment, Spec
 from replication.inputs.files import InputError, faulty, is_there
+from replication.inputs.hub import NotAtHand
 
 Kind = Literal["published", "recorded", "live"]
 NO_RANDOM_WEIGHTS = NoRandomWeights("no random weights were run")
@@ -65,14 +67,15 @@ class EvidenceMissing(Exception):
 class Result:
     """One result's figures, as far as they are known.
 
-    Its scores, its circuit, and what was published of its prompts' lengths and mean norms, and of
-    behaviours.
+    Its scores, or the tables of them where there are several, its circuit, and what was published
+    of its prompts' lengths and mean norms, and of behaviours.
     """
 
     scores: ScoreTable | None = None
     circuit: Circuit | None = None
     lengths: Lengths | None = None
     behaviours: Mapping[str, PublishedBehaviour] = field(default_factory=dict)
+    tables: Mapping[str, ScoreTable] = field(default_factory=dict)
 
 
 class RunProvenance(Provenance):
@@ -99,8 +102,8 @@ class RunProvenance(Provenance):
 class Measured(Result):
     """A result that a run of the model measured; everything in it was computed once.
 
-    `tables` are by name: of attention as the spec names them, else one by the kind of score; and
-    `scores` has each component's highest. `pair_scores` are each component's, in the order of
+    `tables` are those that the spec names, if it names any, and `scores` has each component's
+    highest. `pair_scores` are each component's, in the order of
     `ModelShape.components`, nan of one without a score, and `means` theirs over the pairs; of
     several tables they are from the one that the component scores highest in. `repeated` are those
     of a second run, if there was one. `clusters` says which pairs hang together and so count as one
@@ -120,6 +123,11 @@ class Measured(Result):
     repeated: Float32[np.ndarray, "pairs components"] | None = None
     random: RandomWeights | NoRandomWeights = NO_RANDOM_WEIGHTS
     interventions: Interventions | NoInterventions = NO_INTERVENTIONS
+
+    @property
+    def selected_on(self) -> Mapping[str, ScoreTable]:
+        """The tables that the rule selects on, whether they have names or not."""
+        return self.tables or {"scores": self.scores}
 
     @property
     def activations(self) -> MeanActivations:
@@ -167,9 +175,15 @@ def published_evidence(experiment: Experiment) -> Evidence:
     results = {}
     for name, result in spec.results.items():
         n_pairs = experiment.n_pairs if name == spec.measures else None
-        scores = result.scores and read_scores(
-            experiment.folder / result.scores, spec.model.shape, n_pairs, result.notation
+        read = partial(
+            read_scores,
+            shape=spec.model.shape,
+            n_pairs=n_pairs,
+            notation=result.notation,
+            of_attention=spec.scoring.kind == "attention",
         )
+        scores = result.scores and read(experiment.folder / result.scores)
+        tables = {key: read(experiment.folder / file) for key, file in result.tables.items()}
         circuit = result.circuit and published_circuit(
             experiment.folder / result.circuit, spec, result.notation
         )
@@ -179,7 +193,9 @@ def published_evidence(experiment: Experiment) -> Evidence:
         behaviours = result.behaviours and read_behaviours(
             experiment.folder / result.behaviours, spec.behaviour
         )
-        results[name] = Result(scores or None, circuit or None, lengths or None, behaviours or {})
+        results[name] = Result(
+            scores or None, circuit or None, lengths or None, behaviours or {}, tables
+        )
     figures = read_figures(experiment.folder / spec.claims)
     return Evidence("published", spec, spec.model.shape, results, figures)
 
@@ -230,8 +246,8 @@ def measure(
         for name, one in zip(spec.scoring.table_names, by_table, strict=True)
     }
     return Measured(
-        scores=highest(tables),
-        tables=tables,
+        scores=highest(list(tables.values())),
+        tables=tables if spec.scoring.tables else {},
         circuit=select_circuit(spec, tables),
         kept=run.kept,
         pairs=pairs,
@@ -261,6 +277,10 @@ def recorded_evidence(experiment: Experiment, published: Evidence) -> Evidence:
         EvidenceMissing: nothing was recorded.
         InputError: the recording cannot be used.
     """
+    try:
+        check_measured(experiment.spec)
+    except NotAtHand as reason:
+        raise EvidenceMissing(str(reason)) from None
     path = recorded_path(experiment)
     if not is_there(path):
         raise EvidenceMissing(

@@ -41,8 +41,9 @@ from replication.evidence.interventions import (
     Unshown,
     scored_effects,
 )
-from replication.experiment.spec import Experiment, ScoreKind
+from replication.experiment.spec import Experiment, ScoreKind, Spec
 from replication.inputs.files import InputError
+from replication.inputs.hub import NotAtHand
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,16 @@ class Runs:
     random: RandomWeights | None = None
     interventions: Interventions | NoInterventions = NO_INTERVENTIONS
     effects: Effects | None = None
+
+
+def check_measured(spec: Spec) -> None:
+    """Refuse to run a model where nothing says which scores are to be measured.
+
+    Raises:
+        NotAtHand: they are attention weights, and no positions are named.
+    """
+    if spec.scoring.kind == "attention" and not spec.scoring.tables:
+        raise NotAtHand("scoring.tables does not say between which positions attention is measured")
 
 
 def run_model(
@@ -77,6 +88,7 @@ def run_model(
         NotAtHand: the model or the pairs cannot be had here.
         InputError: the model or the device cannot be used, or the model does not show a behaviour.
     """
+    check_measured(experiment.spec)
     pairs, spec = experiment.pairs, experiment.spec
     loaded = load_model(
         spec.model,
@@ -152,7 +164,7 @@ def _interventions(
     else:
         tables = {spec.scoring.kind: by_kind[spec.scoring.kind]}
     circuits = kept_circuits(spec, tables, by_kind, published)
-    ranking = best_first(highest(tables).middles())
+    ranking = best_first(highest(list(tables.values())).middles())
     behaviours: dict[str, Behaved | Unshown] = {}
     for name, subject in subjects.items():
         if (reason := reasons[name]) is not None:

@@ -12,7 +12,7 @@ from replication.experiment.table import Table
 from replication.inputs.messages import listed, quoted
 
 # Of what rests on mean activations, where scores are attention weights.
-NOT_OF_ATTENTION = "does not apply to attention weights"
+NOT_OF_ATTENTION = "does not apply: attention weights"
 
 
 class PositionSpec(Table):
@@ -50,9 +50,6 @@ def name_faults(
     positions: Mapping[str, PositionSpec], tables: Mapping[str, AttentionTable]
 ) -> Iterator[str]:
     """What is wrong with the names of positions in the tables."""
-    if not tables:
-        yield "tables: missing: a score of kind 'attention' is from a position to another"
-        return
     for name, table in tables.items():
         for key, position in (("from", table.from_), ("to", table.to)):
             if position not in positions:

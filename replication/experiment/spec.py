@@ -27,6 +27,7 @@ from pydantic import (
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.notations import NotationName
 from replication.circuits.selection import Rule
+from replication.circuits.steps import Fixed, Step, by_threshold, kinds_of, tables_of
 from replication.experiment.attention import (
     NOT_OF_ATTENTION,
     AttentionTable,
@@ -127,6 +128,7 @@ class TokensSpec(Table):
 
 
 ScoreKind = Literal["differential", "attribution", "effect", "attention"]
+OF_A_BEHAVIOUR: frozenset[ScoreKind] = frozenset({"attribution", "effect"})
 MlpOut = Literal["centred", "raw"]
 MlpAt = Literal["residual", "module"]
 
@@ -178,7 +180,7 @@ class ScoringSpec(Table):
     @property
     def is_of_behaviour(self) -> bool:
         """Whether it is of a behaviour, which interventions move."""
-        return self.kind in ("attribution", "effect")
+        return self.kind in OF_A_BEHAVIOUR
 
     @property
     def table_names(self) -> list[str]:
@@ -198,14 +200,33 @@ class ScoringSpec(Table):
 
 
 class SelectionSpec(Table):
-    """The rule that selects a circuit: the input, MLPs by a threshold, heads while it lasts."""
+    """The rule that selects a circuit, under a write budget.
+
+    With a threshold: the input, MLPs that reach it, then heads while the budget lasts; or by steps.
+    """
 
     budget: PositiveInt
     """The write budget, in dimensions of the residual stream."""
-    mlp_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    mlp_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """The score that an MLP must reach."""
+    steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1)] | None = None
+    """In place of the threshold: what is taken, step by step."""
     input_counts: bool
     """Whether the input's d_model dimensions are part of the cost."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> SelectionSpec:
+        if (self.mlp_threshold is None) == (self.steps is None):
+            raise ValueError("expected either mlp_threshold or steps")
+        return self
+
+    @property
+    def taken(self) -> tuple[Step, ...]:
+        """The steps, whichever way they are stated."""
+        if self.steps is not None:
+            return self.steps
+        assert self.mlp_threshold is not None
+        return by_threshold(self.mlp_threshold)
 
 
 class VerificationSpec(Table):
@@ -229,12 +250,24 @@ class ResultSpec(Table):
     """The file of the circuit."""
     scores: OwnFile | None = None
     """The file of the score table."""
+    tables: dict[Name, OwnFile] = Field(default_factory=dict)
+    """In place of it, the files of several score tables, by name."""
     lengths: OwnFile | None = None
     """The file of what was published of the prompts' lengths and mean norms."""
     behaviours: OwnFile | None = None
     """The file of what was published of behaviours: of the model, of nothing, of the circuit."""
     notation: NotationName | None = None
     """How the circuit's and the scores' files name heads, where it could be told in two ways."""
+
+    @model_validator(mode="after")
+    def _one_form_of_scores(self) -> ResultSpec:
+        if self.scores is not None and self.tables:
+            raise ValueError("expected either scores or tables")
+        return self
+
+    def files(self) -> tuple[str | None, ...]:
+        """The files that it names."""
+        return self.circuit, self.scores, *self.tables.values(), self.lengths, self.behaviours
 
 
 class Spec(Table):
@@ -292,11 +325,33 @@ class Spec(Table):
     @classmethod
     def _holds_the_input(cls, selection: SelectionSpec, info: ValidationInfo) -> SelectionSpec:
         model = info.data.get("model")
-        if model is not None and selection.input_counts and selection.budget < model.shape.d_model:
+        takes_input = any("input" in kinds_of(step) for step in selection.taken)
+        counts = selection.input_counts and takes_input
+        if model is not None and counts and selection.budget < model.shape.d_model:
             raise ValueError(
                 f"a budget of {selection.budget} does not hold the input, which costs"
                 f" {model.shape.d_model}"
             )
+        return selection
+
+    @field_validator("selection")
+    @classmethod
+    def _of_the_model(cls, selection: SelectionSpec, info: ValidationInfo) -> SelectionSpec:
+        model, scoring = info.data.get("model"), info.data.get("scoring")
+        for number, step in enumerate(selection.steps or (), start=1):
+            if model is None or not isinstance(step, Fixed):
+                continue
+            try:
+                for name in step.fixed:
+                    model.shape.component(name)
+            except InputError as error:
+                raise ValueError(f"steps {number}: fixed: {error}") from None
+        if scoring is not None and scoring.kind == "attention":
+            if selection.steps is None:
+                raise ValueError("mlp_threshold: attention gives an MLP no score: state steps")
+            for number, step in enumerate(selection.steps, start=1):
+                if tables_of(step) and "mlp" in kinds_of(step):
+                    raise ValueError(f"steps {number}: attention gives an MLP no score")
         return selection
 
     @model_validator(mode="after")
@@ -307,12 +362,16 @@ class Spec(Table):
                 f"scoring.behaviour: there is no behaviour {quoted(scoring.behaviour)}; there are"
                 f" {listed(map(quoted, self.behaviour)) or 'none'}"
             )
-        causal = {scoring.kind, *self.ablation.rivals} - {"differential", "attention"}
+        causal = {scoring.kind, *self.ablation.rivals} & OF_A_BEHAVIOUR
         if causal and not self.behaviour:
             raise ValueError(f"a score of kind {min(causal)!r} is of a behaviour: state one")
         if causal and scoring.behaviour is None and len(self.behaviour) > 1:
             raise ValueError(
                 f"scoring.behaviour: a score of kind {min(causal)!r} is of one behaviour: say which"
+            )
+        if self.ablation.rivals and self.selection.steps is not None:
+            raise ValueError(
+                "ablation.rivals: rivals have a threshold each, and the rule has steps"
             )
         taken = {scoring.kind, self.measures, *self.results}
         if shared := sorted(taken & set(self.ablation.rivals)):
@@ -323,21 +382,46 @@ class Spec(Table):
         return self
 
     @model_validator(mode="after")
+    def _tables_that_there_are(self) -> Spec:
+        if self.tables and self.scoring.kind != "attention":
+            raise ValueError(
+                f"results: several tables are of attention; a score of kind {self.scoring.kind!r}"
+                " is one table"
+            )
+        there_are = listed(map(quoted, self.tables)) or "none"
+        for number, step in enumerate(self.selection.taken, start=1):
+            for name in tables_of(step):
+                if name is None and len(self.tables) > 1:
+                    raise ValueError(
+                        f"selection.steps: {number}: by: there are several tables, {there_are}: say"
+                        " which"
+                    )
+                if name is not None and name not in self.tables:
+                    raise ValueError(
+                        f"selection.steps: {number}: by: there is no table {quoted(name)}; there"
+                        f" are {there_are}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _without_activations(self) -> Spec:
         if self.scoring.kind != "attention":
             return self
         if self.verification.random_weights:
             raise ValueError(f"verification.random_weights: {NOT_OF_ATTENTION}")
-        if "differential" in self.ablation.rivals:
-            raise ValueError(
-                "ablation.rivals: differential: mean activations are not captured where scores are"
-                " attention weights"
-            )
-        if self.selection.mlp_threshold:
-            raise ValueError(
-                "selection.mlp_threshold: no MLP has a score of kind 'attention': expected 0"
-            )
         return self
+
+    @property
+    def tables_of_results(self) -> dict[str, list[str]]:
+        """The names of each result's score tables, where they have any; of what is measured too."""
+        found = {name: list(one.tables) for name, one in self.results.items()}
+        measured = [*self.scoring.tables, *found.get(self.measures, ())]
+        return found | {self.measures: list(dict.fromkeys(measured))}
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of all score tables that have any."""
+        return list(dict.fromkeys(chain.from_iterable(self.tables_of_results.values())))
 
     @property
     def keys(self) -> Keys:
@@ -359,7 +443,8 @@ class Spec(Table):
     @property
     def rule(self) -> Rule:
         """The selection rule."""
-        return Rule(self.costs, self.selection.budget, self.selection.mlp_threshold)
+        components = self.model.shape.components()
+        return Rule(self.costs, self.selection.budget, self.selection.taken, components)
 
 
 @dataclass(frozen=True)
@@ -430,8 +515,7 @@ def check_links(folder: Path, spec: Spec) -> None:
     Raises:
         InputError: naming the file, and where it leads.
     """
-    results = spec.results.values()
-    published = [(one.circuit, one.scores, one.lengths, one.behaviours) for one in results]
+    published = [one.files() for one in spec.results.values()]
     named = (
         spec.pairs.file,
         spec.recorded,

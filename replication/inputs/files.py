@@ -387,7 +387,8 @@ def _place(data: Any, fault: Any) -> tuple[Place, str]:
     place: list[str | int] = []
     words: list[str] = []
     in_list = False
-    for step in fault["loc"]:
+    steps = fault["loc"]
+    for number, step in enumerate(steps, start=1):
         if isinstance(data, dict) and in_list and step == data.get("kind"):
             in_list = False
         elif isinstance(data, dict) and step in data:
@@ -403,7 +404,7 @@ def _place(data: Any, fault: Any) -> tuple[Place, str]:
                 [f"{words[-1]} {shortened(str(name or step + 1))}"] if words else [str(step + 1)]
             )
             in_list = True
-        elif fault["type"] == "missing":
+        elif fault["type"] == "missing" and number == len(steps):
             words.append(shortened(str(step)))
     return tuple(place), ": ".join(words) or "the whole file"
 

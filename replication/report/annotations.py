@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from replication.claims.claim import QUESTION
 from replication.inputs.positions import lines_of
 from replication.inputs.visible import visible
 from replication.report.record import ExperimentReport
@@ -17,12 +18,14 @@ from replication.report.record import ExperimentReport
 def annotate(report: ExperimentReport, claims: Path) -> list[str]:
     """One line for each unexpected verdict, at its claim's line in the file of claims."""
     line = lines_of(claims)
+    questions = {claim.id for claim in report.claims if claim.is_question}
     places = {claim.id: line(("claim", number)) for number, claim in enumerate(report.claims)}
     return [
         error(
             claims,
             places[record.claim],
-            f"{report.name}: {record.claim} on {record.evidence} evidence",
+            f"{report.name}: {record.claim}{f' ({QUESTION})' if record.claim in questions else ''}"
+            f" on {record.evidence} evidence",
             f"{record.verdict}: {record.arithmetic}",
         )
         for record in report.unexpected()

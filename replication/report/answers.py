@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from replication.claims.causal_checks import Behaviour, CausalCheck
-from replication.claims.claim import Claim
+from replication.claims.claim import QUESTION, Claim
 from replication.controls.causal_words import CausalWord
+from replication.controls.not_computed import DOES_NOT_APPLY
 from replication.controls.thresholds import THRESHOLDS
 from replication.controls.words import VERDICTS as VERDICT_OF_WORD
 from replication.controls.words import Word
@@ -68,9 +69,15 @@ def _asks(claim: Claim) -> About:
     return "figures"
 
 
-def _tally(report: ExperimentReport, kind: Kind, about: About) -> Counter[Outcome]:
-    """The verdicts on one kind of evidence, of the claims about something."""
-    wanted = {claim.id for claim in report.claims if _asks(claim) == about}
+def _tally(
+    report: ExperimentReport, kind: Kind, about: About, *, of_questions: bool = False
+) -> Counter[Outcome]:
+    """The verdicts on one kind of evidence, of the statements about something, or the questions."""
+    wanted = {
+        claim.id
+        for claim in report.claims
+        if _asks(claim) == about and claim.is_question == of_questions
+    }
     return Counter(r.verdict for r in report.records if r.evidence == kind and r.claim in wanted)
 
 
@@ -84,6 +91,15 @@ def _verdict_on(counts: Counter[Outcome]) -> str:
 
 def _counted(label: str, counts: Counter[Outcome]) -> Tally:
     return Tally(label, [(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]])
+
+
+def _questions(report: ExperimentReport, kinds: Sequence[Kind], *about: About) -> list[Tally]:
+    """How readers' questions come out, beside the statements: they are nobody's word."""
+    found = {
+        kind: sum((_tally(report, kind, one, of_questions=True) for one in about), Counter())
+        for kind in kinds
+    }
+    return [_counted(f"{QUESTION}s, {kind}", counts) for kind, counts in found.items() if counts]
 
 
 def lacks(report: ExperimentReport, kind: Kind) -> list[str]:
@@ -102,11 +118,13 @@ def lacks(report: ExperimentReport, kind: Kind) -> list[str]:
 
 def _adds_up(report: ExperimentReport) -> Answer:
     counts = _tally(report, "published", "figures") + _tally(report, "published", "doing")
+    questions = _questions(report, ["published"], "figures", "doing")
+    answer = "Only questions" if questions and not counts else _verdict_on(counts)
     return Answer(
         "Does it add up?",
         "the published statements, from the published figures",
-        _verdict_on(counts) if report.is_published else "Nothing to add up",
-        [_counted("published", counts)] if counts else [],
+        answer if report.is_published else "Nothing to add up",
+        [*([_counted("published", counts)] if counts else []), *questions],
         lacks(report, "published"),
     )
 
@@ -118,7 +136,10 @@ def _replicates(report: ExperimentReport) -> Answer:
         "Does it replicate?",
         "the same statements, from a run of the model",
         _verdict_on(settled[0]) if settled else "Not run",
-        [_counted(kind, found) for kind, found in counts.items() if found],
+        [
+            *(_counted(kind, found) for kind, found in counts.items() if found),
+            *_questions(report, RUNS, "figures"),
+        ],
         [line for kind in RUNS for line in lacks(report, kind)],
     )
 
@@ -138,8 +159,10 @@ def _means(report: ExperimentReport) -> Answer:
             ],
         )
         for found, counts in zip(shown, named, strict=True)
+        if counts
     ]
     tallies += [_counted(f"claims on meaning, {kind}", counts) for kind, counts in stated if counts]
+    tallies += _questions(report, EVIDENCE, "meaning")
     return Answer(
         "Does it mean what it says?",
         "whether the scores are stable, specific, and no matter of prompt length",
@@ -156,9 +179,15 @@ def _not_computed(report: ExperimentReport) -> list[str]:
         for control, reason in one.not_computed.items():
             lacking.setdefault((control, reason), []).append(f"{one.result} ({one.evidence})")
     return [
-        f"{control.capitalize()}, not computed for {fitting(results, QUOTE)}: {reason}."
+        f"{control.capitalize()}, {_lacks_for(reason, fitting(results, QUOTE))}."
         for (control, reason), results in lacking.items()
     ]
+
+
+def _lacks_for(reason: str, results: str) -> str:
+    if reason.startswith(DOES_NOT_APPLY):
+        return reason.replace(DOES_NOT_APPLY, f"which {DOES_NOT_APPLY} to {results}", 1)
+    return f"not computed for {results}: {reason}"
 
 
 def _meaning_on(stated: Counter[Outcome], words: Counter[Word]) -> str:
@@ -181,6 +210,7 @@ def _does(report: ExperimentReport) -> Answer:
     counts = {kind: _tally(report, kind, "doing") for kind in RUNS}
     best = sorted(RUNS, key=lambda kind: ran is not None and kind != ran.evidence)
     tallies = [_counted(kind, counts[kind]) for kind in best if counts[kind]]
+    tallies += _questions(report, best, "doing")
     if ran is None:
         return Answer(question, asks, "Not run", tallies, list(_not_run(report, ran)))
     tallies += [_causal_words(one, ran.evidence) for one in ran.shown]

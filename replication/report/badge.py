@@ -19,11 +19,12 @@ LABEL = "replication"
 def badge(experiments: Iterable[ReadExperiment], label: str, is_partial: bool) -> dict[str, Any]:
     """The content of a badge's file: each statement counts once, as it stands in the ledger.
 
+    Readers' questions are no statements, and do not count.
     It is red where a verdict is not the expected one, and green only where all statements hold:
     that one is refuted as expected makes the run pass, but not the statement true.
     """
     claims = [claim for one in experiments for claim in one.claims]
-    counts = Counter(map(_standing, claims))
+    counts = Counter(_standing(claim) for claim in claims if not claim.is_question)
     said = [f"{counts[verdict]} {WORDS[verdict]}" for verdict in VERDICTS if counts[verdict]]
     unexpected = sum(_is_unexpected(claim) for claim in claims)
     if unexpected:

@@ -35,6 +35,7 @@ class ReadClaim(_Read):
     id: str
     statement: str
     expect: Literal["holds", "refuted"]
+    is_question: bool
     judgements: list[ReadJudgement]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from replication.controls.not_computed import DOES_NOT_APPLY
 from replication.controls.random_weights import POINT
 from replication.controls.thresholds import THRESHOLDS
 from replication.controls.words import percent
@@ -46,10 +47,15 @@ def thresholds_markdown() -> list[str]:
     return ["## Thresholds", "", *table(["threshold", "value:", "reason"], rows)]
 
 
+def _lack(reason: str) -> str:
+    """Why there is no control, in a sentence."""
+    return f"{reason}." if reason.startswith(DOES_NOT_APPLY) else f"not computed: {reason}."
+
+
 def _stability(found: ControlsRecord) -> Iterator[str]:
     stable = found.stability
     if stable is None:
-        yield f"not computed: {found.not_computed['stability']}."
+        yield _lack(found.not_computed["stability"])
         return
     yield (
         f"{_sample(found)} were drawn again {found.resamples:,} times (seed {found.seed})."
@@ -116,7 +122,7 @@ def _spread(spread: SpreadRecord) -> str:
 def _null(found: ControlsRecord) -> Iterator[str]:
     chance = found.null
     if chance is None:
-        yield f"not computed: {found.not_computed['null']}."
+        yield _lack(found.not_computed["null"])
         return
     best = [
         (one.score, one.same_side_score)
@@ -185,7 +191,7 @@ def _markers(found: ControlsRecord) -> Iterator[str]:
 
 def _null_circuit(found: ControlsRecord) -> Iterator[str]:
     if reason := found.not_computed.get("null circuit"):
-        yield f"not computed: {reason}."
+        yield _lack(reason)
     for number, one in enumerate(found.null_circuit):
         start, excess = "Of" if number else "of", one.excess
         yield (
@@ -198,7 +204,7 @@ def _null_circuit(found: ControlsRecord) -> Iterator[str]:
 def _length(found: ControlsRecord) -> Iterator[str]:
     length = found.length
     if length is None:
-        yield f"not computed: {found.not_computed['length']}."
+        yield _lack(found.not_computed["length"])
         return
     tokens = [count for pair in length.token_lengths for count in pair]
     most = THRESHOLDS.artefact_share.value
@@ -256,7 +262,7 @@ def _random_weights(found: ControlsRecord) -> Iterator[str]:
     random = found.random_weights
     if random is None:
         if reason := found.not_computed.get("random weights"):
-            yield f"not computed: {reason}."
+            yield _lack(reason)
         return
     points = " and ".join(
         f"{POINT:.0%} of the {_KINDS[kind]} score at most {point:.4g}"
@@ -357,6 +363,8 @@ def _table(found: ControlsRecord) -> list[str]:
         "how often": lambda one: said(one.how_often),
     }
     rows = [[column(one) or "" for column in columns.values()] for one in _best(found)]
+    if not rows:
+        return []
     shown = [any(cells) for cells in zip(*rows, strict=True)]
     return table(
         [name for name, is_shown in zip(columns, shown, strict=True) if is_shown],

@@ -83,6 +83,7 @@ def _filled(counts: Counter[Outcome]) -> dict[Outcome, int]:
 def _claim_json(report: ExperimentReport, claim: Claim) -> dict[str, Any]:
     return {
         **claim.model_dump(include={"id", "made_by", "source", "statement", "expect", "reason"}),
+        "is_question": claim.is_question,
         "kinds": [check.kind for check in claim.check],
         "judgements": [
             record.model_dump(mode="json", exclude={"experiment", "claim"})

@@ -14,6 +14,7 @@ from replication.circuits.comparison import cut, explain
 from replication.circuits.components import Component, ModelShape, names
 from replication.circuits.intervals import plain
 from replication.circuits.result_files import result_files
+from replication.circuits.scores import highest
 from replication.claims.claim import Claim, Judgement
 from replication.claims.operating import operating_points
 from replication.controls.halves import Halves
@@ -364,8 +365,12 @@ def figures(experiment: Experiment, evidence: Evidence) -> Figures:
 
 
 def result_figures(spec: Spec, shape: ModelShape, result: Result) -> ResultFigures:
-    """One result: its scores, its nodes, and where its heads were cut off."""
-    table, circuit = result.scores, result.circuit
+    """One result: its scores, its nodes, and where its heads were cut off.
+
+    Of several tables, a component's score is its highest.
+    """
+    several, circuit = result.tables, result.circuit
+    table = highest(list(several.values())) if several else result.scores
     edge = cut(circuit, table) if circuit and table else None
     return ResultFigures(
         shape=shape,
@@ -374,6 +379,7 @@ def result_figures(spec: Spec, shape: ModelShape, result: Result) -> ResultFigur
         nodes=names(circuit.nodes) if circuit else None,
         cost=spec.costs.total(circuit.nodes) if circuit else None,
         scores={str(part): plain(score) for part, score in table.scores.items()} if table else None,
+        tables=list(several),
         ranks={str(part): rank for part, rank in table.ranks.items()} if table else {},
         cut=edge
         and CutRecord(
@@ -420,4 +426,4 @@ def measured_files(evidence: Evidence) -> dict[str, dict[str, Any]]:
         **measured.provenance.model_dump(mode="json"),
         **evidence.spec.scoring.asked,
     }
-    return result_files(measured.tables, measured.circuit, provenance)
+    return result_files(measured.selected_on, measured.circuit, provenance)

@@ -17,7 +17,14 @@ from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.messages import listed
 from replication.report.answers import Answer, answers, lacks
 from replication.report.markdown import escaped, table
-from replication.report.record import EVIDENCE, VERDICTS, WORDS, ExperimentReport, Outcome
+from replication.report.record import (
+    EVIDENCE,
+    VERDICTS,
+    WORDS,
+    ExperimentReport,
+    Outcome,
+    named_maker,
+)
 from replication.report.standing import standing_of
 from replication.report.text import partial
 
@@ -25,6 +32,13 @@ HEADINGS: Mapping[Outcome, str] = {
     "refuted": "Refuted",
     "undecided": "Undecided, and what would decide it",
     "missing": "Not judged, and what it would take",
+}
+QUESTIONS = "Questions that a reader puts to the figures, and nobody's statements"
+ANSWERS: Mapping[Outcome, str] = {
+    "refuted": "No",
+    "holds": "Yes",
+    "undecided": "Open",
+    "missing": "Not judged",
 }
 ABOUT = (
     "What became of every statement, by experiment. A statement is refuted if it is refuted on any"
@@ -51,6 +65,11 @@ class Statement:
     why: str
     is_unexpected: bool
 
+    @property
+    def answer(self) -> str:
+        """What became of it, if it is a question."""
+        return ANSWERS[self.standing]
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -63,6 +82,7 @@ class Entry:
     answers: Sequence[Answer]
     lacks: Sequence[str]
     statements: Sequence[Statement]
+    questions: Sequence[Statement]
 
     @property
     def id(self) -> str:
@@ -86,6 +106,7 @@ def entries(reports: Iterable[ExperimentReport]) -> list[Entry]:
 
 def _entry(report: ExperimentReport) -> Entry:
     about = report.provenance.get("published")
+    found = [_statement(report, claim) for claim in report.claims]
     return Entry(
         report.name,
         report.title,
@@ -93,7 +114,8 @@ def _entry(report: ExperimentReport) -> Entry:
         about if isinstance(about, dict) else {},
         answers(report),
         [line for kind in EVIDENCE if kind != "published" for line in lacks(report, kind)],
-        [_statement(report, claim) for claim in report.claims],
+        [one for one in found if not one.claim.is_question],
+        [one for one in found if one.claim.is_question],
     )
 
 
@@ -148,6 +170,12 @@ def _entry_markdown(one: Entry) -> list[str]:
             lines += [f"### {heading} ({len(found)})", ""]
             lines += [_statement_markdown(statement) for statement in found]
             lines.append("")
+    if one.questions:
+        lines += [f"### {QUESTIONS} ({len(one.questions)})", ""]
+        lines += [
+            _statement_markdown(question, f"{question.answer}: ") for question in one.questions
+        ]
+        lines.append("")
     return lines
 
 
@@ -160,8 +188,9 @@ def said(answer: Answer) -> Iterable[str]:
         yield f"{tally.label[0].upper()}{tally.label[1:]}: {', '.join([*counts, *words])}."
 
 
-def _statement_markdown(one: Statement) -> str:
-    where = f"{one.claim.made_by}; {listed(one.on)} evidence" if one.on else one.claim.made_by
+def _statement_markdown(one: Statement, answer: str = "") -> str:
+    made_by = named_maker(one.claim.made_by)
+    where = f"{made_by}; {listed(one.on)} evidence" if one.on else made_by
     stated = f"**{escaped(one.claim.id)}** ({escaped(where)}): {escaped(one.claim.statement)}"
     unexpected = " **Unexpected.**" if one.is_unexpected else ""
-    return f"- {stated}{unexpected}<br>{escaped(one.why)}"
+    return f"- {stated}{unexpected}<br>{answer}{escaped(one.why)}"

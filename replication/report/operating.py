@@ -39,5 +39,7 @@ def _turn(found: OperatingRecord) -> tuple[str, str]:
     turn = found.turn
     assert turn is not None
     verdict = turn.verdict or "nothing is selected"
-    place = f"budget {turn.budget}, threshold {turn.mlp_threshold:g}"
+    place = f"budget {turn.budget}"
+    if turn.mlp_threshold is not None:
+        place += f", threshold {turn.mlp_threshold:g}"
     return place, f"{verdict}: {turn.reason}"

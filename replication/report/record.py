@@ -21,7 +21,7 @@ from pydantic import (
 
 from replication.circuits.components import Among, Kind, ModelShape
 from replication.circuits.intervals import Verdict
-from replication.claims.claim import Claim
+from replication.claims.claim import QUESTION, READER, Claim
 from replication.controls.words import Word
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.evidence.evidence import RunProvenance
@@ -271,15 +271,17 @@ class ResultFigures(_Record):
     """What the pictures of one result are drawn from.
 
     A score is a number, or the two ends of what its printed digits allow; `ranks` are those among
-    the listed components of a kind. What is not known is None, or missing from a table.
+    the listed components of a kind. What is not known is None, or missing from a table. A rule by
+    steps has no threshold; where there are several `tables`, a score is the highest in any.
     """
 
     shape: ModelShape
-    mlp_threshold: float
+    mlp_threshold: float | None
     budget: int
     nodes: list[str] | None
     cost: int | None
     scores: dict[str, float | Ends] | None
+    tables: list[str] = []
     ranks: dict[str, int]
     cut: CutRecord | None
 
@@ -294,10 +296,13 @@ class Figures(_Record):
 
 
 class TurnRecord(_Record):
-    """A point at which a claim has another verdict; None where nothing can be selected."""
+    """A point at which a claim has another verdict; None where nothing can be selected.
+
+    There is no threshold where the rule goes by steps.
+    """
 
     budget: int
-    mlp_threshold: float
+    mlp_threshold: float | None
     verdict: Verdict | None
     reason: str
 
@@ -334,6 +339,11 @@ class Handover(_Record):
 
 
 Case = tuple[str, EvidenceKind]
+
+
+def named_maker(made_by: str) -> str:
+    """Who states a claim, in reports: a reader asks."""
+    return QUESTION if made_by == READER else made_by
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from replication.claims.claim import QUESTION
 from replication.inputs.messages import shortened
 from replication.report.answers import Answer, answers
 from replication.report.provenance import apart
@@ -24,9 +25,11 @@ def summary(
         answered = zip(QUESTIONS, map(_short, answers(report)), strict=True)
         shown = "; ".join(f"{question}: {answer}" for question, answer in answered)
         yield f"{shortened(report.name)}: {shown}", {"bold": True}
+        questions = {claim.id for claim in report.claims if claim.is_question}
         for record in report.unexpected():
+            asked = f" ({QUESTION})" if record.claim in questions else ""
             yield (
-                f"  UNEXPECTED {record.claim} on {record.evidence} evidence:"
+                f"  UNEXPECTED {record.claim}{asked} on {record.evidence} evidence:"
                 f" {record.verdict}: {_shortened(record.arithmetic)}",
                 {"red": True},
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from replication.claims.claim import QUESTION, READER
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.messages import MESSAGE, fitting, shortened
 from replication.report.causal_text import causal_markdown
@@ -17,6 +18,7 @@ from replication.report.record import (
     WORDS,
     ExperimentReport,
     JudgementRecord,
+    named_maker,
 )
 
 
@@ -59,9 +61,14 @@ def _opening(report: ExperimentReport) -> str:
             found.append(f"on {kind} evidence {', '.join(words)}")
     unexpected = len(report.unexpected())
     outcome = f"**{unexpected} not as expected**" if unexpected else "all judged ones as expected"
-    return (
-        f"- **{escaped(report.name)}**, {len(report.claims)} claims: {'; '.join(found)}; {outcome}."
-    )
+    return f"- **{escaped(report.name)}**, {_counted(report)}: {'; '.join(found)}; {outcome}."
+
+
+def _counted(report: ExperimentReport) -> str:
+    """How many claims there are, and how many of them are questions."""
+    asked = sum(claim.is_question for claim in report.claims)
+    questions = f" ({asked} {QUESTION}{'s' if asked > 1 else ''})" if asked else ""
+    return f"{len(report.claims)} claims{questions}"
 
 
 def _experiment_markdown(report: ExperimentReport) -> list[str]:
@@ -111,7 +118,8 @@ def _counts_table(report: ExperimentReport, shown: Sequence[EvidenceKind]) -> li
             counts = report.counts(kind, made_by)
             if counts:
                 figures = " | ".join(str(counts[verdict]) for verdict in VERDICTS)
-                lines.append(f"| {kind} | {escaped(made_by or 'all together')} | {figures} |")
+                maker = "all together" if made_by is None else named_maker(made_by)
+                lines.append(f"| {kind} | {escaped(maker)} | {figures} |")
     return [*lines, ""]
 
 
@@ -153,7 +161,7 @@ def _statements(
     for record in records:
         claim = claims[record.claim]
         why = claim.reason if record.as_expected and claim.reason else record.arithmetic
-        stated = f"{escaped(claim.id)} | {escaped(claim.statement)}"
+        stated = f"{escaped(claim.id)} | {escaped(claim.said)}"
         lines.append(f"| {stated} | {record.evidence} | {escaped(why)} |")
     return [*lines, ""]
 
@@ -162,7 +170,7 @@ def _claims_table(
     report: ExperimentReport, made_by: str, shown: Sequence[EvidenceKind]
 ) -> list[str]:
     lines = [
-        f"### Made by: {escaped(made_by)}",
+        "### Readers' questions" if made_by == READER else f"### Made by: {escaped(made_by)}",
         "",
         f"| claim | statement | {' | '.join(shown)} | arithmetic, or what would decide it |",
         f"| --- | --- | {' | '.join('---' for _ in shown)} | --- |",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,10 @@ from replication.circuits.components import ModelShape, head, mlp, parse
 from replication.circuits.intervals import Interval, exact, printed
 from replication.circuits.scores import (
     ScoreTable,
+    best_first,
     highest,
     precedes,
+    precedes_over,
     read_scores,
     scores_file,
     table_of,
@@ -168,6 +170,82 @@ def test_a_table_of_computed_scores_holds_each_pairs_own_from_one() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        # By its highest score, in whichever table that is.
+        ({"a0.h0": "0.50"}, {"a0.h1": "0.40"}, "undecided"),
+        ({"a0.h0": "0.50", "a0.h1": "0.10"}, {"a0.h1": "0.40"}, "holds"),
+        ({"a0.h0": "0.30", "a0.h1": "0.10"}, {"a0.h1": "0.40"}, "undecided"),
+        ({"a0.h0": "0.30", "a0.h1": "0.10"}, {"a0.h0": "0.20", "a0.h1": "0.40"}, "refuted"),
+        ({"a0.h0": "0.50", "a0.h1": "0.60"}, {"a0.h0": "0.70", "a0.h1": "0.40"}, "holds"),
+        # A tie falls by layer, then head; figures of as many digits that differ are no tie.
+        ({"a0.h0": "0.50", "a0.h1": "0.50"}, {"a0.h0": "0.10", "a0.h1": "0.10"}, "undecided"),
+        ({"a0.h0": "0.51", "a0.h1": "0.10"}, {"a0.h0": "0.10", "a0.h1": "0.50"}, "holds"),
+    ],
+)
+def test_over_several_tables_the_highest_score_ranks(
+    left: dict[str, str], right: dict[str, str], expected: str
+) -> None:
+    tables = [
+        ScoreTable({parse(name): printed(score) for name, score in scores.items()})
+        for scores in (left, right)
+    ]
+    assert precedes_over(tables, head(0, 0), head(0, 1)) == expected
+    both: dict[str, str] = {"holds": "refuted", "refuted": "holds", "undecided": "undecided"}
+    assert precedes_over(tables, head(0, 1), head(0, 0)) == both[expected]
+
+
+def test_what_no_table_lists_is_behind_where_all_list_the_best() -> None:
+    def of(score: str, count: int) -> ScoreTable:
+        return ScoreTable({head(0, 0): printed(score)}, {}, {"head": count} if count else {})
+
+    assert precedes_over([of("0.5", 1), of("0.3", 1)], head(0, 0), head(0, 1)) == "holds"
+    assert precedes_over([of("0.5", 1), of("0.3", 0)], head(0, 0), head(0, 1)) == "undecided"
+    other = ScoreTable({head(1, 0): printed("0.9")}, {}, {"head": 1})
+    # In the other table it may score up to 0.95.
+    assert precedes_over([of("0.5", 1), other], head(0, 0), head(0, 1)) == "undecided"
+    assert precedes_over([of("0.5", 1), other], head(1, 0), head(0, 1)) == "holds"
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_of_known_scores_the_order_over_several_tables_is_that_of_the_highest(
+    data: st.DataObject,
+) -> None:
+    parts = [head(0, 0), head(0, 1), head(1, 0)]
+    scores = st.dictionaries(st.sampled_from(parts), st.integers(0, 3), min_size=3)
+    tables = [
+        ScoreTable({part: exact(score) for part, score in found.items()})
+        for found in data.draw(st.lists(scores, min_size=1, max_size=3))
+    ]
+    found = highest(tables).middles()
+    order = best_first(found)
+    for better, worse in combinations(order, 2):
+        assert precedes_over(tables, better, worse) == "holds"
+        assert precedes_over(tables, worse, better) == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("components", "reason"),
+    [
+        ('"m0": "0.5"', "components: m0: attention gives an MLP no score"),
+        ('"a0.h0": "1.2"', "components: a0.h0: a mean attention weight is 0 to 1, found '1.2'"),
+        ('"a0.h0": 1.5', "components: a0.h0: a mean attention weight is 0 to 1, found 1.5"),
+    ],
+)
+def test_an_attention_weight_is_a_heads_and_at_most_one(
+    tmp_path: Path, components: str, reason: str
+) -> None:
+    path = write(tmp_path, components)
+    assert len(read_scores(path).scores) == 1
+    with pytest.raises(InputError) as caught:
+        read_scores(path, of_attention=True)
+    assert reason in str(caught.value)
+    whole = write(tmp_path, '"a0.h0": "1.00", "a0.h1": 0')
+    assert len(read_scores(whole, of_attention=True).scores) == 2
+
+
 def test_a_component_without_a_score_is_not_listed() -> None:
     shape = ModelShape(n_layers=1, n_heads=2, d_model=4, d_head=2)
     pairs = np.array([[np.nan, 1, 2], [np.nan, 3, 4]], dtype=np.float32)
@@ -185,10 +263,10 @@ def test_of_several_tables_each_component_has_its_highest_scores() -> None:
             np.array([[np.nan, 2, 2], [np.nan, 2, 2]], dtype=np.float32),
         )
     )
-    assert highest({"one": one}) is one
-    found = highest({"one": one, "other": other})
+    assert highest([one]) is one
+    found = highest([one, other])
     assert found.scores == {head(0, 0): exact(3), head(0, 1): exact(2)}
     # A tie goes to the first table.
     assert found.by_pair[1] == {head(0, 0): exact(5), head(0, 1): exact(1)}
-    turned = highest({"other": other, "one": one})
+    turned = highest([other, one])
     assert turned.by_pair[1] == {head(0, 0): exact(5), head(0, 1): exact(2)}

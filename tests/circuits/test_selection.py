@@ -22,6 +22,7 @@ from replication.circuits.components import (
 from replication.circuits.intervals import printed
 from replication.circuits.scores import best_first, read_scores, table_of
 from replication.circuits.selection import Rule, select, selections
+from replication.circuits.steps import by_threshold
 from replication.inputs.files import InputError
 from tests.paths import PUBLISHED
 
@@ -55,7 +56,7 @@ def test_the_published_scores_give_the_published_nodes_in_their_order() -> None:
     nodes = json.loads((PUBLISHED / "original.circuit.json").read_text(encoding="utf-8"))["nodes"]
     table = read_scores(PUBLISHED / "original.scores.json")
     middles = table.middles()
-    found = names(select(middles, Rule(GPT2, 11200, 7.0)))
+    found = names(select(middles, Rule(GPT2, 11200, by_threshold(7.0))))
     assert len(found) == 54
     assert set(found) == set(nodes)
     assert found[:11] == nodes[:11]
@@ -85,13 +86,13 @@ def test_the_budget_and_the_threshold_decide_how_many_are_selected(
 ) -> None:
     table = read_scores(PUBLISHED / "original.scores.json")
     middles = table.middles()
-    kinds = [node.kind for node in select(middles, Rule(GPT2, budget, threshold))]
+    kinds = [node.kind for node in select(middles, Rule(GPT2, budget, by_threshold(threshold)))]
     assert kinds == ["input"] + ["mlp"] * mlps + ["head"] * heads
 
 
 def test_the_input_comes_first_then_the_mlps_then_the_heads_each_best_first() -> None:
     scores = scores_of(a0_h0="9", m0="3", m2="5", m1="1", a2_h3="10", a1_h1="9.5")
-    assert names(select(scores, Rule(COSTS, 100, 2.0))) == [
+    assert names(select(scores, Rule(COSTS, 100, by_threshold(2.0)))) == [
         "input",
         "m2",
         "m0",
@@ -107,7 +108,7 @@ def test_ties_fall_by_layer_then_head() -> None:
     assert names(best_first(scores, "head")) == [
         f"a{layer}.h{index}" for layer in range(3) for index in range(4)
     ]
-    assert names(select(scores, Rule(COSTS, 8 * 4 + 2 * 5 + 1, 1.0)))[4:] == [
+    assert names(select(scores, Rule(COSTS, 8 * 4 + 2 * 5 + 1, by_threshold(1.0))))[4:] == [
         "a0.h0", "a0.h1", "a0.h2", "a0.h3", "a1.h0",
     ]  # fmt: skip
 
@@ -119,7 +120,7 @@ def test_layers_and_heads_are_compared_as_numbers() -> None:
 
 def outcome(scores: Scores, costs: WriteCosts, budget: int, threshold: float) -> list[str] | None:
     try:
-        return names(select(scores, Rule(costs, budget, threshold)))
+        return names(select(scores, Rule(costs, budget, by_threshold(threshold))))
     except InputError:
         return None
 
@@ -180,19 +181,22 @@ def test_more_budget_only_appends_heads(
 
 def test_what_the_table_does_not_list_is_no_candidate() -> None:
     scores = scores_of(m1="5", a0_h1="1")
-    assert names(select(scores, Rule(COSTS, 1000, 0.0))) == ["input", "m1", "a0.h1"]
+    assert names(select(scores, Rule(COSTS, 1000, by_threshold(0.0)))) == ["input", "m1", "a0.h1"]
 
 
 def test_a_table_of_heads_alone_selects_heads() -> None:
-    assert names(select(scores_of(a0_h1="1"), Rule(COSTS, 10, 7.0))) == ["input", "a0.h1"]
+    assert names(select(scores_of(a0_h1="1"), Rule(COSTS, 10, by_threshold(7.0)))) == [
+        "input",
+        "a0.h1",
+    ]
 
 
 def test_the_input_can_be_left_out_of_the_cost_but_not_of_the_circuit() -> None:
     scores = scores_of(m1="5", a0_h1="1", a0_h2="2")
     left_out = WriteCosts(8, 2, input_counts=False)
-    assert names(select(scores, Rule(left_out, 10, 0.0))) == ["input", "m1", "a0.h2"]
+    assert names(select(scores, Rule(left_out, 10, by_threshold(0.0)))) == ["input", "m1", "a0.h2"]
     with pytest.raises(InputError, match="cost 16 with the input"):
-        select(scores, Rule(COSTS, 10, 0.0))
+        select(scores, Rule(COSTS, 10, by_threshold(0.0)))
 
 
 @pytest.mark.parametrize(
@@ -210,24 +214,27 @@ def test_a_budget_or_a_threshold_that_cannot_be_met_is_refused(
     budget: int, threshold: float, reason: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        select(scores_of(m1="5", m0="1", a0_h1="9"), Rule(COSTS, budget, threshold))
+        select(scores_of(m1="5", m0="1", a0_h1="9"), Rule(COSTS, budget, by_threshold(threshold)))
     assert reason in str(caught.value)
 
 
 @pytest.mark.parametrize(("budget", "count"), [(8, 1), (16, 2)])
 def test_a_budget_that_is_just_met_is_enough(budget: int, count: int) -> None:
     scores = {mlp(0): Fraction(5)} if count == 2 else {head(0, 0): Fraction(5)}
-    assert len(select(scores, Rule(COSTS, budget, 1.0))) == count
+    assert len(select(scores, Rule(COSTS, budget, by_threshold(1.0)))) == count
 
 
 def test_an_mlp_at_the_threshold_reaches_it() -> None:
-    assert names(select(scores_of(m0="7", m1="6.9999"), Rule(COSTS, 100, 7.0))) == ["input", "m0"]
+    assert names(select(scores_of(m0="7", m1="6.9999"), Rule(COSTS, 100, by_threshold(7.0)))) == [
+        "input",
+        "m0",
+    ]
 
 
 @pytest.mark.parametrize("figure", ["7.3322", "6.7", "3.1"])
 def test_an_mlp_printed_as_the_threshold_reaches_it(figure: str) -> None:
     scores = {mlp(0): printed(figure).middle, mlp(1): Fraction(100)}
-    assert mlp(0) in select(scores, Rule(COSTS, 100, float(figure)))
+    assert mlp(0) in select(scores, Rule(COSTS, 100, by_threshold(float(figure))))
 
 
 def test_a_computed_score_reaches_itself_as_a_threshold() -> None:
@@ -235,13 +242,13 @@ def test_a_computed_score_reaches_itself_as_a_threshold() -> None:
     for score in (0.83, 6.7, 0.1, 7.3322):
         table = table_of(np.array([score, 0.0]), shape)
         middles = {component: figure.middle for component, figure in table.scores.items()}
-        assert mlp(0) in select(middles, Rule(COSTS, 100, score))
+        assert mlp(0) in select(middles, Rule(COSTS, 100, by_threshold(score)))
 
 
 @quick
 @given(st.lists(st.integers(0, 4), min_size=12, max_size=12), st.integers(0, 40))
 def test_where_no_mlp_is_scored_heads_alone_are_selected(heads: list[int], budget: int) -> None:
-    rule = Rule(COSTS, budget, 0.0)
+    rule = Rule(COSTS, budget, by_threshold(0.0))
     scores = np.array([[np.nan] * 3 + heads], dtype=float)
     (chosen,) = selections(scores, SMALL, rule)
     found = [one for one, is_in in zip(SMALL.components(), chosen, strict=True) if is_in]

@@ -18,7 +18,7 @@ from replication.claims.claim import read_claims
 from replication.claims.operating import Operating, Turn, operating_points
 from replication.controls.verify import Controls, verify
 from replication.evidence.evidence import Evidence, published_evidence, recorded_evidence
-from replication.experiment.spec import read_experiment
+from replication.experiment.spec import SelectionSpec, read_experiment
 from tests.claims.build import claim_of, measured, published, rule, table
 from tests.paths import FIXTURES
 
@@ -129,6 +129,18 @@ def test_a_budget_is_of_whole_dimensions() -> None:
     (found,) = operating(check, on=evidence(23))
     assert found.turn is not None
     assert (found.turn.budget, found.turn.mlp_threshold) == (21, 8.0)
+
+
+def test_of_a_rule_by_steps_the_budget_alone_is_moved() -> None:
+    """With m0 and the input taken there is room for 0 to 4 heads, at five budgets."""
+    steps = ({"take": "input"}, {"best": 1, "of": "mlp"}, {"rest": "head"})
+    stated = SelectionSpec(budget=20, steps=steps, input_counts=True)
+    found = evidence()
+    spec = found.spec.model_copy(update={"selection": stated})
+    (one,) = operating(membership(includes=["a0.h1"]), on=replace(found, spec=spec))
+    assert (one.verdict, one.kept, one.points, one.unselected) == ("holds", 3, 5, 0)
+    reason = "a0.h1 is not in the circuit of rerun"
+    assert one.turn == Turn(18, None, "refuted", reason)
 
 
 def test_published_evidence_selects_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from replication.circuits.selection import select
 from replication.claims.claim import (
     Claim,
     judge_claim,
@@ -55,6 +56,57 @@ VERDICTS = {
     "D5": "undecided",  # a11.h8 9.71% to 10.01%
     "S1": "holds",  # ten MLPs from 7.3322 on, m4 6.6772; 43 heads, the 43 best
 }
+
+
+OF_THE_RUN = {
+    "A1": "holds",  # 1 + 31 + 12 = 44
+    "A2": "holds",  # 31 * 64 = 1984, 12 * 768 = 9216, 1984 + 9216 = 11200
+    "A3": "holds",  # 11200 - 10 * 64 - 9216 = 1344 = 21 * 64
+    "A4": "refuted",  # layer 9 has 6, layer 11 has 3
+    "A5": "refuted",  # 6 + 12 + 15 = 33
+    "A6": "refuted",  # a3.h6, a6.h0, a11.h8
+    "A7": "refuted",  # a8.h3
+    "A8": "holds",  # 0.7191, 0.6613, 0.6080, 0.5152, 0.2359, next 0.1393
+    "A9": "undecided",  # a name mover that is not listed may score 0.2747, the last one in 0.1012
+    "A10": "undecided",  # nothing published was run
+    "A11": "undecided",  # nothing was ablated
+    "A12": "refuted",  # 4.07 is above 3.13 and 3.27
+    "A13": "holds",  # 18; 31 * 26 / 144 = 5.597
+    "A14": "undecided",  # the replication's nodes are not printed
+    "B1": "holds",  # 3 + 2 + 4 + 3 + 6 = 18
+}
+OF_THE_PAPER = {
+    "W1": "holds",  # 3 + 2 + 4 + 4 + 3 + 2 + 8 = 26
+    "W2": "holds",  # 0.455 / 3.565 to 0.465 / 3.555 is 12.8 to 13.1%
+    "W3": "holds",  # 3.085 / 3.565 to 3.095 / 3.555 is 86.5 to 87.1%
+    "W4": "undecided",  # 0.03 / 3.565 is 0.84%, 0.05 / 3.555 is 1.4%
+    "W5": "refuted",  # 3.09 to 3.11, and 2.62
+    "W6": "refuted",  # a9.h6: 2.11 is above 1.91
+    "W7": "refuted",  # 0.46 is above 0.1
+    "W8": "holds",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "derived"), [("ioi-gpt2-agent", OF_THE_RUN), ("ioi-wang-2022", OF_THE_PAPER)]
+)
+def test_the_statements_on_indirect_objects_come_out_as_derived(
+    name: str, derived: dict[str, str]
+) -> None:
+    experiment = read_experiment(FIXTURES / name)
+    evidence = published_evidence(experiment)
+    controls = verify(evidence)
+    claims = read_claims(experiment)
+    found = {claim.id: judge_claim(claim, evidence, controls).verdict for claim in claims}
+    assert found == derived
+
+
+def test_the_rule_takes_the_nodes_of_the_research_run_on_the_figures_as_printed() -> None:
+    evidence = published_evidence(read_experiment(FIXTURES / "ioi-gpt2-agent"))
+    agent = evidence.results["agent"]
+    assert agent.circuit is not None
+    printed = {name: table.middles() for name, table in agent.tables.items()}
+    assert set(select({}, evidence.spec.rule, printed)) == set(agent.circuit.nodes)
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,7 @@ def test_check_says_what_is_wrong_with_a_word(folder: Path, made: tuple[Path, Pa
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["record", "--random-weights"], "--random-weights: does not apply to attention weights"),
+        (["record", "--random-weights"], "--random-weights: does not apply: attention weights"),
         (["record", "--interventions"], "--interventions: .* states no behaviour"),
         (["power"], "recorded.safetensors is missing"),
     ],
@@ -130,7 +130,7 @@ def test_what_attention_has_not_is_refused(folder: Path, arguments: list[str], r
 
 def test_power_is_of_activations(folder: Path, made: tuple[Path, Path]) -> None:
     printed("record", folder, "--model", made[1])
-    with pytest.raises(InputError, match="mine: power does not apply to attention weights"):
+    with pytest.raises(InputError, match="mine: power does not apply: attention weights"):
         printed("power", folder)
 
 

@@ -5,11 +5,12 @@ import pytest
 
 from replication.circuits.components import ModelShape, WriteCosts
 from replication.circuits.selection import Rule
+from replication.circuits.steps import by_threshold
 from replication.controls.halves import SPLITS, Spread, half_means, halved, splits
 
 SHAPE = ModelShape(n_layers=2, n_heads=5, d_model=8, d_head=4)
 # The input, both MLPs, and four of the ten heads.
-RULE = Rule(WriteCosts(8, 4, True), 8 * 3 + 4 * 4, 0.0)
+RULE = Rule(WriteCosts(8, 4, True), 8 * 3 + 4 * 4, by_threshold(0.0))
 
 
 def test_every_split_is_in_halves_and_they_are_many() -> None:
@@ -75,6 +76,6 @@ def test_pairs_of_a_cluster_stay_together() -> None:
 
 
 def test_where_nothing_can_be_selected_nothing_is_shared() -> None:
-    impossible = Rule(WriteCosts(8, 4, True), 40, 1000.0)
+    impossible = Rule(WriteCosts(8, 4, True), 40, by_threshold(1000.0))
     found = halved(scores_of(6, 1.0), np.arange(6), SHAPE, impossible, 0)
     assert (found.overlap, found.again, found.last) == (None, None, None)

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pydantic import TypeAdapter
 from scipy.stats import norm, t
 
-from replication.circuits.components import ModelShape, WriteCosts
+from replication.circuits.components import INPUT, ModelShape, WriteCosts
 from replication.circuits.scores import table_of
 from replication.circuits.selection import Rule, select, selections
+from replication.circuits.steps import Step, by_threshold
 from replication.controls.stability import Stability, interval, stability
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
@@ -21,10 +23,13 @@ from tests.make import copied
 from tests.paths import MINILM
 
 SHAPE = ModelShape(n_layers=3, n_heads=2, d_model=8, d_head=4)
+KINDS = ("mlp", "head")
 
 
 def rule(budget: int = 28, threshold: float = 2.0, *, input_counts: bool = True) -> Rule:
-    return Rule(WriteCosts(SHAPE.d_model, SHAPE.d_head, input_counts), budget, threshold)
+    return Rule(
+        WriteCosts(SHAPE.d_model, SHAPE.d_head, input_counts), budget, by_threshold(threshold)
+    )
 
 
 def stability_of(scores: np.ndarray, rule: Rule) -> Stability:
@@ -51,6 +56,45 @@ def test_every_row_is_selected_as_the_selection_selects_it(
             assert found == set()
         else:
             assert found == set(nodes[1:])
+
+
+ANY_STEP = st.one_of(
+    st.just({"take": "input"}),
+    st.builds(lambda n, of: {"best": n, "of": of}, st.integers(1, 3), st.sampled_from(KINDS)),
+    st.sampled_from(KINDS).map(lambda kind: {"all": kind}),
+    st.builds(
+        lambda least, of: {"at_least": least, "of": of},
+        st.sampled_from([0.0, 1.0, 2.5]),
+        st.sampled_from(KINDS),
+    ),
+    st.sets(st.sampled_from(["input", "m1", "a0.h1", "a2.h0"]), min_size=1).map(
+        lambda names: {"fixed": sorted(names)}
+    ),
+    st.sampled_from(KINDS).map(lambda kind: {"rest": kind}),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    arrays(np.float64, (3, 9), elements=st.integers(0, 4).map(float)),
+    st.integers(1, 80),
+    st.lists(ANY_STEP, min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_every_row_is_selected_by_steps_as_the_selection_selects_it(
+    scores: np.ndarray, budget: int, steps: list[dict[str, object]], input_counts: bool
+) -> None:
+    costs, components = WriteCosts(8, 4, input_counts), SHAPE.components()
+    read = TypeAdapter(tuple[Step, ...]).validate_python(steps)
+    stated = Rule(costs, budget, read, components)
+    for row, chosen in zip(scores, selections(scores, SHAPE, stated), strict=True):
+        found = {part for part, is_in in zip(components, chosen, strict=True) if is_in}
+        try:
+            nodes = select(table_of(row, SHAPE).middles(), stated)
+        except InputError:
+            assert found == set()
+        else:
+            assert found == set(nodes) - {INPUT}
 
 
 def drawn(n_clusters: int, resamples: int = 4000) -> np.ndarray:

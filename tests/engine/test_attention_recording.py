@@ -114,6 +114,8 @@ def test_other_positions_or_tables_are_refused(
 ) -> None:
     written(folder)
     edit(folder / "experiment.toml", old, new)
+    if "other = {" in new:
+        edit(folder / "experiment.toml", '"duplicate", "mover"', '"duplicate", "other"')
     reason = refused(read_experiment(folder))
     if what is None:
         assert reason.startswith("attention: expected float32 of shape (3, 5, 3, 4)")

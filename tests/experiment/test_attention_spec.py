@@ -8,7 +8,7 @@ import pytest
 
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
-from tests.attending import ROWS, SCORING, make_attending, write_rows
+from tests.attending import ROWS, SCORING, STEPS, make_attending, write_rows
 from tests.make import edit
 
 
@@ -55,7 +55,7 @@ def test_words_are_read_with_the_pairs(folder: Path) -> None:
         ('from = "S2"', 'from = "S3"', "tables: duplicate: from: no position 'S3'"),
         ('to = "S1"', 'to = "S2"', "tables: duplicate: from and to are both 'S2'"),
         ('mover = { from = "END", to = "IO" }', "", "positions: no table uses 'IO', 'END'"),
-        (SCORING[SCORING.index("[scoring.tables]") :], "", "scoring: tables: missing"),
+        (SCORING[SCORING.index("[scoring.tables]") :], "", "positions: no table uses 'S1', 'S2'"),
         ('to = "S1"', 'two = "S1"', "scoring: tables: duplicate: to: missing"),
         ("last = true", "last = false", "scoring: positions: END: last: "),
         ("{ last = true }", '{ last = true, word = "s" }', "either a word or last = true"),
@@ -75,16 +75,16 @@ def test_words_are_read_with_the_pairs(folder: Path) -> None:
             'mlp_out = "raw"',
             "scoring: positions and tables are of a score of kind 'attention'",
         ),
-        ("mlp_threshold = 0.0", "mlp_threshold = 0.5", "no MLP has a score of kind 'attention'"),
+        (f"steps = {STEPS}", "mlp_threshold = 0.5", "attention gives an MLP no score: state steps"),
         (
             "[selection]",
             "[verification]\nrandom_weights = true\n[selection]",
-            "verification.random_weights: does not apply to attention weights",
+            "verification.random_weights: does not apply: attention weights",
         ),
         (
             "[selection]",
             "[ablation]\nrivals = { differential = 0.0 }\n[selection]",
-            "ablation.rivals: differential: mean activations are not captured",
+            "ablation.rivals: rivals have a threshold each, and the rule has steps",
         ),
         ('word = "io"', 'word = "object"', "expected an object with the keys"),
     ],

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from replication.circuits.components import ModelShape, WriteCosts
+from replication.circuits.steps import by_threshold
 from replication.experiment.pair_files import read_pairs
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import find_experiments, read_experiment
@@ -281,3 +282,84 @@ def test_the_published_experiment_is_the_published_one() -> None:
     selection = experiment.spec.selection
     assert (selection.budget, selection.mlp_threshold) == (11200, 7.0)
     assert str(experiment.spec.model.shape) == "12 layers, 12 heads, d_model 768, d_head 64"
+
+
+ATTENTION = SPEC.replace('mlp_out = "centred"', 'kind = "attention"').replace(
+    "mlp_threshold = 1.5",
+    """steps = [
+  { take = "input" },
+  { best = 1, of = "head", by = "moving" },
+  { fixed = ["a1.h2"] },
+  { rest = "head", by = ["moving", "copying"] },
+]""",
+)
+ATTENTION += 'tables = { moving = "moving.json", copying = "copying.json" }\n'
+
+
+def test_a_rule_may_go_by_steps_over_several_tables(tmp_path: Path) -> None:
+    spec = read_experiment(make(tmp_path, ATTENTION)).spec
+    assert spec.tables == ["moving", "copying"]
+    assert spec.rule.steps == spec.selection.steps
+    assert spec.rule.components == spec.model.shape.components()
+
+
+def test_a_threshold_is_steps_too(tmp_path: Path) -> None:
+    spec = read_experiment(make(tmp_path)).spec
+    assert spec.selection.steps is None
+    assert spec.rule.steps == by_threshold(1.5)
+
+
+def test_without_the_input_a_budget_need_not_hold_it(tmp_path: Path) -> None:
+    spec = SPEC.replace("budget = 24", "budget = 7")
+    assert "does not hold the input" in refusal(make(tmp_path, spec), "experiment.toml")
+    spec = spec.replace("mlp_threshold = 1.5", 'steps = [{ rest = "head" }]')
+    assert read_experiment(make(tmp_path, spec)).spec.selection.budget == 7
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("steps = [", "mlp_threshold = 1.5\nsteps = [", "expected either mlp_threshold or steps"),
+        ("{ best = 1,", "{", "selection: steps 2: expected a table with one of the keys"),
+        ('of = "head", by = "m', 'by = "m', "selection: steps 2: of: missing (line 18)"),
+        ('of = "head", by', 'of = "input", by', "selection: steps 2: of: "),
+        ('"a1.h2"', '"a2.h2"', "selection: steps 3: fixed: the model has no component a2.h2"),
+        ('best = 1, of = "head"', 'best = 1, of = "mlp"',
+         "selection: steps 2: attention gives an MLP no score"),
+        (', by = "moving" }', " }",
+         "selection.steps: 2: by: there are several tables, 'moving', 'copying': say which"),
+        ('by = "moving" }', 'by = "mving" }',
+         "selection.steps: 2: by: there is no table 'mving'; there are 'moving', 'copying'"),
+        ('kind = "attention"', 'kind = "attention"\nmlp_out = "raw"',
+         "scoring: mlp_out: a score of kind 'attention' has none: leave it out"),
+        ('kind = "attention"', 'kind = "differential"', "scoring: mlp_out: missing"),
+        ('kind = "attention"', 'kind = "differential"\nmlp_out = "raw"',
+         "results: several tables are of attention; a score of kind 'differential' is one table"),
+        ("tables = {", 'scores = "a.json"\ntables = {', "expected either scores or tables"),
+        ("tables = {", 'tables = { up = "../a.json", ', "tables: up: expected a path inside"),
+        ("[scoring]", "[ablation]\nrivals = { differential = 1.0 }\n[scoring]",
+         "ablation.rivals: rivals have a threshold each, and the rule has steps"),
+    ],
+)  # fmt: skip
+def test_a_bad_rule_by_steps_is_refused(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    assert ATTENTION.count(old) == 1
+    message = refusal(make(tmp_path, ATTENTION.replace(old, new)), "experiment.toml")
+    assert reason in message
+
+
+def test_attention_has_no_threshold_for_mlps(tmp_path: Path) -> None:
+    spec = SPEC.replace('mlp_out = "centred"', 'kind = "attention"')
+    reason = "selection: mlp_threshold: attention gives an MLP no score: state steps"
+    assert reason in refusal(make(tmp_path, spec), "experiment.toml")
+    without = SPEC.replace("mlp_threshold = 1.5\n", "")
+    assert "expected either mlp_threshold or steps" in refusal(
+        make(tmp_path, without), "experiment.toml"
+    )
+
+
+def test_a_table_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path / "mine", ATTENTION)
+    (tmp_path / "other.json").write_text("{}", encoding="utf-8")
+    (folder / "moving.json").symlink_to(tmp_path / "other.json")
+    with pytest.raises(InputError, match=r"moving\.json: leads out of the experiment's folder"):
+        read_experiment(folder)

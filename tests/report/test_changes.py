@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
+from replication.claims.claim import READER
 from replication.evidence.evidence import Kind
 from replication.inputs.files import InputError
 from replication.report.badge import badge
@@ -16,7 +17,7 @@ from replication.report.changes import changes, compared, got_worse
 from replication.report.claims_file import ReadJudgement, ReadReport, experiment_in, read_report
 from replication.report.data import claims_json
 from replication.report.record import Outcome
-from tests.report.test_ledger import report_with
+from tests.report.test_ledger import report_with, statement
 
 Verdicts = dict[str, dict[Kind, Outcome]]
 
@@ -136,6 +137,15 @@ def test_a_badge_is_green_only_where_every_statement_holds(
         "color": colour,
     }
     assert badge(report.experiments, "x", True)["message"] == f"{message}, of a part"
+
+
+def test_a_readers_question_is_not_counted_on_a_badge(tmp_path: Path) -> None:
+    report = report_with({"A": {"published": "refuted"}, "B": {"published": "holds"}})
+    report.claims = [statement("A", READER), statement("B")]
+    path = tmp_path / "claims.json"
+    path.write_text(json.dumps(claims_json([report], "pytest")), encoding="utf-8")
+    found = badge(read_report(path).experiments, "replication", False)
+    assert (found["message"], found["color"]) == ("1 hold", "brightgreen")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from html import unescape
 
 import pytest
 
-from replication.claims.claim import Claim
+from replication.claims.claim import READER, Claim
 from replication.evidence.evidence import Kind
 from replication.report.ledger import entries, ledger_markdown
 from replication.report.page.page import ledger_page
@@ -106,6 +107,18 @@ def test_what_stands_in_files_is_text() -> None:
     assert "\x1b" not in page
     assert 'id="a-b"' in page
     assert 'href="#a-b"' in page
+
+
+def test_a_readers_question_is_nobodys_statement() -> None:
+    report = report_with({"A": {"published": "refuted"}, "B": {"published": "holds"}})
+    report.claims = [statement("A", READER), statement("B")]
+    (entry,) = entries([report])
+    assert entry.counts == {"holds": 1}
+    text, page = ledger_markdown([report]), ledger_page([report])
+    assert "Refuted (" not in text + page
+    assert "(reader's question; published evidence): It is so.<br>No: it is so on pub" in text
+    assert "A reader's question, and nobody's statement. Its figures: a paper." in unescape(page)
+    assert "<strong>No.</strong> it is so on published" in page
 
 
 def test_published_results_come_first() -> None:

@@ -126,12 +126,17 @@ def _score_pictures(
 def _circuit_picture(rows: Sequence[Row], figures: ResultFigures) -> Picture:
     unknown = sum(row.score is None for row in rows) - 1  # the input has no score
     caption = (
-        "Outlined: selected. Colour: the score."
+        f"Outlined: selected. Colour: the score{_over(figures)}."
         f" It costs {figures.cost} of {figures.budget} dimensions."
     )
     if unknown:
         caption += f" Empty squares: {unknown} scores that were not published."
     return Picture("The circuit", caption, [circuit(rows, figures.shape)])
+
+
+def _over(figures: ResultFigures) -> str:
+    """Of which tables a score is the highest, where there are several."""
+    return f", the highest in {', '.join(figures.tables)}" if figures.tables else ""
 
 
 def _intervals(rows: Sequence[Row], controls: ControlsRecord | None) -> str:
@@ -159,7 +164,7 @@ def _heads_picture(
         marked = " The table lists none that was left out, so it shows no cut-off."
     return Picture(
         "Scores of the heads",
-        "Filled: selected, while the budget lasted. Hollow: left out." + marked + intervals,
+        f"Filled: selected, while the budget lasted. Hollow: left out.{marked}{intervals}",
         [head_scores(rows, near)],
     )
 

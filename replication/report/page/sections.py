@@ -23,6 +23,7 @@ from replication.report.record import (
     WORDS,
     ExperimentReport,
     JudgementRecord,
+    named_maker,
 )
 
 
@@ -147,7 +148,7 @@ def _facets(report: ExperimentReport) -> list[Facet]:
             "verdict", [(verdict, WORDS[verdict]) for verdict in VERDICTS if verdict in verdicts]
         ),
         Facet("evidence", [(kind, kind) for kind in EVIDENCE if kind in kinds]),
-        Facet("made by", [(maker, maker) for maker in report.makers()]),
+        Facet("made by", [(maker, named_maker(maker)) for maker in report.makers()]),
     ]
 
 

@@ -29,6 +29,9 @@ from replication.inputs.files import InputError
 
 Scores = Mapping[Component, Fraction]
 NO_TABLES: Mapping[str, Scores] = MappingProxyType({})
+# Score tables by name, of which each row has its own.
+RowsByTable = Mapping[str, Float64[np.ndarray, "rows components"]]
+NO_ROWS: RowsByTable = MappingProxyType({})
 NOUNS: Mapping[ScoredKind, str] = {"mlp": "MLP", "head": "head"}
 
 
@@ -150,10 +153,14 @@ def _beyond(step: Step, taken: Sequence[Component], rule: Rule, chosen: Sequence
 
 
 def selections(
-    scores: Float64[np.ndarray, "rows components"], shape: ModelShape, rule: Rule
+    scores: Float64[np.ndarray, "rows components"],
+    shape: ModelShape,
+    rule: Rule,
+    tables: RowsByTable = NO_ROWS,
 ) -> Bool[np.ndarray, "rows components"]:
-    """What `select` selects on every row, the input aside, by a rule that names no table.
+    """What `select` selects on every row, the input aside.
 
+    A step that names no table looks at `scores`, another at those of `tables` that it names.
     Components stand in the order of `ModelShape.components`; one whose score is nan is not scored.
     Nothing is selected on a row on which a step cannot be taken.
     """
@@ -168,7 +175,9 @@ def selections(
             has_input = True
             cost += rule.costs.of(INPUT)
         own = np.array([_is_candidate(step, component) for component in components])
-        taken, is_enough = _taken_by_row(step, scores, own, chosen, rule, cost)
+        seen = [scores if name is None else tables[name] for name in tables_of(step)] or [scores]
+        highest = np.fmax.reduce(seen)
+        taken, is_enough = _taken_by_row(step, highest, own, chosen, rule, cost)
         chosen |= taken
         cost += taken @ costs
         is_possible &= is_enough & (cost <= rule.budget)

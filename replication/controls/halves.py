@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 from replication.circuits.components import ModelShape
 from replication.circuits.selection import Rule, selections
 from replication.controls.exchanges import means_over
-from replication.controls.stability import resampled
+from replication.controls.stability import NO_PAIRS, PairTables, resampled
 from replication.controls.thresholds import THRESHOLDS
 from replication.experiment.clusters import count_of
 
@@ -79,11 +79,23 @@ def halved(
     shape: ModelShape,
     rule: Rule,
     seed: int,
+    tables: PairTables = NO_PAIRS,
 ) -> Halves:
-    """What the halves of these per-pair scores say; there must be at least two clusters."""
+    """What the halves of these per-pair scores say; there must be at least two clusters.
+
+    `tables` are the scores that the rule's steps name.
+    """
     halves = splits(count_of(clusters), seed)
-    one, other = (half_means(scores, clusters, half) for half in (halves, ~halves))
-    here, there = (selections(means, shape, rule) for means in (one, other))
+    both_halves = (halves, ~halves)
+    one, other = (half_means(scores, clusters, half) for half in both_halves)
+    named = (
+        {name: half_means(table, clusters, half) for name, table in tables.items()}
+        for half in both_halves
+    )
+    here, there = (
+        selections(means, shape, rule, of_half)
+        for means, of_half in zip((one, other), named, strict=True)
+    )
     both = here.any(axis=1) & there.any(axis=1)
     shares = (1 + (here & there).sum(axis=1)) / (1 + here.sum(axis=1))
     heads = np.where(here, one, np.inf)[:, shape.n_layers :]
@@ -91,7 +103,7 @@ def halved(
     has_heads = here[:, shape.n_layers :].any(axis=1)
     return Halves(
         Spread.of(shares[both]) if both.any() else None,
-        _again(scores, clusters, halves, there, shape, rule, seed),
+        _again(scores, clusters, halves, there, shape, rule, seed, tables),
         Spread.of(_kept(one, other, np.nanargmax(one, axis=1))),
         Spread.of(_kept(one, other, last)[has_heads]) if has_heads.any() else None,
     )
@@ -105,13 +117,16 @@ def _again(
     shape: ModelShape,
     rule: Rule,
     seed: int,
+    tables: PairTables,
 ) -> Spread | None:
     """How much of what some of the halves call stable comes out so on the others, `there`."""
     rng, shares = np.random.default_rng(seed), []
     for half, selected in zip(halves[:LOOKED_AT], there, strict=False):
         own = np.flatnonzero(half[clusters])
         _, renumbered = np.unique(clusters[own], return_inverse=True)
-        drawn = resampled(scores[own].astype(np.float64), renumbered, shape, rule, DRAWS, rng)
+        of_half = {name: table[own] for name, table in tables.items()}
+        by_pair = scores[own].astype(np.float64)
+        drawn = resampled(by_pair, renumbered, shape, rule, DRAWS, rng, of_half)
         probability = drawn.mean(axis=0)
         is_in, is_out = (side >= STABLE for side in (probability, 1 - probability))
         if (is_in | is_out).any() and selected.any():

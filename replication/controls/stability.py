@@ -6,9 +6,10 @@ such draws stands for the spread over other prompts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
@@ -22,6 +23,9 @@ from replication.experiment.clusters import count_of
 FEWEST_FOR_AN_INTERVAL = 3
 # With fewer clusters too many draws hold hardly any others, and know nothing of any spread.
 FEWEST_FOR_DRAWS = 10
+# Score tables by name, by pair.
+PairTables = Mapping[str, Float[np.ndarray, "pairs components"]]
+NO_PAIRS: PairTables = MappingProxyType({})
 NO_SPREAD = 1e-12  # of a mean: what rounding makes of scores that are all the same
 
 
@@ -65,15 +69,22 @@ def stability(
     rule: Rule,
     resamples: int,
     seed: int,
+    tables: PairTables = NO_PAIRS,
 ) -> Stability:
-    """The stability of the selection on these per-pair scores; there must be two clusters."""
+    """The stability of the selection on these per-pair scores; there must be two clusters.
+
+    `tables` are the scores that the rule's steps name.
+    """
     by_pair, belongs = scores.astype(np.float64), members(clusters)
     sums, sizes = belongs @ by_pair, belongs.sum(axis=1)
     rng = np.random.default_rng(seed)
-    drawn = resampled(by_pair, clusters, shape, rule, resamples, rng)
-    without = (sums.sum(axis=0) - sums) / (sizes.sum() - sizes)[:, None]
-    left_out = selections(without, shape, rule)
-    whole = selections(by_pair.mean(axis=0, keepdims=True), shape, rule)[0]
+    drawn = resampled(by_pair, clusters, shape, rule, resamples, rng, tables)
+
+    def selected(weights: Float64[np.ndarray, "rows clusters"]) -> Bool[np.ndarray, "rows all"]:
+        return _selected(by_pair, tables, clusters, weights, shape, rule)
+
+    left_out = selected(1.0 - np.eye(len(sizes)))
+    whole = selected(np.ones((1, len(sizes))))[0]
     names = [str(component) for component in shape.components()]
     return Stability(
         interval(sums, sizes, _draws(len(sizes), len(sizes), resamples, rng)),
@@ -94,6 +105,7 @@ def resampled(
     rule: Rule,
     resamples: int,
     rng: np.random.Generator,
+    tables: PairTables = NO_PAIRS,
 ) -> Bool[np.ndarray, "resamples components"]:
     """What is selected on draws that vary as another run would from this one.
 
@@ -103,7 +115,20 @@ def resampled(
     """
     n_clusters = count_of(clusters)
     draws = _draws(n_clusters, max(1, (n_clusters - 1) // 2), resamples, rng)
-    return selections(means_over(scores, clusters, draws), shape, rule)
+    return _selected(scores, tables, clusters, draws, shape, rule)
+
+
+def _selected(
+    scores: Float64[np.ndarray, "pairs components"],
+    tables: PairTables,
+    clusters: Int64[np.ndarray, " pairs"],
+    weights: Float64[np.ndarray, "rows clusters"],
+    shape: ModelShape,
+    rule: Rule,
+) -> Bool[np.ndarray, "rows components"]:
+    """What is selected on the means over clusters that count so often."""
+    named = {name: means_over(one, clusters, weights) for name, one in tables.items()}
+    return selections(means_over(scores, clusters, weights), shape, rule, named)
 
 
 def _draws(

@@ -10,7 +10,6 @@ from replication.circuits.circuit import Circuit
 from replication.circuits.components import Component
 from replication.circuits.intervals import Verdict
 from replication.circuits.scores import ScoreTable
-from replication.circuits.steps import in_tables
 from replication.controls.causal import Causal, NotShown, causal, shown
 from replication.controls.chance import Agreement, RankAgreement, agreements, rank_agreements
 from replication.controls.faithfulness import Drawing
@@ -96,7 +95,6 @@ class Finding:
 
 
 OF_ATTENTION = NotComputed(NOT_OF_ATTENTION)
-OVER_TABLES = NotComputed("the rule selects over several tables, and resamples are of one")
 NO_RUN = NotComputed("interventions need a run of the model: recorded or live evidence")
 
 
@@ -160,11 +158,9 @@ def measured_controls(
     if count_of(clusters) < THRESHOLDS.fewest_clusters.value:
         stable = halves = unrelated = null_circuit = shown = NotComputed(_one_cluster(measured))
     else:
-        if any(in_tables(step) for step in spec.rule.steps):
-            stable = halves = OVER_TABLES
-        else:
-            stable = stability(measured.pair_scores, clusters, shape, spec.rule, resamples, seed)
-            halves = halved(measured.pair_scores, clusters, shape, spec.rule, seed)
+        scores, tables = measured.pair_scores, measured.pair_tables
+        stable = stability(scores, clusters, shape, spec.rule, resamples, seed, tables)
+        halves = halved(scores, clusters, shape, spec.rule, seed, tables)
         unrelated = other_kind or _null(spec, measured)
         shown = explained if isinstance(explained, NotComputed) else _property(spec, measured)
         null_circuit = other_kind or _null_circuit(spec, measured, others)

@@ -105,7 +105,8 @@ class Measured(Result):
     `tables` are those that the spec names, if it names any, and `scores` has each component's
     highest. `pair_scores` are each component's, in the order of
     `ModelShape.components`, nan of one without a score, and `means` theirs over the pairs; of
-    several tables they are from the one that the component scores highest in. `repeated` are those
+    several tables they are from the one that the component scores highest in, and `pair_tables` has
+    those of each. `repeated` are those
     of a second run, if there was one. `clusters` says which pairs hang together and so count as one
     (`experiment.clusters`). `random` are the means that random weights of the architecture give on
     the same pairs, if there are any, and `interventions` what became of behaviours under them.
@@ -118,6 +119,7 @@ class Measured(Result):
     pairs: Sequence[Pair]
     clusters: Int64[np.ndarray, " pairs"]
     pair_scores: Float32[np.ndarray, "pairs components"]
+    pair_tables: Mapping[str, Float32[np.ndarray, "pairs components"]]
     means: Float64[np.ndarray, " components"]
     provenance: RunProvenance
     repeated: Float32[np.ndarray, "pairs components"] | None = None
@@ -253,6 +255,7 @@ def measure(
         pairs=pairs,
         clusters=clusters,
         pair_scores=scores,
+        pair_tables=dict(zip(spec.scoring.tables, by_table, strict=False)),
         means=mean_scores([scores]),
         provenance=RunProvenance.of(run, pairs_from),
         repeated=again,

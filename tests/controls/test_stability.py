@@ -16,6 +16,7 @@ from replication.circuits.components import INPUT, ModelShape, WriteCosts
 from replication.circuits.scores import table_of
 from replication.circuits.selection import Rule, select, selections
 from replication.circuits.steps import Step, by_threshold
+from replication.controls.halves import halved
 from replication.controls.stability import Stability, interval, stability
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
@@ -95,6 +96,68 @@ def test_every_row_is_selected_by_steps_as_the_selection_selects_it(
             assert found == set()
         else:
             assert found == set(nodes) - {INPUT}
+
+
+TABLES = st.sampled_from(["one", "other"])
+ANY_STEP_OVER_TABLES = st.one_of(
+    st.sampled_from([{"take": "input"}, {"all": "mlp"}, {"fixed": ["m1", "a2.h0"]}]),
+    st.builds(lambda n, by: {"best": n, "of": "head", "by": by}, st.integers(1, 3), TABLES),
+    st.builds(
+        lambda least, by: {"at_least": least, "of": "head", "by": by},
+        st.sampled_from([0.0, 1.0, 2.5]),
+        TABLES,
+    ),
+    st.sets(TABLES, min_size=1).map(lambda by: {"rest": "head", "by": sorted(by)}),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    arrays(np.float64, (2, 3, 9), elements=st.integers(0, 4).map(float)),
+    st.integers(1, 80),
+    st.lists(ANY_STEP_OVER_TABLES, min_size=1, max_size=4),
+)
+def test_every_row_is_selected_over_tables_as_the_selection_selects_it(
+    scores: np.ndarray, budget: int, steps: list[dict[str, object]]
+) -> None:
+    components = SHAPE.components()
+    scores[:, :, [part.kind == "mlp" for part in components]] = np.nan
+    read = TypeAdapter(tuple[Step, ...]).validate_python(steps)
+    stated = Rule(WriteCosts(8, 4), budget, read, components)
+    tables = dict(zip(("one", "other"), scores, strict=True))
+    for number, chosen in enumerate(selections(np.fmax(*scores), SHAPE, stated, tables)):
+        found = {part for part, is_in in zip(components, chosen, strict=True) if is_in}
+        middles = {name: table_of(rows[number], SHAPE).middles() for name, rows in tables.items()}
+        try:
+            nodes = select({}, stated, middles)
+        except InputError:
+            assert found == set()
+        else:
+            assert found == set(nodes) - {INPUT}
+
+
+def test_stability_over_tables_is_that_of_each_tables_own_draws() -> None:
+    """One head leads one table for certain, two others take turns in the other."""
+    one, other = np.full((2, 12, 9), 1.0)
+    heads = [part.kind == "head" for part in SHAPE.components()]
+    sure, first, second = np.flatnonzero(heads)[:3]
+    one[:, sure] = 5.0
+    other[::2, first], other[1::2, second] = 3.0, 3.0
+    steps = [
+        {"best": 1, "of": "head", "by": "one"},
+        {"best": 1, "of": "head", "by": "other"},
+    ]
+    read = TypeAdapter(tuple[Step, ...]).validate_python(steps)
+    stated = Rule(WriteCosts(8, 4), 80, read, SHAPE.components())
+    tables = {"one": one, "other": other}
+    found = stability(np.fmax(one, other), np.arange(12), SHAPE, stated, 2000, 0, tables)
+    assert found.probability[sure] == 1
+    assert found.probability[first] + found.probability[second] == pytest.approx(1)
+    assert 0.3 < found.probability[second] < 0.7
+    assert found.left_out_selected[sure] == 12
+    halves = halved(np.fmax(one, other), np.arange(12), SHAPE, stated, 0, tables)
+    assert halves.overlap is not None
+    assert 0.6 < halves.overlap.mean < 1
 
 
 def drawn(n_clusters: int, resamples: int = 4000) -> np.ndarray:

@@ -11,7 +11,7 @@ from replication.circuits.components import INPUT, ModelShape, head, mlp
 from replication.circuits.intervals import exact
 from replication.controls.not_computed import NotComputed
 from replication.controls.stability import Stability
-from replication.controls.verify import OVER_TABLES, measured_controls, verify
+from replication.controls.verify import measured_controls, verify
 from replication.engine.attention import Attention
 from replication.engine.recording import Recording
 from replication.engine.tokens import SeenTokens
@@ -133,19 +133,13 @@ def test_what_is_of_activations_says_that_it_does_not_apply() -> None:
     assert {one.word for one in found.words.values()} == {"not shown"}
 
 
-def test_stability_is_of_the_pairs_scores_where_there_is_one_table() -> None:
-    tables = {"moves": SCORING["tables"]["moves"]}
-    positions = {name: SCORING["positions"][name] for name in ("IO", "END")}
-    scoring = {"kind": "attention", "positions": positions, "tables": tables}
-    steps = [{"take": "input"}, {"rest": "head"}]
-    one = spec(scoring=scoring, selection={"budget": 16, "steps": steps, "input_counts": True})
-    pairs = [Pair(str(2 * number), str(2 * number + 1)) for number in range(N_PAIRS)]
-    found = measured_controls(one, measure(one, run(weights()[1:]), pairs, np.arange(N_PAIRS), {}))
+def test_stability_is_of_the_pairs_scores_in_each_table() -> None:
+    found = measured_controls(spec(), measured())
     assert isinstance(found.stability, Stability)
     assert found.stability.without_selection == 0
     components = SHAPE.components()
     probability = dict(zip(components, found.stability.probability, strict=True))
-    assert probability[head(1, 2)] == 1
+    assert probability[head(1, 2)] == probability[head(0, 1)] == 1
     assert probability[mlp(0)] == probability[head(0, 0)] == 0
     low, high = found.stability.interval[:, components.index(head(1, 2))]
     assert 0.8 < low < high < 0.82
@@ -156,17 +150,11 @@ def test_stability_is_of_the_pairs_scores_where_there_is_one_table() -> None:
     assert 0.9 < found.halves.top.mean < 1.1
 
 
-def test_stability_over_several_tables_is_not_computed_and_says_so() -> None:
-    found = measured_controls(spec(), measured())
-    assert found.stability == found.halves == OVER_TABLES
-
-
 def test_reports_leave_mlps_out_and_say_what_does_not_apply() -> None:
     (found,) = controls_records(verify(evidence()), evidence())
     assert [one.kind for one in found.components] == ["head"] * 6
     assert [one.component for one in found.components[:2]] == ["a1.h2", "a0.h1"]
     assert set(found.not_computed) == {
-        "stability",
         "null",
         "length",
         "null circuit",

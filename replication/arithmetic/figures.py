@@ -16,7 +16,7 @@ from its other figures as they are printed.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -43,7 +43,8 @@ FORMS = "'3.56', '-0.3', '8.6e-3', '87%', '1,984', '94/100', '94 of 100' or 'abo
 class Figure:
     """One figure: as it was printed, the value there, those that it stands for, and what it is.
 
-    One that is `computed` is what its source computed from other figures as they are printed.
+    One that is `computed` is what its source computed from other figures as they are printed;
+    `source` says where that is, if it was printed at all.
     """
 
     printed: str
@@ -51,6 +52,7 @@ class Figure:
     values: Interval
     dimension: Dimension
     computed: bool = False
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class ListedSet:
     """A set that a source lists in full, each member once."""
 
     members: tuple[str, ...]
+    source: str = field(default="", compare=False)
 
 
 def read_figure(

@@ -33,7 +33,7 @@ A claim makes one or more checks, of these kinds and no others:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -64,7 +64,7 @@ from replication.claims.selection_check import Selection
 from replication.controls.verify import Controls
 from replication.evidence.evidence import Evidence
 from replication.evidence.evidence import Kind as EvidenceKind
-from replication.evidence.published_figures import FigureName, FigureSpec, figures_in
+from replication.evidence.published_figures import FigureName, FigureSpec, Named, figures_in
 from replication.experiment.spec import Experiment, Name, Spec, Text
 from replication.inputs.files import FileError, faulty, read_toml, validate
 from replication.inputs.messages import shortened
@@ -224,12 +224,13 @@ def judged_on(claim: Claim, spec: Spec) -> list[EvidenceKind]:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim, the evidence it was judged on, and what came out."""
+    """A claim, the evidence and the named figures it was judged on, and what came out."""
 
     claim: Claim
     evidence: EvidenceKind
     verdict: Verdict
     outcomes: Sequence[Outcome]
+    figures: Mapping[str, Named]
 
     @property
     def as_expected(self) -> bool | None:
@@ -248,7 +249,10 @@ def judge_claim(claim: Claim, evidence: Evidence, controls: Controls) -> Judgeme
     """The judgement of a claim on this evidence, and on what the controls give on it."""
     outcomes = [judge(check, evidence, controls) for check in claim.check]
     verdict = intervals.all_of(outcome.verdict for outcome in outcomes)
-    return Judgement(claim, evidence.kind, verdict, outcomes)
+    arithmetic = [check for check in claim.check if isinstance(check, Arithmetic | Joint)]
+    named = {name for check in arithmetic for name in check.figures()}
+    figures = {name: one for name, one in evidence.figures.items() if name in named}
+    return Judgement(claim, evidence.kind, verdict, outcomes, figures)
 
 
 def failure_message(judgement: Judgement) -> str:

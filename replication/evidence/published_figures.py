@@ -7,6 +7,7 @@ it stands in its source.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,8 +82,9 @@ class FigureSpec(Table):
             InputError: what is printed cannot be read.
         """
         if self.listed is not None:
-            return ListedSet(tuple(self.listed))
-        return read_figure(str(self.printed), self.what, self.digits, self.spread)
+            return ListedSet(tuple(self.listed), self.source)
+        figure = read_figure(str(self.printed), self.what, self.digits, self.spread)
+        return replace(figure, source=self.source)
 
 
 class FigureTable(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from pydantic import JsonValue
 
+from replication.arithmetic.figures import Figure
 from replication.circuits.comparison import cut, explain
 from replication.circuits.components import Component, ModelShape, names
 from replication.circuits.intervals import plain
@@ -28,6 +29,7 @@ from replication.controls.stability import Stability
 from replication.controls.verify import Chance, Controls, MeasuredControls, PublishedControls
 from replication.evidence.evidence import Evidence, Result, RunProvenance
 from replication.evidence.evidence import Kind as EvidenceKind
+from replication.evidence.published_figures import Named
 from replication.experiment.clusters import count_of
 from replication.experiment.spec import Experiment, Spec
 from replication.report.how_often import how_often
@@ -73,7 +75,17 @@ def judged_record(experiment: str, judgement: Judgement) -> JudgementRecord:
             )
             for check, outcome in zip(judgement.claim.check, judgement.outcomes, strict=True)
         ],
+        figures=_by_source(judgement.figures),
     )
+
+
+def _by_source(figures: Mapping[str, Named]) -> dict[str, list[str]]:
+    """Printed figures and listed sets, by where they are printed."""
+    found: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        shown = figure.printed if isinstance(figure, Figure) else ", ".join(figure.members)
+        found.setdefault(figure.source, []).append(f"{name}: {shown}")
+    return found
 
 
 def missing_record(

@@ -57,7 +57,10 @@ class CheckRecord(_Record):
 
 
 class JudgementRecord(_Record):
-    """One claim on one kind of evidence; `missing` where there was none that could be used."""
+    """One claim on one kind of evidence; `missing` where there was none that could be used.
+
+    `figures` are the printed ones that it looks at, by source.
+    """
 
     experiment: str
     claim: str
@@ -66,6 +69,7 @@ class JudgementRecord(_Record):
     as_expected: bool | None
     arithmetic: str
     checks: list[CheckRecord]
+    figures: dict[str, list[str]] = {}
 
 
 class ComponentRecord(_Record):

@@ -128,7 +128,13 @@ def _unexpected(report: ExperimentReport) -> str:
 
 def _judged(report: ExperimentReport, claim: Claim) -> JudgedClaim:
     found = [one for kind in EVIDENCE if (one := report.record(claim.id, kind))]
-    return JudgedClaim(claim, [(one, _figures_from(report, one.evidence)) for one in found])
+    return JudgedClaim(claim, [(one, _figures_of(report, one)) for one in found])
+
+
+def _figures_of(report: ExperimentReport, judged: JudgementRecord) -> str:
+    """Where the figures of a judgement come from: those that are named in it, or its evidence's."""
+    named = [f"{'; '.join(figures)} ({source})" for source, figures in judged.figures.items()]
+    return "; ".join(named) or _figures_from(report, judged.evidence)
 
 
 def _figures_from(report: ExperimentReport, kind: EvidenceKind) -> str:

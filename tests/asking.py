@@ -72,7 +72,7 @@ def loaded_for(folder: Path, model: Path) -> LoadedModel:
     return load_model(spec.model, str(model), "cpu", tokens=spec.tokens, mlp_at=spec.scoring.mlp_at)
 
 
-def write_rows(folder: Path, rows: Sequence[Mapping[str, str]]) -> None:
+def write_rows(folder: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write the pairs."""
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "pairs.jsonl").write_text(lines, encoding="utf-8")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from tests.asking import write_rows
 from tests.gpt2 import make_experiment, make_gpt2
 from tests.make import edit
 
@@ -55,9 +55,3 @@ def make_attending(folder: Path) -> tuple[Path, Path]:
     )
     write_rows(experiment, ROWS)
     return experiment, model
-
-
-def write_rows(folder: Path, rows: list[dict[str, str]]) -> None:
-    """Write the pairs with their words."""
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "pairs.jsonl").write_text(text, encoding="utf-8")

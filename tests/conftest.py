@@ -21,6 +21,7 @@ import replication.report.write
 import replication.session  # noqa: F401
 from replication.experiment.pairs import Pair
 from tests.asking import make_asking
+from tests.attending import make_attending
 from tests.gpt2 import make_experiment, make_gpt2
 from tests.notebook import scores_as_a_notebook
 
@@ -43,6 +44,21 @@ def gpt2_experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def asking_experiment(tmp_path_factory: pytest.TempPathFactory, gpt2_folder: Path) -> Path:
     """The folder of an experiment on behaviours of that model."""
     return make_asking(tmp_path_factory.mktemp("experiments") / "asking", gpt2_folder)
+
+
+@pytest.fixture(scope="session")
+def attending_experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an experiment on the attention of a small random GPT-2."""
+    experiment, _ = make_attending(tmp_path_factory.mktemp("attending"))
+    return experiment
+
+
+@pytest.fixture
+def attending_copy(attending_experiment: Path, tmp_path: Path) -> Path:
+    """A copy of it, to change."""
+    for name in ("experiment.toml", "pairs.jsonl"):
+        (tmp_path / name).write_bytes((attending_experiment / name).read_bytes())
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,7 @@ def selections(
         if "input" in kinds_of(step) and not has_input:
             has_input = True
             cost += rule.costs.of(INPUT)
-        own = np.array([_is_candidate(step, component) for component in components])
+        own = _is_candidate(step, components)
         seen = [scores if name is None else tables[name] for name in tables_of(step)] or [scores]
         highest = np.fmax.reduce(seen)
         taken, is_enough = _taken_by_row(step, highest, own, chosen, rule, cost)
@@ -184,10 +184,13 @@ def selections(
     return chosen & is_possible[:, None]
 
 
-def _is_candidate(step: Step, component: Component) -> bool:
+def _is_candidate(step: Step, components: Sequence[Component]) -> Bool[np.ndarray, " components"]:
+    """Which components a step can take."""
     if isinstance(step, Fixed):
-        return component in parsed(step.fixed)
-    return component.kind in kinds_of(step)
+        fixed = set(parsed(step.fixed))
+        return np.array([component in fixed for component in components])
+    kinds = kinds_of(step)
+    return np.array([component.kind in kinds for component in components])
 
 
 def _taken_by_row(

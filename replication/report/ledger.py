@@ -6,7 +6,6 @@ on some and is refuted on none, and is undecided or not judged otherwise.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,9 +72,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class Entry:
-    """An experiment in the ledger."""
+    """An experiment in the ledger; `id` is what links within the page lead to."""
 
     name: str
+    id: str
     title: str
     is_published: bool
     results: Mapping[str, str]
@@ -83,11 +83,6 @@ class Entry:
     lacks: Sequence[str]
     statements: Sequence[Statement]
     questions: Sequence[Statement]
-
-    @property
-    def id(self) -> str:
-        """What links within the page lead to."""
-        return re.sub(r"[^\w.-]", "-", self.name)
 
     @cached_property
     def counts(self) -> Counter[Outcome]:
@@ -109,6 +104,7 @@ def _entry(report: ExperimentReport) -> Entry:
     found = [_statement(report, claim) for claim in report.claims]
     return Entry(
         report.name,
+        report.id,
         report.title,
         report.is_published,
         about if isinstance(about, dict) else {},

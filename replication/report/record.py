@@ -6,6 +6,7 @@ order and process. The records of controls are what `verification.json` holds, k
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -367,6 +368,11 @@ class ExperimentReport:
     left_out: Sequence[str] = ()
     behaviours: Sequence[str] = ()
     found: dict[Case, Handover] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """What links within a page lead to."""
+        return re.sub(r"[^\w.-]", "-", self.name)
 
     def take(self, handed: Handover) -> None:
         """Take over what a test found, from whichever process it ran in."""

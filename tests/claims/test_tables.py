@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from replication.claims.claim import AnyCheck
+from replication.claims.check import Check
 from replication.claims.keys import Known
 from replication.controls.verify import verify
 from replication.evidence.evidence import Evidence, Result
@@ -41,8 +41,8 @@ EVIDENCE = Evidence(
 )
 
 
-def stated(**keys: Any) -> AnyCheck:
-    return ANY_CHECK.validate_python(keys, context=Known.of(SPEC, None))  # type: ignore[return-value]
+def stated(**keys: Any) -> Check:
+    return ANY_CHECK.validate_python(keys, context=Known.of(SPEC, None))
 
 
 @pytest.mark.parametrize(

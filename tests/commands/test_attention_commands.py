@@ -24,7 +24,8 @@ from replication.experiment.behaviours import AblationSpec, BehaviourSpec
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
 from replication.report.causal_handover import causal_records
-from tests.attending import N_HEADS, N_LAYERS, ROWS, make_attending, write_rows
+from tests.asking import write_rows
+from tests.attending import N_HEADS, N_LAYERS, ROWS, make_attending
 from tests.make import copied, edit
 
 pytestmark = pytest.mark.numeric

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter
 from scipy.stats import norm, t
 
 from replication.circuits.components import INPUT, ModelShape, WriteCosts
-from replication.circuits.scores import table_of
+from replication.circuits.scores import ScoreTable, table_of
 from replication.circuits.selection import Rule, select, selections
 from replication.circuits.steps import Step, by_threshold
 from replication.controls.halves import halved
@@ -25,6 +26,7 @@ from tests.paths import MINILM
 
 SHAPE = ModelShape(n_layers=3, n_heads=2, d_model=8, d_head=4)
 KINDS = ("mlp", "head")
+NONE: Mapping[str, ScoreTable] = MappingProxyType({})
 
 
 def rule(budget: int = 28, threshold: float = 2.0, *, input_counts: bool = True) -> Rule:
@@ -35,6 +37,20 @@ def rule(budget: int = 28, threshold: float = 2.0, *, input_counts: bool = True)
 
 def stability_of(scores: np.ndarray, rule: Rule) -> Stability:
     return stability(scores, np.arange(len(scores)), SHAPE, rule, resamples=10_000, seed=0)
+
+
+def assert_selected(
+    chosen: np.ndarray, stated: Rule, scores: ScoreTable, named: Mapping[str, ScoreTable] = NONE
+) -> None:
+    """These are what the selection selects; nothing, where it refuses to."""
+    found = {part for part, is_in in zip(SHAPE.components(), chosen, strict=True) if is_in}
+    tables = {name: table.middles() for name, table in named.items()}
+    try:
+        nodes = select(scores.middles(), stated, tables)
+    except InputError:
+        assert found == set()
+    else:
+        assert found == set(nodes) - {INPUT}
 
 
 @settings(deadline=None, max_examples=200)
@@ -48,15 +64,8 @@ def test_every_row_is_selected_as_the_selection_selects_it(
     scores: np.ndarray, budget: int, threshold: float, input_counts: bool
 ) -> None:
     stated = rule(budget, threshold, input_counts=input_counts)
-    components = SHAPE.components()
     for row, chosen in zip(scores, selections(scores, SHAPE, stated), strict=True):
-        found = {part for part, is_in in zip(components, chosen, strict=True) if is_in}
-        try:
-            nodes = select(table_of(row, SHAPE).middles(), stated)
-        except InputError:
-            assert found == set()
-        else:
-            assert found == set(nodes[1:])
+        assert_selected(chosen, stated, table_of(row, SHAPE))
 
 
 ANY_STEP = st.one_of(
@@ -85,17 +94,10 @@ ANY_STEP = st.one_of(
 def test_every_row_is_selected_by_steps_as_the_selection_selects_it(
     scores: np.ndarray, budget: int, steps: list[dict[str, object]], input_counts: bool
 ) -> None:
-    costs, components = WriteCosts(8, 4, input_counts), SHAPE.components()
     read = TypeAdapter(tuple[Step, ...]).validate_python(steps)
-    stated = Rule(costs, budget, read, components)
+    stated = Rule(WriteCosts(8, 4, input_counts), budget, read, SHAPE.components())
     for row, chosen in zip(scores, selections(scores, SHAPE, stated), strict=True):
-        found = {part for part, is_in in zip(components, chosen, strict=True) if is_in}
-        try:
-            nodes = select(table_of(row, SHAPE).middles(), stated)
-        except InputError:
-            assert found == set()
-        else:
-            assert found == set(nodes) - {INPUT}
+        assert_selected(chosen, stated, table_of(row, SHAPE))
 
 
 TABLES = st.sampled_from(["one", "other"])
@@ -126,14 +128,8 @@ def test_every_row_is_selected_over_tables_as_the_selection_selects_it(
     stated = Rule(WriteCosts(8, 4), budget, read, components)
     tables = dict(zip(("one", "other"), scores, strict=True))
     for number, chosen in enumerate(selections(np.fmax(*scores), SHAPE, stated, tables)):
-        found = {part for part, is_in in zip(components, chosen, strict=True) if is_in}
-        middles = {name: table_of(rows[number], SHAPE).middles() for name, rows in tables.items()}
-        try:
-            nodes = select({}, stated, middles)
-        except InputError:
-            assert found == set()
-        else:
-            assert found == set(nodes) - {INPUT}
+        named = {name: table_of(rows[number], SHAPE) for name, rows in tables.items()}
+        assert_selected(chosen, stated, ScoreTable({}), named)
 
 
 def test_stability_over_tables_is_that_of_each_tables_own_draws() -> None:

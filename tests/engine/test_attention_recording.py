@@ -24,24 +24,17 @@ from replication.engine.recording import (
 from replication.engine.tokens import SeenTokens
 from replication.experiment.spec import Experiment, TokensSpec, read_experiment
 from replication.inputs.files import InputError
-from tests.attending import N_HEADS, N_LAYERS, ROWS, make_attending, write_rows
+from tests.asking import write_rows
+from tests.attending import N_HEADS, N_LAYERS, ROWS
 from tests.gpt2 import make_experiment
 from tests.make import edit, means, provenance_of, run_of
 
 SHAPE = ModelShape(n_layers=N_LAYERS, n_heads=N_HEADS, d_model=32, d_head=8)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    experiment, _ = make_attending(tmp_path_factory.mktemp("attending"))
-    return experiment
-
-
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    for name in ("experiment.toml", "pairs.jsonl"):
-        (tmp_path / name).write_bytes((made / name).read_bytes())
-    return tmp_path
+def folder(attending_copy: Path) -> Path:
+    return attending_copy
 
 
 def recording() -> Recording:

@@ -8,21 +8,14 @@ import pytest
 
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
-from tests.attending import ROWS, SCORING, STEPS, make_attending, write_rows
+from tests.asking import write_rows
+from tests.attending import ROWS, SCORING, STEPS
 from tests.make import edit
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    experiment, _ = make_attending(tmp_path_factory.mktemp("attending"))
-    return experiment
-
-
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    for name in ("experiment.toml", "pairs.jsonl"):
-        (tmp_path / name).write_bytes((made / name).read_bytes())
-    return tmp_path
+def folder(attending_copy: Path) -> Path:
+    return attending_copy
 
 
 def refusal(folder: Path, old: str, new: str) -> str:
@@ -96,6 +89,6 @@ def test_what_does_not_fit_is_refused(folder: Path, old: str, new: str, reason: 
 
 
 def test_a_word_that_is_no_text_is_refused(folder: Path) -> None:
-    write_rows(folder, [{**ROWS[0], "s": 3}, *ROWS[1:]])  # type: ignore[dict-item]
+    write_rows(folder, [{**ROWS[0], "s": 3}, *ROWS[1:]])
     with pytest.raises(InputError, match=r"line 1: s: expected an answer"):
         read_experiment(folder)

@@ -12,11 +12,11 @@ import pytest
 from replication.commands.check import check_experiment
 from replication.commands.new import new_experiment
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, keys_of
-from replication.experiment.pair_files import file_source
 from replication.experiment.pairs import Keys, Pair, PairsSpec, Row
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
 from tests.make import edit
+from tests.pair_rows import read_rows, rows_refusal
 
 SIDES = ("clean", "corrupt")
 PROMPTS = [
@@ -29,19 +29,16 @@ PLAIN = Keys(SIDES)
 UNDER = Keys(SIDES, under="prompts")
 
 
+def text_of(content: object) -> str:
+    return content if isinstance(content, str) else json.dumps(content)
+
+
 def rows_of(path: Path, content: object, keys: Keys = PLAIN) -> list[Row]:
-    text = content if isinstance(content, str) else json.dumps(content)
-    path.write_text(text, encoding="utf-8")
-    return list(file_source(path, keys).read())
+    return read_rows(path, text_of(content), keys)
 
 
 def refusal(path: Path, content: object, keys: Keys = PLAIN) -> str:
-    with pytest.raises(InputError) as caught:
-        rows_of(path, content, keys)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    return message.removeprefix(f"{path}: ")
+    return rows_refusal(path, text_of(content), keys)
 
 
 @pytest.fixture

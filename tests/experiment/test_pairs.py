@@ -23,6 +23,7 @@ from replication.experiment.pairs import Keys, Pair, PairsSpec, Row
 from replication.inputs.files import InputError
 from tests.gpt2 import make_experiment
 from tests.hub import COMMIT, Hub, cache_by_hand
+from tests.pair_rows import read_rows, rows_refusal
 
 SIDES = ("hedged", "plain")
 ROWS = [("Maybe it rains.", "It rains."), ('He said "perhaps", twice.', "He said so.")]
@@ -198,17 +199,11 @@ WITH_ANSWERS = Keys(SIDES, None, False, ("right", "wrong"), ("other",))
 
 
 def rows_of(path: Path, content: str, keys: Keys = WITH_ANSWERS) -> list[Row]:
-    path.write_text(content, encoding="utf-8")
-    return list(file_source(path, keys).read())
+    return read_rows(path, content, keys)
 
 
 def row_refusal(path: Path, content: str, keys: Keys = WITH_ANSWERS) -> str:
-    with pytest.raises(InputError) as caught:
-        rows_of(path, content, keys)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    return message.removeprefix(f"{path}: ")
+    return rows_refusal(path, content, keys)
 
 
 def test_answers_in_a_csv_file_stand_between_bars(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -87,7 +86,7 @@ def section(report: ExperimentReport) -> Section:
     """What the page shows of an experiment."""
     return Section(
         name=report.name,
-        id=re.sub(r"[^\w.-]", "-", report.name),
+        id=report.id,
         title=report.title,
         answers=answers(report),
         unexpected=_unexpected(report),

@@ -8,7 +8,8 @@ their printed values give, whatever else their digits allow. Between anything el
 and the same value. A whole number is a count, and exact.
 
 Two figures that stand by themselves: the coarser states the finer. Of as many digits, but not the
-same ones, they contradict each other, although their intervals may touch.
+same ones, they contradict each other, although their intervals may touch. Where more than an end is
+common to both, as of 0.5 that was truncated and 0.6 that was rounded, they do not.
 """
 
 from __future__ import annotations
@@ -184,13 +185,13 @@ def taken_by(stating: Tree, other: Tree, known: Known) -> Tree:
 
 
 def contradict(left: Tree, right: Tree, known: Known, stating: set[str]) -> bool:
-    """Whether both sides are figures of as many digits that print differently."""
+    """Whether both sides are figures of as many digits that have no more than an end in common."""
     if not (isinstance(left, Name) and isinstance(right, Name)):
         return False
-    values = [_stated(side, known, stating) for side in (left, right)]
-    if values[0] is None or values[1] is None:
+    one, other = (_stated(side, known, stating) for side in (left, right))
+    if one is None or other is None or one == other:
         return False
-    return values[0].width == values[1].width and values[0] != values[1]
+    return one.width == other.width and (one.high <= other.low or other.high <= one.low)
 
 
 def _members(side: Tree, known: Known) -> set[str] | None:

@@ -22,6 +22,7 @@ from replication.arithmetic.conditions import (
     counted,
     replaced,
     stating_in,
+    taken_by,
 )
 from replication.arithmetic.expressions import (
     MOST_TOKENS,
@@ -50,7 +51,8 @@ class _Given:
 def judge_together(trees: Sequence[Tree], known: Known) -> Joint:
     """Whether conditions can be true at once; a witness names every figure in them."""
     stating = stating_in(list(trees))
-    rest, given = _eliminated([_parts(tree) for tree in trees], known, stating)
+    printed = [_of_printed(tree, known, stating) for tree in trees]
+    rest, given = _eliminated(list(map(_parts, printed)), known, stating)
     conditions: list[Condition] = [
         AllOf(
             (
@@ -83,12 +85,34 @@ def _parts(tree: Tree) -> list[Tree]:
     """What a tree states, one statement each, as far as they are joined by and."""
     if isinstance(tree, Logical) and tree.word == "and":
         return [part for inner in tree.parts for part in _parts(inner)]
-    if isinstance(tree, Comparison) and len(tree.relations) > 1:
-        return [
-            Comparison(tree.operands[at : at + 2], (relation,), tree.shown[at : at + 2], tree.at)
-            for at, relation in enumerate(tree.relations)
-        ]
     return [tree]
+
+
+def _of_printed(tree: Tree, known: Known, stating: set[str]) -> Tree:
+    """The tree in pairs, with printed values in what a figure states that was computed from those.
+
+    So they stay when a figure is replaced by what it equals: that is another value than its print.
+    """
+
+    def pairs(part: Tree) -> Tree | None:
+        if not isinstance(part, Comparison):
+            return None
+        found: list[Tree] = []
+        for at, relation in enumerate(part.relations):
+            one, other = part.operands[at : at + 2]
+            sides = _taken(other, one, known, stating), _taken(one, other, known, stating)
+            found.append(Comparison(sides, (relation,), part.shown[at : at + 2], part.at))
+        return found[0] if len(found) == 1 else Logical("and", tuple(found), part.at)
+
+    return replaced(tree, pairs)
+
+
+def _taken(beside: Tree, side: Tree, known: Known, stating: set[str]) -> Tree:
+    """A side, of printed values if a computed figure stands beside it that only ever states."""
+    if not (isinstance(beside, Name) and beside.name in stating):
+        return side
+    is_stating = isinstance(side, Name) and side.name in stating
+    return side if is_stating else taken_by(beside, side, known)
 
 
 def _eliminated(

@@ -15,7 +15,7 @@ from replication.arithmetic import search
 from replication.arithmetic.bounds import Unbounded, enclosure, value_at
 from replication.arithmetic.conditions import box_of, condition_of, stating_in
 from replication.arithmetic.expressions import parse
-from replication.arithmetic.figures import Figure, read_figure
+from replication.arithmetic.figures import Digits, Figure, read_figure
 from replication.arithmetic.search import decide, find_joint, zero_divisor
 from replication.arithmetic.together import judge_together
 from replication.circuits.intervals import Interval, equals, printed
@@ -273,3 +273,37 @@ def test_a_point_is_looked_for_in_vain_for_so_long() -> None:
     conditions = [condition_of(parse("whole * circuit == circuit * whole + zero * zero"), FIGURES)]
     found = find_joint(conditions, {**box_of(FIGURES), "zero": Interval(Fraction(1), Fraction(2))})
     assert found.verdict in ("undecided", "refuted")
+
+
+def test_what_a_source_computed_from_printed_values_is_of_those_whatever_else_they_equal() -> None:
+    printed = {"share": "12.98%", "gap": "0.46", "whole": "3.56", "one": "0.21", "other": "2.2"}
+    figures = {name: read_figure(text) for name, text in printed.items()}
+    figures["share"] = read_figure("12.98%", digits="computed")
+    texts = ["gap == one * other", "gap / whole == share"]
+    # 0.21 * 2.2 is 0.462, and 0.462 / 3.56 would be 12.98%; but 0.46 / 3.56 is not.
+    assert judge_together(list(map(parse, texts)), figures).verdict == "refuted"
+    figures["share"] = read_figure("12.92%", digits="computed")
+    assert judge_together(list(map(parse, texts)), figures).verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (("0.5", "truncated"), ("0.6", "rounded"), "undecided"),  # 0.58 prints as both
+        (("0.5", "truncated"), ("0.5", "rounded"), "undecided"),
+        (("0.5", "truncated"), ("0.6", "truncated"), "refuted"),
+        (("0.5", "truncated"), ("0.7", "rounded"), "refuted"),
+        (("45%", "about"), ("46%", "about"), "undecided"),
+        (("45%", "about"), ("47%", "about"), "refuted"),
+    ],
+)
+def test_figures_that_one_value_prints_as_do_not_contradict_each_other(
+    one: tuple[str, Digits], other: tuple[str, Digits], expected: str
+) -> None:
+    figures = {
+        "one": read_figure(one[0], digits=one[1]),
+        "other": read_figure(other[0], digits=other[1]),
+    }
+    for text in ("one == other", "other == one"):
+        found = decide(condition_of(parse(text), figures), box_of(figures))
+        assert found.verdict == expected

@@ -194,11 +194,12 @@ def parse(text: str) -> Tree:
         InputError: it is none, with the character at which that shows.
     """
     if len(text) > LONGEST:
-        raise InputError(f"an expression of {len(text)} characters, of at most {LONGEST}")
+        raise at(f"an expression of {len(text)} characters, of at most {LONGEST}", LONGEST + 1)
     tokens = list(_tokens(text))
     if len(tokens) > MOST_TOKENS:
-        raise InputError(
-            f"an expression of {len(tokens)} numbers, names and signs, of at most {MOST_TOKENS}"
+        raise at(
+            f"an expression of {len(tokens)} numbers, names and signs, of at most {MOST_TOKENS}",
+            tokens[MOST_TOKENS].at,
         )
     reader = _Reader([*tokens, Token("end", "", len(text) + 1)])
     tree = reader.whole()

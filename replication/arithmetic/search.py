@@ -32,7 +32,7 @@ from replication.circuits.intervals import Interval, Verdict, exact
 # How many boxes are looked at: as many as take a second or so where an expression is long, and no
 # more than settle what digits can settle where it is short. Once points of both kinds are known
 # only the shares are left, which so many boxes tell to a percent or two.
-MOST_BOXES, MOST_STEPS, BOXES_FOR_SHARES = 1000, 20_000, 256
+MOST_BOXES, MOST_STEPS, BOXES_FOR_SHARES, FEWEST_BOXES = 1000, 20_000, 256, 64
 
 Point = dict[str, Fraction]
 
@@ -65,10 +65,13 @@ class Joint:
     boxes: int
 
 
-def decide(condition: Condition, box: Box) -> Decision:
-    """The verdict on a condition that is to be true of every value in a box."""
+def decide(condition: Condition, box: Box, of: int = 1) -> Decision:
+    """The verdict on a condition that is to be true of every value in a box.
+
+    Where it is one `of` several that are asked about at once, they share the effort.
+    """
     box = {name: box[name] for name in sorted(names_of(condition))}
-    most, seen = effort([condition], box), set[bool]()
+    most, seen = max(effort([condition], box) // of, FEWEST_BOXES), set[bool]()
     shares: dict[Verdict, Fraction] = {"holds": Fraction(0), "refuted": Fraction(0)}
     queue = _Queue(box)
     boxes = 0
@@ -119,10 +122,11 @@ def zero_divisor(tree: Tree, box: Box) -> Tree | None:
 
     A divisor with a figure that the box does not hold is passed over.
     """
-    for divisor in divisors_in(tree):
+    divisors = list(dict.fromkeys(divisors_in(tree)))
+    for divisor in divisors:
         if not {one.name for one in names_in(divisor)} <= set(box):
             continue
-        if decide(nonzero(divisor), box).verdict != "holds":
+        if decide(nonzero(divisor), box, len(divisors)).verdict != "holds":
             return divisor
     return None
 
@@ -132,7 +136,7 @@ def effort(conditions: Sequence[Condition], box: Box) -> int:
     atoms = [atom for condition in conditions for atom in atoms_of(condition)]
     size = sum(len(list(walk(_tree_of(atom)))) for atom in atoms)
     free = sum(one.low != one.high for one in box.values())
-    return max(BOXES_FOR_SHARES // 4, min(MOST_BOXES, MOST_STEPS // (size * (1 + free) + 1)))
+    return max(FEWEST_BOXES, min(MOST_BOXES, MOST_STEPS // (size * (1 + free) + 1)))
 
 
 def _tree_of(atom: Related | Within) -> Tree:

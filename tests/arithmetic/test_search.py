@@ -30,7 +30,7 @@ few = settings(max_examples=100, deadline=None, suppress_health_check=SLACK)
 @contextmanager
 def small_effort() -> Iterator[None]:
     """Fewer boxes: what is undecided is never wrong, only slow."""
-    with mock.patch.multiple(search, MOST_BOXES=40, BOXES_FOR_SHARES=16):
+    with mock.patch.multiple(search, MOST_BOXES=40, BOXES_FOR_SHARES=16, FEWEST_BOXES=8):
         yield
 
 
@@ -242,6 +242,16 @@ def test_a_divisor_that_may_be_zero_is_found(text: str) -> None:
 @pytest.mark.parametrize("text", ["gap / (whole - circuit) > 1", "1 / (zero * zero + 1) > 0"])
 def test_one_that_cannot_be_is_none(text: str) -> None:
     assert zero_divisor(parse(text), box_of(FIGURES)) is None
+
+
+def test_many_divisors_share_the_effort_of_one() -> None:
+    terms = [f"1 / (gap * whole - whole * abs(gap) + 0.003{number:02})" for number in range(17)]
+    tree, box = parse(f"{' + '.join(terms)} > circuit"), box_of(FIGURES)
+    with mock.patch.object(search, "status", wraps=search.status) as status:
+        assert zero_divisor(tree, box) is not None  # though not zero: it takes hundreds of boxes
+        together = status.call_count
+        assert zero_divisor(parse("1 / (gap * whole - whole * abs(gap) + 0.003) > 1"), box) is None
+    assert together < status.call_count - together
 
 
 def together(*texts: str) -> search.Joint:

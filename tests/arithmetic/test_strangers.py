@@ -76,12 +76,12 @@ def judged_together(seed: int) -> str | None:
 @pytest.fixture(autouse=True)
 def small_effort() -> Iterator[None]:
     """Fewer boxes: what is undecided is never wrong, only slow."""
-    with mock.patch.multiple(search, MOST_BOXES=60, BOXES_FOR_SHARES=16):
+    with mock.patch.multiple(search, MOST_BOXES=60, BOXES_FOR_SHARES=16, FEWEST_BOXES=8):
         yield
 
 
 @pytest.mark.parametrize(
-    ("judge", "number"), [(judged, 400), (judged_together, 200)], ids=["alone", "together"]
+    ("judge", "number"), [(judged, 300), (judged_together, 150)], ids=["alone", "together"]
 )
 def test_no_verdict_on_what_strangers_state_is_wrong(
     judge: Callable[[int], str | None], number: int

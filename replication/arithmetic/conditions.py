@@ -36,6 +36,7 @@ from replication.arithmetic.expressions import (
     walk,
 )
 from replication.arithmetic.figures import Figure, ListedSet, read_figure
+from replication.arithmetic.polynomials import constant
 from replication.circuits.intervals import Interval, Verdict, all_of, equals, negated
 
 Known = Mapping[str, Figure | ListedSet]
@@ -167,7 +168,11 @@ def _pair(
             stating_side, other = (left, right) if side == 0 else (right, left)
             return Within(taken_by(stating_side, other, known), stated_values(stating_side, known))
     left, right = counted(left, known), counted(right, known)
-    return Related(Binary("-", left, right, left.at), relation)
+    difference = Binary("-", left, right, left.at)
+    always = constant(difference)
+    if always is not None:
+        return Related(Number(always, "", left.at), relation)
+    return Related(difference, relation)
 
 
 def taken_by(stating: Tree, other: Tree, known: Known) -> Tree:

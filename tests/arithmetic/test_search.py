@@ -168,6 +168,12 @@ def verdict(text: str) -> str:
         ("heads / 4 == 6.5", "holds"),
         ("heads / 4 == 6", "refuted"),
         ("(whole + 1) ** -1 < 0.22", "holds"),
+        # What is the same when it is multiplied out is, whatever values the digits allow.
+        ("whole * circuit == circuit * whole", "holds"),
+        ("whole * circuit != circuit * whole", "refuted"),
+        ("(whole - gap) ** 2 == whole ** 2 + gap ** 2 - 2 * whole * gap", "holds"),
+        ("(whole - gap) ** 2 < whole ** 2 + gap ** 2 - 2 * whole * gap", "refuted"),
+        ("whole * gap + 1 > gap * whole", "holds"),
     ],
 )  # fmt: skip
 def test_a_verdict_is_over_all_values_that_the_digits_allow(text: str, expected: str) -> None:
@@ -226,7 +232,7 @@ def test_the_shares_of_what_is_undecided_are_known_in_part() -> None:
 
 def test_effort_ends_where_nothing_can_be_shown() -> None:
     found = decide(
-        condition_of(parse("whole * circuit == circuit * whole"), FIGURES), box_of(FIGURES)
+        condition_of(parse("whole * abs(circuit) == circuit * whole"), FIGURES), box_of(FIGURES)
     )
     assert (found.verdict, found.is_open) == ("undecided", True)
     assert found.boxes <= search.MOST_BOXES
@@ -277,10 +283,13 @@ def test_conditions_that_no_values_meet_together_are_refuted() -> None:
     bounds = ("circuit < 3.098", "whole > 3.563", "gap < 0.464")
     assert together("whole - gap == circuit", *bounds).verdict == "refuted"
     assert together("whole - gap == other").excludes == [0]
+    assert together("whole == circuit * gap + 2", "whole - gap * circuit < 2").verdict == "refuted"
 
 
 def test_a_point_is_looked_for_in_vain_for_so_long() -> None:
-    conditions = [condition_of(parse("whole * circuit == circuit * whole + zero * zero"), FIGURES)]
+    conditions = [
+        condition_of(parse("whole * abs(circuit) == circuit * whole + zero * zero"), FIGURES)
+    ]
     found = find_joint(conditions, {**box_of(FIGURES), "zero": Interval(Fraction(1), Fraction(2))})
     assert found.verdict in ("undecided", "refuted")
 

@@ -1,0 +1,91 @@
+"""What an expression comes to when it is multiplied out: whether two are one and the same.
+
+Figures are the unknowns, and so is everything else that is no sum or product: `abs(a - b)` is the
+same as `abs(a - b)`, whatever it is. So `a * b` and `b * a` are the same, and so are `(a + b) ** 2`
+and `a ** 2 + 2 * a * b + b ** 2`, which intervals alone cannot show of figures that are not exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+from replication.arithmetic.expressions import Binary, Call, Negative, Number, Power, Tree
+
+# What people write has a handful of terms; a power of a long sum could have millions.
+MOST_TERMS = 200
+
+# How often each unknown stands in a product.
+_Product = frozenset[tuple[Tree, int]]
+_Sum = Mapping[_Product, Fraction]
+_NONE: _Product = frozenset()
+
+
+class _TooLong(Exception):
+    """A sum of more terms than are looked at."""
+
+
+def constant(tree: Tree) -> Fraction | None:
+    """The value of a tree that has the same one whatever its figures are, where that is shown."""
+    try:
+        found = _expanded(tree)
+    except _TooLong:
+        return None
+    return found.get(_NONE, Fraction(0)) if set(found) <= {_NONE} else None
+
+
+def _expanded(tree: Tree) -> _Sum:
+    match tree:
+        case Number():
+            return _added([{_NONE: tree.value}])
+        case Negative():
+            return _times({_NONE: Fraction(-1)}, _expanded(tree.of))
+        case Binary(operator="+"):
+            return _added([_expanded(tree.left), _expanded(tree.right)])
+        case Binary(operator="-"):
+            return _added([_expanded(tree.left), _expanded(Negative(tree.right, tree.at))])
+        case Binary(operator="*"):
+            return _times(_expanded(tree.left), _expanded(tree.right))
+        case Binary(operator="/"):
+            divisor = constant(tree.right)
+            return _times(_expanded(tree.left), {_NONE: 1 / divisor}) if divisor else _unknown(tree)
+        case Power() if tree.exponent >= 0:
+            found: _Sum = {_NONE: Fraction(1)}
+            for _ in range(tree.exponent):
+                found = _times(found, _expanded(tree.base))
+            return found
+        case Call(function="sum" | "mean"):
+            share = Fraction(1, len(tree.of) if tree.function == "mean" else 1)
+            return _times(_added(map(_expanded, tree.of)), {_NONE: share})
+        case _:
+            return _unknown(tree)
+
+
+def _unknown(tree: Tree) -> _Sum:
+    return {frozenset({(tree, 1)}): Fraction(1)}
+
+
+def _added(sums: Iterable[_Sum]) -> _Sum:
+    """The sum of sums, without what cancels out."""
+    found: dict[_Product, Fraction] = {}
+    for one in sums:
+        for product, factor in one.items():
+            found[product] = found.get(product, Fraction(0)) + factor
+    if len(found) > MOST_TERMS:
+        raise _TooLong
+    return {product: factor for product, factor in found.items() if factor != 0}
+
+
+def _times(one: _Sum, other: _Sum) -> _Sum:
+    return _added(
+        {_joined(left, right): factor * by}
+        for left, factor in one.items()
+        for right, by in other.items()
+    )
+
+
+def _joined(one: _Product, other: _Product) -> _Product:
+    counts = dict(one)
+    for unknown, count in other:
+        counts[unknown] = counts.get(unknown, 0) + count
+    return frozenset(counts.items())

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from functools import reduce
 
 from replication.arithmetic.expressions import Binary, Call, Negative, Number, Power, Tree
 
-# What people write has a handful of terms; a power of a long sum could have millions.
-MOST_TERMS = 200
+# What people write has a handful of terms; a power of a long sum could have millions, and one of
+# long numbers could have factors that take seconds to multiply.
+MOST_TERMS, MOST_BITS = 200, 2048
 
 # How often each unknown stands in a product.
 _Product = frozenset[tuple[Tree, int]]
@@ -22,7 +24,7 @@ _NONE: _Product = frozenset()
 
 
 class _TooLong(Exception):
-    """A sum of more terms than are looked at."""
+    """A sum of more terms, or of longer factors, than are looked at."""
 
 
 def constant(tree: Tree) -> Fraction | None:
@@ -50,10 +52,8 @@ def _expanded(tree: Tree) -> _Sum:
             divisor = constant(tree.right)
             return _times(_expanded(tree.left), {_NONE: 1 / divisor}) if divisor else _unknown(tree)
         case Power() if tree.exponent >= 0:
-            found: _Sum = {_NONE: Fraction(1)}
-            for _ in range(tree.exponent):
-                found = _times(found, _expanded(tree.base))
-            return found
+            base = _expanded(tree.base) if tree.exponent else {}
+            return reduce(_times, [base] * tree.exponent, {_NONE: Fraction(1)})
         case Call(function="sum" | "mean"):
             share = Fraction(1, len(tree.of) if tree.function == "mean" else 1)
             return _times(_added(map(_expanded, tree.of)), {_NONE: share})
@@ -71,7 +71,8 @@ def _added(sums: Iterable[_Sum]) -> _Sum:
     for one in sums:
         for product, factor in one.items():
             found[product] = found.get(product, Fraction(0)) + factor
-    if len(found) > MOST_TERMS:
+    bits = max((abs(one.numerator).bit_length() for one in found.values()), default=0)
+    if len(found) > MOST_TERMS or bits > MOST_BITS:
         raise _TooLong
     return {product: factor for product, factor in found.items() if factor != 0}
 

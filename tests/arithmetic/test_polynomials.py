@@ -65,9 +65,13 @@ def test_a_value_is_that_at_every_point(one: Value, other: Value, sign: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["(a + b + c) ** 12 * (a + b) ** 12 - 1", "((a + 1.2345) ** 12) ** 8 * (b + c) ** 4"]
+    "text",
+    [
+        "(a + b + c) ** 12 * (a + b) ** 12 - 1",
+        " + ".join(f"((a + {number}{'1' * 40}.{'1' * 50}) ** 10) ** 10" for number in range(2, 12)),
+    ],
 )
 def test_what_is_too_long_to_multiply_out_is_left_at_once(text: str) -> None:
     started = time.process_time()
     assert constant(parse(text)) is None
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +17,9 @@ from replication.circuits.scores import ScoreTable, best_first, figure_of
 from replication.commands.printed_tables import read_printed
 from replication.experiment.spec import Name
 from replication.inputs.files import Fault, FileError, InputError, is_there
+from replication.inputs.folders import making_folder
 from replication.inputs.messages import listed, placed, quoted
-from replication.inputs.writing import write_atomically, write_json
+from replication.inputs.writing import as_json, write_atomically, writing_atomically
 
 _KINDS = {"mlp": "MLPs", "head": "heads"}
 _FIRST = 3  # components of a drafted ranking
@@ -86,26 +88,46 @@ def import_scores(path: Path, imported: Imported, result: str, out: Path) -> Ite
         TypeAdapter(Name).validate_python(result)
     except ValidationError:
         raise InputError(f"--result: {quoted(result)} cannot be a result's name") from None
+    drafts = list(_drafts(imported.table, result))
+    components = {str(part): text for part, text in imported.digits.items()}
+    table = as_json({"components": components, "metadata": {"imported_from": path.name}})
+    toml = "\n".join([_HEADER, *(_toml(n, one) for n, one in enumerate(drafts, start=1))])
     scores, claims = out / "scores.json", out / "claims.toml"
     for target in (scores, claims):
-        if is_there(target):
+        # A kill between the two leaves the first, and the same import then ends what it began.
+        begun = target == scores and not is_there(claims) and _holds(scores, table)
+        if is_there(target) and not begun:
             raise InputError(
                 f"{placed(target)}: is there already; take it away, or name another --out"
             )
-    drafts = list(_drafts(imported.table, result))
-    components = {str(part): text for part, text in imported.digits.items()}
-    write_json(scores, {"components": components, "metadata": {"imported_from": path.name}})
-    try:
-        text = "\n".join([_HEADER, *(_toml(n, one) for n, one in enumerate(drafts, start=1))])
-        write_atomically(claims, text)
-    except BaseException:
-        scores.unlink()
-        raise
+    _write(out, {scores.name: table, claims.name: toml})
     counts = [_counted(imported.digits, kind) for kind in _KINDS]
     yield f"{placed(scores)}: {' and '.join(counts)}; results.{result}.scores is to name it"
     yield f"{placed(claims)}: {len(drafts)} claims drafted, whose source is to be filled in"
     if imported.aside:
         yield f"note: left aside, for they have no score here: {listed(imported.aside)}"
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
+def _write(out: Path, files: Mapping[str, str]) -> None:
+    """Write files that are not there, all or none: a new folder comes with all of them in it."""
+    if not out.exists():
+        with making_folder(out) as new:
+            for name, text in files.items():
+                write_atomically(new / name, text)
+        return
+    try:
+        with ExitStack() as stack:
+            # What was opened last is put in its place first.
+            for name, text in reversed(list(files.items())):
+                stack.enter_context(writing_atomically(out / name)).write(text.encode())
+    except BaseException:
+        for name in files:
+            (out / name).unlink(missing_ok=True)
+        raise
 
 
 def _counted(parts: Iterable[Component], kind: str) -> str:

@@ -123,6 +123,23 @@ def writing_folder(folder: Path, others: Collection[str] = ()) -> Iterator[Path]
         _remove_ours(new, folder, others)
 
 
+@contextmanager
+def making_folder(folder: Path) -> Iterator[Path]:
+    """A new folder to write to, which comes to where none is as one, when it is whole."""
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(folder)
+    new = folder.parent / f"{prefix_beside(folder)}{uuid4().hex}"
+    with _owning(new):
+        try:
+            new.mkdir()
+            yield new
+            new.rename(folder)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+
+
 def clear_leftovers(folder: Path, others: Collection[str] = ()) -> None:
     """Remove what a killed run left beside a folder; a folder that it took away is put back."""
     beside = folder.parent.glob(f"{glob.escape(prefix_beside(folder))}*")

@@ -69,7 +69,10 @@ def _umask() -> int:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically, indented, with a final newline; NaN and infinity are refused."""
-    write_atomically(
-        path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    )
+    """Write JSON atomically."""
+    write_atomically(path, as_json(content))
+
+
+def as_json(content: Any) -> str:
+    """JSON, indented, with a final newline; NaN and infinity are refused."""
+    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

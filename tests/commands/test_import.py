@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,6 @@ from replication import cli
 from replication.circuits.components import ModelShape, head, mlp
 from replication.circuits.intervals import printed
 from replication.circuits.scores import read_scores
-from replication.commands import import_scores
 from replication.commands.check import check_experiment
 from replication.commands.import_scores import read_imported
 from replication.commands.new import new_experiment
@@ -23,6 +24,7 @@ from replication.commands.printed_tables import COLUMNS, read_printed
 from replication.inputs.files import InputError
 from tests.make import edit
 from tests.paths import FIXTURES
+from tests.runs import contents
 
 SHAPE = ModelShape(n_layers=6, n_heads=12, d_model=384, d_head=32)
 
@@ -206,15 +208,40 @@ def test_nothing_is_written_over(tmp_path: Path, name: str) -> None:
     assert there.read_text(encoding="utf-8") == "mine"
 
 
-def test_both_files_are_written_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: Path, content: str) -> None:
-        raise OSError(28, f"no space for {len(content)} characters", str(path))
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("number", [1, 2])
+def test_both_files_are_written_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_new: bool, number: int
+) -> None:
+    out, calls, replace = tmp_path / "out", count(1), os.replace
 
-    monkeypatch.setattr(import_scores, "write_atomically", fail)
+    def fail(source: str, target: Path) -> None:
+        if next(calls) == number:
+            raise OSError(28, "no space", str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    if not is_new:
+        out.mkdir()
     table = write(tmp_path, TABLE)
-    done = CliRunner().invoke(cli.app, ["import", str(table), "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(cli.app, ["import", str(table), "--out", str(out)])
     assert isinstance(done.exception, OSError)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not any(out.iterdir()) if out.exists() else is_new
+    assert {path.name for path in tmp_path.iterdir()} <= {"table.txt", "out"}
+
+
+def test_what_a_kill_left_of_an_import_is_ended_by_the_same_one(tmp_path: Path) -> None:
+    table, out = write(tmp_path, TABLE), tmp_path / "out"
+    run(table, "--out", out)
+    whole = contents(out)
+    (out / "claims.toml").unlink()
+    assert run(table, "--out", out)[1] == 0
+    assert contents(out) == whole
+    (out / "claims.toml").unlink()
+    (out / "scores.json").write_bytes(whole["scores.json"] + b"\n")
+    done = CliRunner().invoke(cli.app, ["import", str(table), "--out", str(out)])
+    assert "scores.json: is there already" in str(done.exception)
+    assert list(contents(out)) == ["scores.json"]
 
 
 @pytest.mark.parametrize(

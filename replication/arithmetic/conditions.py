@@ -8,8 +8,8 @@ their printed values give, whatever else their digits allow. Between anything el
 and the same value. A whole number is a count, and exact.
 
 Two figures that stand by themselves: the coarser states the finer. Of as many digits, but not the
-same ones, they contradict each other, although their intervals may touch. Where more than an end is
-common to both, as of 0.5 that was truncated and 0.6 that was rounded, they do not.
+same ones, they are never one value, although their intervals may share an end: rounding keeps the
+order. Where they share more, as 0.5 that was truncated and 0.6 that was rounded, they may be.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Literal
 
 from replication.arithmetic.bounds import Box, Unbounded, enclosure
 from replication.arithmetic.expressions import (
@@ -158,13 +159,13 @@ def _pair(
     sets = [_members(side, known) for side in (left, right)]
     if sets[0] is not None:
         return Fixed((sets[0] == sets[1]) == (relation == "=="))
+    if (order := printed_order(left, right, known)) != 0:
+        return Related(Number(Fraction(order), "", left.at), relation)
     if relation == "!=":
         return Not(_pair(left, right, "==", known, stating))
     if relation == "==":
         side = stated_side(left, right, known, stating)
         if side is not None:
-            if contradict(left, right, known, stating):
-                return Fixed(False)
             stating_side, other = (left, right) if side == 0 else (right, left)
             return Within(taken_by(stating_side, other, known), stated_values(stating_side, known))
     left, right = counted(left, known), counted(right, known)
@@ -189,14 +190,16 @@ def taken_by(stating: Tree, other: Tree, known: Known) -> Tree:
     return replaced(taken, printed)
 
 
-def contradict(left: Tree, right: Tree, known: Known, stating: set[str]) -> bool:
-    """Whether both sides are figures of as many digits that have no more than an end in common."""
-    if not (isinstance(left, Name) and isinstance(right, Name)):
-        return False
-    one, other = (_stated(side, known, stating) for side in (left, right))
-    if one is None or other is None or one == other:
-        return False
-    return one.width == other.width and (one.high <= other.low or other.high <= one.low)
+def printed_order(left: Tree, right: Tree, known: Known) -> Literal[-1, 0, 1]:
+    """Which of two figures of as many digits is the larger; 0 where these do not tell."""
+    one, other = (known[side.name] if isinstance(side, Name) else None for side in (left, right))
+    if not (isinstance(one, Figure) and isinstance(other, Figure)) or one.about or other.about:
+        return 0
+    if one.values == other.values or one.values.width != other.values.width:
+        return 0
+    if one.values.high <= other.values.low:
+        return -1
+    return 1 if other.values.high <= one.values.low else 0
 
 
 def _members(side: Tree, known: Known) -> set[str] | None:

@@ -43,8 +43,9 @@ FORMS = "'3.56', '-0.3', '8.6e-3', '87%', '1,984', '94/100', '94 of 100' or 'abo
 class Figure:
     """One figure: as it was printed, the value there, those that it stands for, and what it is.
 
-    One that is `computed` is what its source computed from other figures as they are printed;
-    `source` says where that is, if it was printed at all.
+    One that is `computed` is what its source computed from other figures as they are printed; one
+    that is `about` says of its ends no more than of what is between them. `source` says where that
+    is, if it was printed at all.
     """
 
     printed: str
@@ -52,6 +53,7 @@ class Figure:
     values: Interval
     dimension: Dimension
     computed: bool = False
+    about: bool = False
     source: str = field(default="", compare=False)
 
 
@@ -101,7 +103,7 @@ def read_figure(
         values = _values(value, match["sign"] == "-", digits or "rounded", step, about)
     if spread is not None and digits != "about":
         raise InputError("spread is how far about reaches, and belongs to it alone")
-    return Figure(text, value, values, dimension, digits == "computed")
+    return Figure(text, value, values, dimension, digits == "computed", digits == "about")
 
 
 def _share(

@@ -20,6 +20,7 @@ from replication.arithmetic.conditions import (
     box_of,
     condition_of,
     counted,
+    printed_order,
     replaced,
     stating_in,
     taken_by,
@@ -155,6 +156,8 @@ def _equation(
                 figure, equal = known[side.name], counted(other, known)
                 inside = {one.name for one in names_in(equal)}
                 if not isinstance(figure, Figure) or side.name in inside:
+                    continue
+                if printed_order(side, other, known) != 0:
                     continue
                 if inside & stating or size + len(list(walk(equal))) > 4 * MOST_TOKENS:
                     continue

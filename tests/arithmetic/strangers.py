@@ -148,9 +148,16 @@ class _Reader:
             assert isinstance(other, ast.Name)
             equal = set(self._paper.sets[one.id]) == set(self._paper.sets[other.id])
             return lambda _: equal
-        if isinstance(sign, ast.Eq) and (stated := self._equation(one, other)) is not None:
+        order = self._order(one, other)
+        if (
+            order is None
+            and isinstance(sign, ast.Eq)
+            and (stated := self._equation(one, other)) is not None
+        ):
             return stated
         left, right = self.value(one), self.value(other)
+        if order is not None:
+            left, right = (lambda _: Fraction(order)), (lambda _: Fraction(0))
         match sign:
             case ast.Eq():
                 return lambda point: left(point) == right(point)
@@ -164,19 +171,22 @@ class _Reader:
                 return lambda point: left(point) >= right(point)
         raise AssertionError(sign)
 
+    def _order(self, one: ast.expr, other: ast.expr) -> int | None:
+        """Which of two figures of as many digits is the larger, where these tell."""
+        if not (isinstance(one, ast.Name) and isinstance(other, ast.Name)):
+            return None
+        left, right = self._paper.figures[one.id], self._paper.figures[other.id]
+        is_about = "about" in f"{left.text} {left.digits} {right.text} {right.digits}"
+        if is_about or left.high - left.low != right.high - right.low or left.low == right.low:
+            return None
+        common = min(left.high, right.high) - max(left.low, right.low)
+        return None if common > 0 else 1 if left.low > right.low else -1
+
     def _equation(self, one: ast.expr, other: ast.expr) -> Truth | None:
         """An equation of which a side states the other: the coarser, if both could."""
         left, right = self._stated(one), self._stated(other)
         if left is None and right is None:
             return None
-        if isinstance(one, ast.Name) and isinstance(other, ast.Name) and left and right:
-            as_wide = left.high - left.low == right.high - right.low
-            if (
-                as_wide
-                and left.low != right.low
-                and min(left.high, right.high) <= max(left.low, right.low)
-            ):
-                return lambda _: False
         is_left = right is None or (
             left is not None and left.high - left.low > right.high - right.low
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, model_validator
@@ -25,7 +27,6 @@ from replication.claims.keys import (
     known,
     stated_percent,
 )
-from replication.controls.chance import agreements
 from replication.evidence.evidence import Evidence
 from replication.inputs.messages import quoted
 
@@ -258,17 +259,18 @@ class Overlap(Check):
         if self.by_chance is not None:
             chance = self._by_chance(evidence)
             verdict = intervals.equals(exact(chance), printed(self.by_chance))
-            parts.append(Part(verdict, f"by chance: {chance:.6g}, stated {self.by_chance}"))
-            measured["by_chance"] = chance
+            parts.append(Part(verdict, f"by chance: {float(chance):.6g}, stated {self.by_chance}"))
+            measured["by_chance"] = float(chance)
         return conjunction(parts, measured, self._expected())
 
-    def _by_chance(self, evidence: Evidence) -> float:
-        """How many random circuits of as many components share."""
-        circuit, reference = (circuit_of(evidence, name) for name in (self.circuit, self.reference))
-        (found,) = (
-            one for one in agreements(reference, circuit, evidence.shape) if one.among == self.among
-        )
-        return found.expected
+    def _by_chance(self, evidence: Evidence) -> Fraction:
+        """How many components random circuits of as many share, exactly: a half may be at stake."""
+        sizes = [
+            len(circuit_of(evidence, name).of_kind(self.among))
+            for name in (self.circuit, self.reference)
+        ]
+        candidates = [part for part in evidence.shape.components() if part.kind == self.among]
+        return Fraction(math.prod(sizes), len(candidates))
 
     def _nodes(self, evidence: Evidence, result: str) -> list[Component]:
         if self.first is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -475,6 +477,87 @@ check = [{ kind = "arithmetic", that = "used > 10" }]
         encoding="utf-8",
     )
     assert check_experiment(mine).warnings == (f"{claims}: figures: no claim uses left",)
+
+
+BAD_EXPRESSIONS = {
+    "other > 1": 1,  # there is no such figure
+    "heads == share": 1,
+    "gap + heads + share > 1": 13,
+    "1 / zero > 1": 5,
+    "1 / (gap - 0.46) > 1": 10,
+    "zero ** -1 > gap": 1,
+    "1 / (count(listed) - 2) > gap": 20,
+    "(gap": 5,
+    "gap) > 1": 4,
+    "sum([gap, zero) > 1": 15,
+    "": 1,
+    "   ": 4,
+    "gap ≥ 1": 5,
+    "gap × 2 > 1": 5,
+    "gap − 2 > 1": 5,
+    "gap ≠ zero": 5,
+    "gap ** ² > 1": 8,
+    "(" * 140 + "gap" + ")" * 140 + " > 1": 32,
+    "-" * 290 + "gap > 1": 32,
+    "not " * 290 + "gap > 1": 125,
+    "gap > " + "1" * 3000: 2001,
+    "gap > " + " + ".join(["gap"] * 300): 901,
+    "gap > 10**10**10": 11,
+    "gap ** 99999999999 > 1": 8,
+    "gap > 1e99999": 7,
+    "((gap ** 12) ** 12) > 1": 14,
+    "min > 1": 1,
+    "max(gap) > abs": 12,
+    "count == 2": 1,
+    "count(gap) > 1": 1,
+    "round(gap, zero) > 1": 1,
+    "gap == zero == zero": 8,
+    "1 == 1 == gap": 1,
+    "gap == 0.46 == zero": 1,
+    "gap === zero": 7,
+    "gap = zero": 5,
+    "gap > 1 && zero > 1": 9,
+    "'a0.h1' in gap": 12,
+    "gap not in listed": 5,
+    "listed > 1": 1,
+    "gap if zero else 1": 5,
+    "__import__('os') > 1": 1,
+    "gap[0] > 1": 4,
+    "nan < gap": 1,
+    "share > 5": 9,
+    "gap > 1,000": 8,
+    "gap * zero == zero * gap": 5,
+    "1 / (abs(gap) * zero - gap * zero) > 1": 22,
+}
+
+
+@pytest.mark.parametrize("kind", ["arithmetic", "joint"])
+def test_a_bad_expression_is_one_line_with_its_character(mine: Path, kind: str) -> None:
+    claims = mine / "claims.toml"
+    figures = """\
+[figures]
+gap = { printed = "0.46", source = "a paper" }
+zero = { printed = "0.0", source = "a paper" }
+share = { printed = "13%", source = "a paper" }
+heads = { printed = "26", source = "a paper" }
+listed = { listed = ["a0.h1", "a1.h2"], source = "a paper" }
+[[claim]]
+id = "F1"
+made_by = "me"
+source = "a paper"
+statement = "It is so."
+"""
+    for that, character in BAD_EXPRESSIONS.items():
+        text = json.dumps(that if kind == "arithmetic" else [that])
+        check = f'check = [{{ kind = "{kind}", that = {text} }}]\n'
+        claims.write_text(figures + check, encoding="utf-8")
+        started = time.process_time()
+        printed, status = in_process(mine)
+        assert time.process_time() - started < 5, that
+        (line,) = printed.splitlines()
+        assert line.startswith(f"{claims}:12: claim F1: check 1: that"), line
+        assert status == 2, line
+        assert re.search(rf", at character {character}(;.*)?$", line), (that, line)
 
 
 def test_a_number_on_one_pair_is_warned_of_too(tmp_path: Path) -> None:

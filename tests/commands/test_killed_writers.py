@@ -1,42 +1,135 @@
-"""`replication import` and `replication badge`: whole files, whenever a signal ends them."""
+"""`replication import` and `replication badge`: whole files, at whatever step a signal ends them.
+
+A step is the call, or the return, of what changes a file or a folder. So every moment is tried at
+which something else stands there than before.
+"""
 
 from __future__ import annotations
 
 import json
-import random
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from replication import cli
 from replication.report.data import FORMAT
 from tests.runs import contents
 from tests.signals import hearing_sigint
 
-# Commands in turn, again and again, in one process, so that most of its time is spent in writing.
-AGAIN_AND_AGAIN = """
-import itertools, json, os, sys
+# For every step a process of its own, forked from one that has loaded the modules.
+AT_EVERY_STEP = """
+import itertools, json, os, signal, sys
 import replication.commands.import_scores, replication.commands.reports
 from replication.cli import main
-commands = json.loads(sys.argv[1])
-print("ready", flush=True)
-sys.stdout = open(os.devnull, "w")
-for number in itertools.count():
-    for arguments in commands:
-        sys.argv = ["replication", *(one.replace("{number}", str(number)) for one in arguments)]
+CHANGES = {"replace", "rename", "mkdir", "chmod", "unlink", "write", "open"}
+number, arguments = signal.Signals(int(sys.argv[1])), json.loads(sys.argv[2])
+
+def run(step):
+    steps = itertools.count()
+    def at(frame, event, called):
+        name, of = (getattr(called, key, None) for key in ("__name__", "__self__"))
+        is_change = name in CHANGES and not isinstance(of, str)
+        if event in ("c_call", "c_return") and is_change and next(steps) == step:
+            sys.setprofile(None)
+            os.kill(os.getpid(), number)
+    sys.argv = ["replication", *(one.replace("{step}", str(step)) for one in arguments)]
+    sys.stdout = sys.stderr = open(os.devnull, "w")
+    sys.setprofile(at)
+    main()
+
+for step in itertools.count():
+    child = os.fork()
+    if child == 0:
         try:
-            main()
+            run(step)
         except SystemExit as end:
-            if end.code:
-                raise
+            os._exit(end.code or 0)
+        os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == 0:
+        print(step)
+        break
+    assert status == (-number if number == signal.SIGKILL else 130), status
 """
-SCORES = {f"m{layer}": f"{layer}.50" for layer in range(400)}
-VERDICTS = ("holds", "refuted")
-MANY = 2000  # folders: more than are written to before a kill
+SIGNALS = [signal.SIGKILL, signal.SIGINT]
+
+
+def at_every_step(number: signal.Signals, *arguments: object) -> int:
+    """Let a signal end a command at each step in turn; how many there are."""
+    command = [
+        sys.executable,
+        "-c",
+        AT_EVERY_STEP,
+        str(number),
+        json.dumps(list(map(str, arguments))),
+    ]
+    with hearing_sigint():
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    steps = int(done.stdout)
+    assert steps > 10
+    return steps
+
+
+def run(*arguments: object) -> None:
+    done = CliRunner().invoke(cli.app, list(map(str, arguments)))
+    assert done.exception is None, done.exception
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("is_new", [True, False])
+def test_an_import_that_a_signal_ends_leaves_both_files_or_none(
+    tmp_path: Path, number: signal.Signals, is_new: bool
+) -> None:
+    table, place = tmp_path / "table.txt", tmp_path / "place"
+    table.write_text("{'m0': 9.30, 'm1': 7.51, 'm2': 5.41}", encoding="utf-8")
+    run("import", table, "--out", tmp_path / "whole")
+    whole = contents(tmp_path / "whole")
+    for step in range(0 if is_new else 200):
+        (place / str(step)).mkdir(parents=True)
+    steps = at_every_step(number, "import", table, "--out", place / "{step}")
+    begun = 0
+    for step in range(steps):
+        out = place / str(step)
+        found = {name: text for name, text in contents(out).items() if not name.startswith(".")}
+        if found == {"scores.json": whole["scores.json"]}:
+            begun += 1
+        else:
+            assert found in ({}, whole)
+        if found != whole:
+            run("import", table, "--out", out)
+        assert contents(out) == whole
+    # In a folder that is there one comes first: between the two is what no process hears.
+    assert (begun > 0) == (number == signal.SIGKILL and not is_new)
+    assert begun <= 4
+    # No import follows one that is whole, to clear the empty lock that the last steps leave.
+    left = [path for path in place.rglob(".*") if path.suffix != ".lock" or path.read_bytes()]
+    assert left == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_badge_that_a_signal_ends_is_the_old_one_or_the_new(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    badges = []
+    for verdict in ("holds", "refuted"):
+        (tmp_path / verdict).write_text(report(verdict), encoding="utf-8")
+        run("badge", tmp_path / verdict, "--out", tmp_path / "badge.json")
+        badges.append((tmp_path / "badge.json").read_bytes())
+    place = tmp_path / "place"
+    place.mkdir()
+    for step in range(200):
+        (place / f"{step}.json").write_bytes(badges[0])
+    steps = at_every_step(number, "badge", tmp_path / "refuted", "--out", place / "{step}.json")
+    found = [(place / f"{step}.json").read_bytes() for step in range(steps)]
+    assert set(found) == set(badges)
+    for step in range(steps):
+        run("badge", tmp_path / "refuted", "--out", place / f"{step}.json")
+    assert list(place.rglob(".*")) == []
 
 
 def report(verdict: str) -> str:
@@ -45,94 +138,3 @@ def report(verdict: str) -> str:
     claim = {"id": "X1", "statement": "x", "expect": verdict, "is_question": False}
     experiment = {"name": "x", "claims": [{**claim, "judgements": [judgement]}]}
     return json.dumps({"format": FORMAT, "experiments": [experiment], "partial": None})
-
-
-class Place:
-    """A folder for the commands, and what they write when nothing ends them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "table.txt").write_text(repr(SCORES), encoding="utf-8")
-        for verdict in VERDICTS:
-            (folder / f"{verdict}.json").write_text(report(verdict), encoding="utf-8")
-        self.run(self.imported("whole"))
-        self.whole = contents(folder / "whole")
-        self.badges = set[bytes]()
-        for verdict in VERDICTS:
-            self.run(self.badge(verdict))
-            self.badges.add((folder / "badge.json").read_bytes())
-
-    def imported(self, out: str) -> list[str]:
-        return ["import", str(self.folder / "table.txt"), "--out", str(self.folder / out)]
-
-    def badge(self, verdict: str) -> list[str]:
-        written = self.folder / "badge.json"
-        return ["badge", str(self.folder / f"{verdict}.json"), "--out", str(written)]
-
-    def run(self, command: list[str]) -> None:
-        """Run a command that nothing ends."""
-        whole = [sys.executable, "-m", "replication.cli", *command]
-        subprocess.run(whole, capture_output=True, check=True)
-
-    def ended(self, number: signal.Signals, seconds: float) -> None:
-        """Run the commands again and again, into new folders and old ones, until a signal."""
-        for name in ("new", "old"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-        for folder in range(MANY):
-            (self.folder / "old" / str(folder)).mkdir(parents=True)
-        commands = [self.imported("new/{number}"), self.imported("old/{number}")]
-        commands += map(self.badge, VERDICTS)
-        arguments = [sys.executable, "-c", AGAIN_AND_AGAIN, json.dumps(commands)]
-        with hearing_sigint():
-            process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        with process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(seconds)
-            process.send_signal(number)
-            _, error = process.communicate(timeout=60)
-        # Between two commands an interruption is Python's own.
-        assert process.returncode in (-number, 130), error
-        assert number == signal.SIGINT or not error
-
-    def check(self, number: signal.Signals) -> None:
-        """Whole files, and what is not whole yet only beside them; the same command clears it."""
-        assert (self.folder / "badge.json").read_bytes() in self.badges
-        done = list((self.folder / "new").glob("[0-9]*"))
-        assert all(contents(folder) == self.whole for folder in done)
-        unfinished = [path for path in (self.folder / "old").iterdir() if not self.is_whole(path)]
-        begun = [path for path in unfinished if (path / "scores.json").exists()]
-        # In a folder that is there one file comes first: only what no process hears parts the two.
-        assert len(begun) <= (number == signal.SIGKILL)
-        interrupted = [path for path in unfinished if any(path.iterdir())]
-        assert len(interrupted) <= 1
-        for path in interrupted:
-            self.run(self.imported(f"old/{path.name}"))
-            assert self.is_whole(path)
-            assert len(list(path.iterdir())) == 2
-        self.run(self.imported(f"new/{len(done)}"))
-        self.run(self.badge(VERDICTS[0]))
-        names = [path.name for path in (*self.folder.iterdir(), *(self.folder / "new").iterdir())]
-        assert not [name for name in names if name.startswith(".")]
-
-    def is_whole(self, folder: Path) -> bool:
-        """Whether an import is there as it is written, beside what a killed one may have left."""
-        found = contents(folder)
-        return {name: text for name, text in found.items() if name[0] != "."} == self.whole
-
-
-def end_often(folder: Path, times: int) -> None:
-    place, chance = Place(folder), random.Random(times)
-    for _ in range(times):
-        for number in (signal.SIGKILL, signal.SIGINT):
-            place.ended(number, chance.uniform(0.02, 0.2))
-            place.check(number)
-
-
-def test_whenever_a_signal_ends_them_files_are_whole(tmp_path: Path) -> None:
-    end_often(tmp_path, 1)
-
-
-@pytest.mark.slow
-def test_whenever_signals_end_them_often_files_are_whole(tmp_path: Path) -> None:
-    end_often(tmp_path, 20)

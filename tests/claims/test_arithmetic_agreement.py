@@ -269,6 +269,21 @@ def test_ratios(paper: dict[str, str], digits: int, away: float) -> None:
     agree(ratio | {"tolerance": "0.1"}, that, {}, evidence)
 
 
+@FEW
+@given(
+    st.lists(figure, min_size=24, max_size=24), st.integers(0, 2), st.sampled_from([0, 0, 0.1, 1])
+)
+def test_ratios_of_the_best_to_the_next(drawn: list[str], digits: int, away: float) -> None:
+    best, *others = sorted(drawn, key=float, reverse=True)
+    paper = dict(zip(COMPONENTS, [f"{float(best) + 1:.1f}", *others, best], strict=True))
+    evidence = evidence_of(paper=Result(table(paper)))
+    of, *rest = COMPONENTS
+    text = f"{float(paper[of]) / max(float(paper[name]) for name in rest) + away:.{digits}f}"
+    ratio = {"kind": "ratio", "result": "paper", "of": of, "to": "next", "ratio": text}
+    that = f"paper.{of} / max({', '.join(f'paper.{name}' for name in rest)}) == stated"
+    agree(ratio, that, {"stated": read_figure(text, what="measure")}, evidence)
+
+
 @SOME
 @given(tables("m0", "m1"), st.integers(0, 2), st.sampled_from([0, 0, 0.1, -0.04, 1]))
 def test_scores_and_bounds(paper: dict[str, str], digits: int, away: float) -> None:

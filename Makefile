@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 LOWEST := .venv-lowest
 
+# The tests start hundreds of processes, each of which would compile all that it loads anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup replicate test test-portable test-lowest test-slow mutants calibrate bench ledger sample clean
 
 setup: $(READY)

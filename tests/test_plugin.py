@@ -182,9 +182,10 @@ def test_a_changed_number_fails_the_claim_that_depends_on_it(
     run: Run, experiments: Path, file: str, old: str, new: str, claim: str
 ) -> None:
     edit(experiments / file, old, new)
-    result = run("-q")
+    name = file.split("/")[0]
+    result = run("-q", "-k", f"{name}-{claim}-")
     assert result.ret == 1
-    result.stdout.fnmatch_lines([f"FAILED *[[]{file.split('/')[0]}-{claim}-*"])
+    result.stdout.fnmatch_lines([f"FAILED *[[]{name}-{claim}-*"])
 
 
 def test_a_changed_byte_of_the_recording_fails_its_claims(run: Run, experiments: Path) -> None:

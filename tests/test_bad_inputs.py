@@ -876,7 +876,7 @@ def test_a_command_that_is_told_to_end_leaves_nothing_behind(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:
     pairs, out = tmp_path / "mine.jsonl", tmp_path / "out"
-    lines = [f'{{"first": "Perfect, it crashed.", "second": "{n}"}}\n' for n in range(80_000)]
+    lines = [f'{{"first": "Perfect, it crashed.", "second": "{n}"}}\n' for n in range(16_000)]
     pairs.write_text("".join(lines), encoding="utf-8")
     arguments = ["run", gpt2_experiment, "--pairs", pairs, "--model", gpt2_folder, "--out", out]
     process = start("-m", "replication", *arguments)

@@ -461,7 +461,7 @@ def test_an_interrupted_run_leaves_nothing_behind(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:
     pairs, out = tmp_path / "mine.jsonl", tmp_path / "out"
-    lines = [f'{{"first": "Perfect, it crashed.", "second": "{n}"}}\n' for n in range(80_000)]
+    lines = [f'{{"first": "Perfect, it crashed.", "second": "{n}"}}\n' for n in range(16_000)]
     pairs.write_text("".join(lines), encoding="utf-8")
     arguments = ["run", gpt2_experiment, "--pairs", pairs, "--model", gpt2_folder, "--out", out]
     with interruptible(sys.executable, "-m", "replication.cli", *arguments) as process:

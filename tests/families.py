@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.gpt2 import PAIRS, randomise, train_tokenizer
 
 if TYPE_CHECKING:
@@ -75,6 +77,19 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+# The families whose numeric tests run on other processors too: one for each way that prompts take
+# through this project's code, by the table of architectures, one whose attention and MLP stand side
+# by side, one with experts, and one without a row in the table.
+REPRESENTATIVE = {
+    "bert", "gemma2", "gpt2", "gpt_neo", "gpt_neox", "llama", "mistral", "olmo2", "qwen2",
+    "qwen3_moe", "roberta",
+}  # fmt: skip
+EACH_FAMILY = [
+    pytest.param(family, marks=[pytest.mark.numeric] if family in REPRESENTATIVE else [])
+    for family in FAMILIES
+]
+
+
 def make_model(folder: Path, family: str, seed: int = 0, **changes: Any) -> PreTrainedModel:
     """Write a model of the family, no parameter of which is trivial, and a tokenizer of its own."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
@@ -92,3 +107,4 @@ def make_model(folder: Path, family: str, seed: int = 0, **changes: Any) -> PreT
 
 
 ENCODERS = {"bert", "camembert", "electra", "roberta", "xlm-roberta"}
+EACH_DECODER = [one for one in EACH_FAMILY if ENCODERS.isdisjoint(one.values)]

@@ -9,8 +9,8 @@ from replication.controls.property import length_terms, property_of, without_clu
 from replication.engine.activations import MeanActivations
 from tests.closeness import assert_close
 
-pytestmark = pytest.mark.numeric
-
+# How often something comes out over many draws is no numeric test: what a processor computes of one
+# draw is held to plain loops.
 ANY_LENGTHS = np.random.default_rng(4).integers(6, 20, (7, 2))
 # Lengths that leave a hundredth of a common direction.
 NEARLY_ALIKE = np.array([[10, 7], [11, 8], [12, 9], [13, 10], [14, 11], [15, 12], [16, 14]])
@@ -60,6 +60,7 @@ def by_hand(differences: np.ndarray, tokens: np.ndarray, clusters: np.ndarray) -
     return float(np.mean([one >= observed * (1 - 1e-9) for one in statistics]))
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 @pytest.mark.parametrize("tokens", [ANY_LENGTHS, NEARLY_ALIKE], ids=["any", "nearly alike"])
 @pytest.mark.parametrize("clusters", [[0, 1, 2, 3, 4, 5, 6], [0, 1, 1, 2, 3, 3, 4]])
@@ -70,6 +71,7 @@ def test_the_p_value_is_that_of_plain_loops(
     assert p_of(differences, tokens, own) == pytest.approx(by_hand(differences, tokens, own))
 
 
+@pytest.mark.numeric
 def test_residuals_of_left_out_clusters_are_those_of_a_fit_to_the_others() -> None:
     terms, clusters = length_terms(ANY_LENGTHS), np.array([0, 1, 1, 2, 3, 3, 4])
     corrected = without_cluster(terms @ np.linalg.pinv(terms), clusters)
@@ -110,6 +112,7 @@ def test_without_an_effect_few_p_values_are_small(is_longer: bool) -> None:
     assert np.mean(np.array(found) <= 0.05) <= 0.08
 
 
+@pytest.mark.numeric
 def test_where_one_side_is_longer_by_as_much_in_every_pair_nothing_can_be_told_apart() -> None:
     found = property_of(
         of_differences(noise(8, shift=5.0)), np.full((8, 2), [9, 7]), np.arange(8), "raw", 0
@@ -119,6 +122,7 @@ def test_where_one_side_is_longer_by_as_much_in_every_pair_nothing_can_be_told_a
     assert np.isnan(found.interval).all()
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("n_pairs", [3, 8])
 def test_prompts_of_one_length_leave_everything_to_be_seen(n_pairs: int) -> None:
     differences = noise(n_pairs, shift=9.0)
@@ -131,6 +135,7 @@ def test_prompts_of_one_length_leave_everything_to_be_seen(n_pairs: int) -> None
     assert found.share[1] == pytest.approx(across / (squares / n_pairs))
 
 
+@pytest.mark.numeric
 def test_the_interval_is_that_of_the_jackknife_by_hand() -> None:
     differences = noise(9, shift=1.5)
     found = property_of(of_differences(differences), np.full((9, 2), 9), np.arange(9), "raw", 0)
@@ -160,6 +165,7 @@ def test_intervals_hold_the_share_about_as_often_as_they_say(n_pairs: int, share
     assert np.mean(held) >= 0.86
 
 
+@pytest.mark.numeric
 def test_the_share_of_what_is_not_there_is_about_nothing() -> None:
     found = [
         property_of(
@@ -171,6 +177,7 @@ def test_the_share_of_what_is_not_there_is_about_nothing() -> None:
     assert np.mean([one.share[1] for one in found]) == pytest.approx(0, abs=0.02)
 
 
+@pytest.mark.numeric
 def test_pairs_written_again_make_no_share_surer() -> None:
     once = noise(6, shift=1.0)
     again = np.repeat(once, 4, axis=0)
@@ -182,6 +189,7 @@ def test_pairs_written_again_make_no_share_surer() -> None:
     assert found.interval == pytest.approx(alone.interval)
 
 
+@pytest.mark.numeric
 def test_a_component_that_never_differs_has_no_share() -> None:
     found = property_of(of_differences(np.zeros((5, 3))), ANY_LENGTHS[:5], np.arange(5), "raw", 0)
     assert found.share.tolist() == [0, 0]

@@ -11,15 +11,21 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
-from replication.engine.architectures import ARCHITECTURES
+from replication.engine.architectures import ARCHITECTURES, Architecture
 from replication.engine.prompts import Prompt
 from replication.engine.selfcheck import self_check
 from replication.engine.taps import Taps, hook_points
 from replication.engine.transformer import load_taps
 from replication.engine.ways import means_of, way_of
-from tests.families import ENCODERS, FAMILIES, LAYERS, make_model
-
-pytestmark = pytest.mark.numeric
+from tests.families import (
+    EACH_DECODER,
+    EACH_FAMILY,
+    ENCODERS,
+    FAMILIES,
+    LAYERS,
+    REPRESENTATIVE,
+    make_model,
+)
 
 # Relative to a layer's means: another order of the same additions moves them by some 1e-6.
 ALIKE = 1e-5
@@ -27,7 +33,7 @@ ALIKE = 1e-5
 AS_BERT = {"camembert", "electra", "xlm-roberta"}
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=EACH_FAMILY)
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -105,7 +111,7 @@ def test_the_means_are_those_of_hooks_on_the_model_by_itself(
 
 
 # In an encoder a norm stands behind the sum.
-@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - ENCODERS), indirect=True)
+@pytest.mark.parametrize("family", EACH_DECODER, indirect=True)
 @torch.inference_mode()
 def test_what_an_mlp_is_said_to_give_is_what_the_residual_stream_gains(
     taps: Taps, prompts: list[Prompt]
@@ -143,6 +149,15 @@ def test_every_architecture_of_the_table_is_tried() -> None:
     assert set(ARCHITECTURES) <= set(FAMILIES)
 
 
+def test_every_way_through_the_table_is_tried_on_other_processors_too() -> None:
+    def way(row: Architecture) -> tuple[object, ...]:
+        own = row.post_norm is None, row.key_heads is None
+        return (*own, row.positions, row.windows, row.is_causal)
+
+    represented = {way(ARCHITECTURES[name]) for name in REPRESENTATIVE & ARCHITECTURES.keys()}
+    assert set(map(way, ARCHITECTURES.values())) == represented
+
+
 def test_the_self_check_passes_each(taps: Taps, family: str) -> None:
     widths, check = self_check(taps, range(10, 90, 10), "float32")
     assert (widths.mlp_out, taps.n_heads) == (32, 4)
@@ -152,6 +167,7 @@ def test_the_self_check_passes_each(taps: Taps, family: str) -> None:
     assert (check.earlier or 0) < ALIKE
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("family", ["gemma2", "gemma3_text", "olmo2", "olmo3", "granite"])
 @torch.inference_mode()
 def test_the_mlps_own_output_may_be_asked_for(

@@ -15,17 +15,17 @@ from transformers import AutoModel
 from replication.circuits.components import ModelShape
 from replication.engine import attention as engine
 from replication.engine.attention import Attention, attention, attention_stream
+from replication.engine.gguf import of_converted
 from replication.engine.locate import locate
 from replication.engine.models import LoadedModel, load_model
 from replication.engine.scores.attention import attention_scores, in_best_table
+from replication.engine.weights import weights_sha256
 from replication.experiment.pair_files import file_source
 from replication.experiment.pairs import Keys, Pair, Row
 from replication.experiment.spec import ModelSpec, ScoringSpec, TokensSpec
 from replication.inputs.files import InputError
-from tests.families import ENCODERS, FAMILIES, HEADS, LAYERS, make_model
+from tests.families import EACH_FAMILY, ENCODERS, FAMILIES, HEADS, LAYERS, make_model
 from tests.paths import FIXTURES
-
-pytestmark = pytest.mark.numeric
 
 ALIKE = 1e-5  # of a share: another order of the same additions moves it by some 1e-7
 # TransformerLens knows these as no architecture of its own; their modules are called as BERT's are.
@@ -75,9 +75,13 @@ def by_hooks(folder: Path, family: str, tokens: torch.Tensor) -> Patterns:
     """Every layer's pattern on a prompt by itself, heads × positions × positions."""
     if family in AS_BERT:
         return _as_bert(AutoModel.from_pretrained(folder), tokens)
+    return _of_bridge(boot(folder), tokens)
+
+
+def boot(folder: Path) -> Any:
     from transformer_lens.model_bridge import TransformerBridge
 
-    return _of_bridge(TransformerBridge.boot_transformers(str(folder), device="cpu"), tokens)
+    return TransformerBridge.boot_transformers(str(folder), device="cpu")
 
 
 def _of_bridge(bridge: Any, tokens: torch.Tensor) -> Patterns:
@@ -115,7 +119,7 @@ def assert_is_of_hooks(found: Attention, pair: int, patterns: Patterns) -> None:
             assert np.allclose(own, pattern[:, start, word], rtol=0, atol=ALIKE)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH_FAMILY)
 @torch.inference_mode()
 def test_the_weights_are_those_of_hooks_on_the_model_by_itself(family: str, tmp_path: Path) -> None:
     model = ready(tmp_path, family)
@@ -127,17 +131,11 @@ def test_the_weights_are_those_of_hooks_on_the_model_by_itself(family: str, tmp_
         assert_is_of_hooks(found, pair, by_hooks(tmp_path, family, tokens))
 
 
+@pytest.mark.numeric
 @torch.inference_mode()
 def test_the_weights_of_a_real_decoder_are_those_of_hooks() -> None:
-    from transformer_lens.model_bridge import TransformerBridge
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     place = locate(SMOLLM2)
-    tokenizer = AutoTokenizer.from_pretrained(place.parent, gguf_file=place.name)
-    own = AutoModelForCausalLM.from_pretrained(place.parent, gguf_file=place.name)
-    bridge = TransformerBridge.boot_transformers(
-        str(place.parent), device="cpu", hf_model=own, tokenizer=tokenizer
-    )
+    bridge = of_converted(place, weights_sha256(place), boot)
     keys = Keys(("clean", "third_name"), None, True, ("right", "wrong"))
     path = FIXTURES / "ioi-smollm2-short" / "pairs.csv"
     rows = list(file_source(path, keys).read())[:3]
@@ -157,6 +155,7 @@ def test_the_weights_of_a_real_decoder_are_those_of_hooks() -> None:
         assert_is_of_hooks(found, pair, _of_bridge(bridge, tokens))
 
 
+@pytest.mark.numeric
 def test_neighbours_and_chunks_change_nothing(
     gpt2: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +172,7 @@ def test_neighbours_and_chunks_change_nothing(
     assert lengths[:, 1].tolist() == [2] * len(ROWS)
 
 
+@pytest.mark.numeric
 def test_the_most_weights_bound_a_forward_pass(
     gpt2: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +191,7 @@ def test_the_most_weights_bound_a_forward_pass(
     assert sizes == [4, 4, 1]
 
 
+@pytest.mark.numeric
 def test_a_fault_names_its_pair(gpt2: LoadedModel) -> None:
     rows = [*ROWS, Row(Pair("J Q X", "Q"), answers={"x": ("X",), "j": ("J",)})]
     with pytest.raises(InputError, match=r"^pair 6: far: END and X are the same token"):
@@ -200,12 +201,14 @@ def test_a_fault_names_its_pair(gpt2: LoadedModel) -> None:
         attention(gpt2, rows, SCORING)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("family", sorted(ENCODERS)[:1])
 def test_an_encoder_attends_forward(family: str, tmp_path: Path) -> None:
     rows = [Row(Pair("J Q X Q", "Q"), answers={"x": ("X",), "j": ("J",)})]
     assert attention(ready(tmp_path, family), rows, SCORING).weights.min() > 0
 
 
+@pytest.mark.numeric
 def test_a_model_that_gives_no_weights_is_refused(tmp_path: Path) -> None:
     make_model(tmp_path, "gpt2")
     fast = load_model(spec_of("gpt2"), str(tmp_path), "cpu", tokens=BOS)
@@ -213,6 +216,7 @@ def test_a_model_that_gives_no_weights_is_refused(tmp_path: Path) -> None:
         attention(fast, ROWS, SCORING)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -248,6 +252,7 @@ class Changed:
         return self.run(**inputs)
 
 
+@pytest.mark.numeric
 def test_scores_are_by_component_and_mlps_have_none() -> None:
     random = np.random.default_rng(0)
     weights = random.random((2, 5, 3, 4), dtype=np.float32)

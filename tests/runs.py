@@ -56,10 +56,13 @@ class Run:
         place: Path,
         context: Context = WARM,
         largest: int = resource.RLIM_INFINITY,
+        before: Callable[[], None] | None = None,
     ) -> None:
         self._reading, writing = context.Pipe(duplex=False)
+        # A process that is forked has the environment of when the first one was.
+        own = dict(os.environ)
         self._process: Any = context.Process(
-            target=_run, args=(arguments, place, largest, writing), daemon=True
+            target=_run, args=(arguments, place, largest, own, before, writing), daemon=True
         )
         self.started = time.monotonic()
         self._process.start()
@@ -86,20 +89,33 @@ class Run:
         return Ended(self._process.exitcode, printed.decode())
 
 
-def _run(arguments: Sequence[str], place: Path, largest: int, writing: Connection) -> None:
-    """Run in this process, which ends with it; no file may become larger than so many bytes."""
+def _run(
+    arguments: Sequence[str],
+    place: Path,
+    largest: int,
+    environment: Mapping[str, str],
+    before: Callable[[], None] | None,
+    writing: Connection,
+) -> None:
+    """Run in this process, which ends with it; no file may become larger than so many bytes.
+
+    What comes before is done in this process too.
+    """
     for stream in (1, 2):
         os.dup2(writing.fileno(), stream)
     writing.close()
     sys.stdout, sys.stderr = (os.fdopen(stream, "w", encoding="utf-8") for stream in (1, 2))
-    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
-        del os.environ[name]
+    os.environ.clear()
+    kept = {name: environment[name] for name in environment if not name.startswith(FOREIGN)}
+    os.environ.update(kept)
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TMPDIR"] = str(place / "tmp")
     tempfile.tempdir = None
     os.chdir(place)
     sys.argv = list(arguments)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+    if before is not None:
+        before()
     _main(arguments[0])()
 
 

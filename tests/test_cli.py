@@ -24,6 +24,7 @@ from replication.experiment.spec import read_experiment
 from tests.closeness import apart, assert_close
 from tests.make import copied, edit
 from tests.paths import FIXTURES
+from tests.runs import Run
 from tests.signals import hearing_sigint
 
 PUBLISHED = FIXTURES / "sarcasm-gpt2/published"
@@ -53,14 +54,11 @@ def select(scores: Path, **changed: str) -> list[object]:
 
 
 def refusal(*arguments: object) -> str:
-    """The one line on standard error with which the command ends."""
-    done = replication(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("replication: ")
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.endswith("\n")
-    return done.stderr.strip()
+    """The one line with which the command ends; it prints nothing else."""
+    ended = Run(["replication", *map(str, arguments)], Path.cwd()).end()
+    assert ended.status == 2
+    assert re.fullmatch(r"replication: [^\n]+\n", ended.printed)
+    return ended.printed.strip()
 
 
 def written(folder: Path, content: object) -> Path:
@@ -239,7 +237,9 @@ def test_compare_with_a_circuit_that_cannot_be_used(
 
 def test_select_from_a_table_that_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "no.json"
-    assert refusal(*select(path)) == f"replication: {path}: there is no such file"
+    done = replication(*select(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"replication: {path}: there is no such file\n"
 
 
 def test_a_refusal_is_one_line_whatever_the_file_is_called(tmp_path: Path) -> None:

@@ -9,44 +9,31 @@ import ctypes
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.test_bad_inputs import ENVIRONMENT, LONGEST, make
+from tests.paths import ROOT
+from tests.runs import Ended, Run
+from tests.test_bad_inputs import LONGEST, make
 
 NOTHING, NO_LISTING, NO_WRITING = 0o000, 0o311, 0o555
 UNREADABLE = "cannot be read: Permission denied"
 UNWRITABLE = "cannot be written: no permission to write in"
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # of Linux
-
-
-class Done(NamedTuple):
-    status: int
-    printed: str
+LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 
 def obey_permissions() -> None:
-    """Give up, before a program is started, what lets root pass over permissions."""
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        if ctypes.CDLL(None, use_errno=True).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "root's capabilities cannot be given up")
+    """Give up, in this process, what lets root pass over permissions."""
+    version, no_capability = (ctypes.c_uint32 * 2)(LINUX_CAPABILITY_VERSION_3), ctypes.c_uint32 * 6
+    if ctypes.CDLL(None, use_errno=True).capset(version, no_capability()):
+        raise OSError(ctypes.get_errno(), "root's capabilities cannot be given up")
 
 
-def ask(*arguments: object, module: str = "replication") -> Done:
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        env=ENVIRONMENT,
-        preexec_fn=obey_permissions if os.geteuid() == 0 else None,
-        check=False,
-    )
-    return Done(done.returncode, done.stderr or done.stdout)
+def ask(*arguments: object, program: str = "replication") -> Ended:
+    before = obey_permissions if os.geteuid() == 0 else None
+    return Run([program, *map(str, arguments)], ROOT, before=before).end()
 
 
 def refused(*arguments: object) -> str:
@@ -58,10 +45,10 @@ def refused(*arguments: object) -> str:
     return line
 
 
-def judged(experiments: Path, reports: Path, *more: str) -> Done:
+def judged(experiments: Path, reports: Path, *more: str) -> Ended:
     """What a run of pytest on these experiments gives."""
     options = [f"--replication-experiments={experiments}", f"--replication-reports={reports}"]
-    return ask("--pyargs", "replication.test_claims", "-q", *options, *more, module="pytest")
+    return ask("--pyargs", "replication.test_claims", "-q", *options, *more, program="pytest")
 
 
 @pytest.fixture

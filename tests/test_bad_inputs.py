@@ -39,6 +39,7 @@ from replication.inputs.visible import visible
 from replication.session import Options, Session
 from tests.make import means, run_of
 from tests.paths import ROOT
+from tests.runs import Run
 from tests.signals import hearing_sigint
 
 EXAMPLES, MANY_EXAMPLES = 20, 1000  # of each file
@@ -895,12 +896,13 @@ def test_a_command_that_is_told_to_end_leaves_nothing_behind(
 
 @pytest.mark.parametrize("plugin", ["junitxml", "benchmark", "cacheprovider", "terminal", "xdist"])
 def test_pytest_runs_without_its_other_plugins(mine: Path, plugin: str, tmp_path: Path) -> None:
-    arguments = ["--replication-experiments", mine, "--replication-reports", tmp_path / "reports"]
-    process = start("-m", "pytest", "--pyargs", "replication", "-p", f"no:{plugin}", *arguments)
-    printed, error = process.communicate(timeout=2 * SECONDS)
-    assert process.returncode == 0
-    assert b"INTERNALERROR" not in printed + error
-    assert b"Traceback" not in printed + error
+    folders = {"experiments": mine, "reports": tmp_path / "reports"}
+    options = [f"--replication-{name}={folder}" for name, folder in folders.items()]
+    arguments = ["pytest", "--pyargs", "replication", "-p", f"no:{plugin}", *options]
+    status, printed = Run(arguments, tmp_path).end()
+    assert status == 0
+    assert "INTERNALERROR" not in printed
+    assert "Traceback" not in printed
     assert (tmp_path / "reports" / "claims.json").is_file()
 
 
@@ -926,16 +928,14 @@ def test_pytest_refuses_an_option_with_one_line(
 ) -> None:
     monkeypatch.chdir(mine.parent)
     Path("loop").symlink_to("loop")
-    arguments = ["--replication-experiments", str(mine), *options]
-    assert_pytest_refuses("--pyargs", "replication", *arguments)
+    arguments = ["--pyargs", "replication", "--replication-experiments", str(mine), *options]
+    assert_is_refusal(*Run(["pytest", *arguments], mine.parent).end())
 
 
-def assert_pytest_refuses(*arguments: str) -> str:
-    """The line with which a run of pytest ends before it has begun."""
-    process = start("-m", "pytest", *arguments)
-    printed, error = (one.decode() for one in process.communicate(timeout=2 * SECONDS))
-    assert process.returncode == 2, printed + error
-    line = (error or printed).removesuffix("\n")
+def assert_is_refusal(status: int | None, printed: str) -> str:
+    """The line with which a run of pytest ended before it had begun."""
+    assert status == 2, printed
+    line = printed.removesuffix("\n")
     assert line.startswith("Exit: replication: ")
     assert line.isprintable()
     assert "##[" not in line
@@ -951,7 +951,10 @@ def test_what_hides_the_package_is_told_in_one_line(
         own.mkdir(parents=True)
         (own / "__init__.py").touch()
         monkeypatch.chdir(own.parent)
-        assert " hides the package of " in assert_pytest_refuses("--replication-device", "cpu")
+        process = start("-m", "pytest", "--replication-device", "cpu")
+        printed, error = process.communicate(timeout=2 * SECONDS)
+        line = assert_is_refusal(process.returncode, (error or printed).decode())
+        assert " hides the package of " in line
 
 
 def test_a_loop_among_pytests_arguments_is_left_to_pytest(tmp_path: Path) -> None:

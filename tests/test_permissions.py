@@ -21,13 +21,18 @@ from tests.test_bad_inputs import LONGEST, make
 NOTHING, NO_LISTING, NO_WRITING = 0o000, 0o311, 0o555
 UNREADABLE = "cannot be read: Permission denied"
 UNWRITABLE = "cannot be written: no permission to write in"
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # of Linux
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 
 def obey_permissions() -> None:
-    """Give up, in this process, what lets root pass over permissions."""
+    """Give up, in this process and in programs it starts, what lets root pass over permissions."""
+    libc = ctypes.CDLL(None, use_errno=True)
     version, no_capability = (ctypes.c_uint32 * 2)(LINUX_CAPABILITY_VERSION_3), ctypes.c_uint32 * 6
-    if ctypes.CDLL(None, use_errno=True).capset(version, no_capability()):
+    failed = [
+        libc.prctl(PR_CAPBSET_DROP, one, 0, 0, 0) for one in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
+    ]
+    if any(failed) or libc.capset(version, no_capability()):
         raise OSError(ctypes.get_errno(), "root's capabilities cannot be given up")
 
 

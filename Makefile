@@ -33,7 +33,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests -m 'not slow' -n auto -q
+	$(BIN)/pytest tests -m 'not slow' -n auto --dist worksteal -q
 
 # The numeric tests with other instructions and numbers of threads.
 test-portable: $(READY)
@@ -41,7 +41,7 @@ test-portable: $(READY)
 
 # The tests with the lowest versions that pyproject.toml allows, and the newest of what these need.
 test-lowest: $(LOWEST)/.ready
-	$(LOWEST)/bin/pytest tests -m 'not slow' -n auto -q
+	$(LOWEST)/bin/pytest tests -m 'not slow' -n auto --dist worksteal -q
 
 # pip knows no lowest versions, uv not every place where pip finds torch's CPU build.
 $(LOWEST)/.ready: pyproject.toml constraints.txt

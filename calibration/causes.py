@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float, Float32, Int64
 from replication.circuits.components import INPUT, Component, ModelShape
 from replication.circuits.matched import Mask
 from replication.engine.interventions import Masks
+from replication.engine.models import LoadedModel
 from replication.engine.subject import Layout, Rows, Subject
-from replication.engine.taps import Taps
 from replication.experiment.behaviours import BehaviourSpec, Setting
 
 Role = Literal[
@@ -220,10 +220,11 @@ def subject(causes: Causes, values: Values) -> OfCauses:
     nothing = np.zeros((1, 1 + len(causes.parts)), dtype=bool)
     return OfCauses(
         name="planted",
-        taps=cast(Taps, None),
+        model=cast(LoadedModel, None),
         shape=causes.shape,
         behaviour=BehaviourSpec(right="right", wrong="wrong"),
         judged=JUDGED,
+        rows=[],
         pairs=[],
         layout=Layout(by_pair=True, by_position=True, adds_tokens=False),
         offset=np.zeros(values.first.shape[1], dtype=np.float32),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
+from replication.engine.tensor_files import Tensors
 from replication.experiment.spec import MlpOut
 
+_NAMES = "mlp_out", "z", "token_lengths"
 MOST_TOKENS = 100_000_000  # in a prompt: more than any model's context holds
 
 
@@ -47,6 +49,25 @@ class MeanActivations:
         for layer in range(n_layers):
             for head in range(n_heads):
                 yield self.z[:, :, layer, head].astype(np.float64)
+
+    def tensors(self) -> Tensors:
+        """Both means by name, each tensor in one piece."""
+        assert self.inner is not None
+        return {
+            f"{which}{name}": np.ascontiguousarray(getattr(means, name))
+            for which, means in (("", self), ("inner.", self.inner))
+            for name in _NAMES
+        }
+
+    @classmethod
+    def of(cls, tensors: Tensors) -> MeanActivations:
+        """The means that these tensors are."""
+
+        def means(which: str) -> MeanActivations:
+            mlp_out, z, token_lengths = (tensors[f"{which}{name}"] for name in _NAMES)
+            return cls(mlp_out, z, token_lengths)
+
+        return replace(means(""), inner=means("inner."))
 
 
 def joined(chunks: Sequence[MeanActivations]) -> MeanActivations:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from replication.engine.models import LoadedModel
+from replication.engine.chunks import Chunk, in_chunks
+from replication.engine.models import Advance, LoadedModel
 from replication.engine.progress import progress
 from replication.engine.selfcheck import ALLOWED
+from replication.engine.tensor_files import Tensors
 from replication.engine.words import from_to, token_positions
 from replication.experiment.pairs import Row
 from replication.experiment.spec import ScoringSpec
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int
     from torch import Tensor
 
-CHUNK_PAIRS = 64  # pairs whose prompts are read at a time
+_NAMES = ("attention", "positions", "token_lengths")
 MOST_WEIGHTS = 2**24  # of a forward pass, of all layers: 64 MiB
 
 
@@ -42,6 +43,33 @@ class Attention:
     weights: Float32[np.ndarray, "tables pairs layers heads"]
     positions: Int64[np.ndarray, "pairs positions"]
     token_lengths: Int64[np.ndarray, "pairs 2"]
+
+    def tensors(self) -> Tensors:
+        """All of it by name, each tensor in one piece."""
+        found = (self.weights, self.positions, self.token_lengths)
+        return dict(zip(_NAMES, map(np.ascontiguousarray, found), strict=True))
+
+    @classmethod
+    def of(cls, tensors: Tensors) -> Attention:
+        """The attention that these tensors are."""
+        return cls(*(tensors[name] for name in _NAMES))
+
+
+@dataclass(frozen=True)
+class AttentionOfPairs(Chunk[Row]):
+    """The part of a run that takes the attention weights of some pairs."""
+
+    scoring: ScoringSpec
+
+    def run(self, model: LoadedModel, advance: Advance) -> Tensors:
+        """The weights that the tables ask for."""
+        asked = [
+            _asked(model, row, self.scoring, number)
+            for number, row in enumerate(self.pairs, self.first)
+        ]
+        found = _measured(model, asked)
+        advance(self.size)
+        return found.tensors()
 
 
 @dataclass(frozen=True)
@@ -77,14 +105,9 @@ def attention_stream(
         InputError: a position is not there, or in a decoder behind the one that attends to it, each
             naming the pair; or the model gives no attention weights.
     """
-    source = iter(rows)
     with progress("Attention", n_pairs) as advance:
-        first = 1
-        while chunk := list(islice(source, CHUNK_PAIRS)):
-            asked = [_asked(model, row, scoring, number) for number, row in enumerate(chunk, first)]
-            yield _measured(model, asked)
-            first += len(chunk)
-            advance(len(chunk))
+        parts = (AttentionOfPairs(*chunk, scoring) for chunk in in_chunks(rows))
+        yield from map(Attention.of, model.run(parts, advance))
 
 
 def _asked(model: LoadedModel, row: Row, scoring: ScoringSpec, number: int) -> _Asked:

@@ -7,20 +7,31 @@ the language-model head never runs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import starmap
 
 import numpy as np
 
 from replication.engine.activations import MeanActivations, joined
-from replication.engine.models import LoadedModel
+from replication.engine.chunks import Chunk, in_chunks
+from replication.engine.models import Advance, LoadedModel
 from replication.engine.progress import progress
 from replication.engine.prompts import Prompt
+from replication.engine.tensor_files import Tensors
 from replication.engine.ways import grouped, means_of
 from replication.experiment.pairs import Pair
 from replication.inputs.files import InputError
 
-CHUNK_PAIRS = 64  # pairs whose means are held at a time
+
+@dataclass(frozen=True)
+class MeansOfPairs(Chunk[Pair]):
+    """The part of a run that takes the mean activations of some pairs."""
+
+    def run(self, model: LoadedModel, advance: Advance) -> Tensors:
+        """The means over all positions, and over those of the prompts' own text."""
+        found = means_of_pairs(model, self.pairs, self.first)
+        advance(self.size)
+        return found.tensors()
 
 
 def capture(model: LoadedModel, pairs: Sequence[Pair]) -> MeanActivations:
@@ -49,17 +60,17 @@ def capture_stream(
     Raises:
         InputError: as `capture` does, when it comes to the pair at fault.
     """
-    source = iter(pairs)
     with progress("Capturing", n_pairs) as advance:
-        first = 1
-        while chunk := list(islice(source, CHUNK_PAIRS)):
-            yield _capture_chunk(model, chunk, first)
-            first += len(chunk)
-            advance(len(chunk))
+        parts = starmap(MeansOfPairs, in_chunks(pairs))
+        yield from map(MeanActivations.of, model.run(parts, advance))
 
 
-def _capture_chunk(model: LoadedModel, pairs: Sequence[Pair], first: int) -> MeanActivations:
-    """The means of some pairs, of which the first has this number."""
+def means_of_pairs(model: LoadedModel, pairs: Sequence[Pair], first: int) -> MeanActivations:
+    """The means of some pairs, of which the first has this number, run in this process.
+
+    Raises:
+        InputError: as `capture` does.
+    """
     import torch
 
     prompts = [

@@ -22,12 +22,14 @@ from replication.engine.answers import Asked, AskedPair, preferences
 from replication.engine.prefixes import behind_prefixes
 from replication.engine.prompts import Prompt
 from replication.engine.taps import Taps
+from replication.engine.tensor_files import Tensors
 from replication.engine.together import Together, last_logits, means_over, together
 from replication.engine.ways import grouped
 from replication.experiment.behaviours import Positions, Unit, Value
 from replication.inputs.files import InputError
 
 if TYPE_CHECKING:
+    import torch
     from jaxtyping import Float
     from torch import Tensor
     from torch.nn import Module
@@ -65,6 +67,21 @@ class Activations:
     def all(self) -> list[Tensor]:
         """Every tensor."""
         return [self.embedding, *self.mlp_out, *self.z]
+
+    def tensors(self) -> Tensors:
+        """Every tensor by name, in memory that every process can read."""
+        return {f"{number:04}": one.cpu().numpy() for number, one in enumerate(self.all())}
+
+    @classmethod
+    def of(cls, tensors: Tensors, device: torch.device) -> Activations:
+        """The activations that these tensors are, on a device."""
+        import torch
+
+        embedding, *others = (
+            torch.tensor(tensors[name], device=device) for name in sorted(tensors)
+        )
+        n_layers = len(others) // 2
+        return cls(embedding, others[:n_layers], others[n_layers:])
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,20 @@ Nothing here imports torch, transformers or the hub's client before a model is a
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, Protocol
 
 from replication.circuits.components import ModelShape
 from replication.engine.configuration import read_configuration
 from replication.engine.gguf import of_converted
 from replication.engine.locate import is_on_hub, label, locate
-from replication.engine.provenance import Provenance, versions
+from replication.engine.provenance import Provenance, processor, versions
 from replication.engine.selfcheck import SelfCheck, Widths, self_check
 from replication.engine.taps import Taps
+from replication.engine.tensor_files import Tensors
 from replication.engine.tokens import Tokenizer, load_tokenizer
 from replication.engine.transformer import load_taps
 from replication.engine.weights import is_gguf, weight_files, weights_sha256
@@ -30,18 +32,75 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
+# What is told how many more pairs were run.
+Advance = Callable[[int], None]
+
+
+class Part(Protocol):
+    """A part of what is run of a model, which needs nothing but the model and what it carries.
+
+    `about` says in words which pairs it runs, `size` how often one of them is run.
+    """
+
+    @property
+    def about(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def run(self, model: LoadedModel, advance: Advance) -> Tensors:
+        """What comes out of it, by name."""
+        ...
+
+
+class Done(NamedTuple):
+    """What came out of a part, and the kind of processor that ran it."""
+
+    tensors: Tensors
+    processor: str
+
+
+class Workers(Protocol):
+    """Whoever runs parts: this process, others, or an earlier run that kept what came out."""
+
+    def done(self, parts: Iterable[Part], advance: Advance) -> Iterator[Done]:
+        """What comes out of every part, in their order; not all of them are held at a time."""
+        ...
+
+
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to run, its tokenizer, and its provenance."""
+    """A model that is ready to run, its tokenizer, its provenance, and who runs it.
+
+    By default that is this process. `processors` are the kinds that have run something of it.
+    """
 
     taps: Taps
     tokenizer: Tokenizer
     provenance: Provenance
+    workers: Workers | None = None
+    processors: set[str] = field(default_factory=set)
 
     @property
     def shape(self) -> ModelShape:
         """The model's own shape, as a run of it shows."""
         return self.provenance.shape
+
+    def done(self, parts: Iterable[Part], advance: Advance) -> Iterator[Done]:
+        """What comes out of every part, run one by one in this process."""
+        kind = processor(self.provenance.device)
+        return (Done(part.run(self, advance), kind) for part in parts)
+
+    def run(self, parts: Iterable[Part], advance: Advance) -> Iterator[Tensors]:
+        """What comes out of every part, in their order, from whoever runs the model."""
+        for done in (self.workers or self).done(parts, advance):
+            self.processors.add(done.processor)
+            yield done.tensors
+
+    @property
+    def provenance_of_runs(self) -> Provenance:
+        """Its provenance, with the kinds of processor that have run something of it."""
+        return self.provenance.model_copy(update={"processors": tuple(sorted(self.processors))})
 
 
 def choose_device(wanted: Device) -> str:

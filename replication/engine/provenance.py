@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from functools import cache
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,7 +17,8 @@ from replication.experiment.spec import MlpAt, TokensSpec
 class Provenance(BaseModel):
     """Where activations come from; `revision` is the commit of a model of the hub.
 
-    `key_heads` is how many key heads a layer's heads share.
+    `key_heads` is how many key heads a layer's heads share. `processors` are the kinds that ran
+    the prompts; none are named in what was recorded before they were.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,6 +36,7 @@ class Provenance(BaseModel):
     precision: str
     versions: dict[str, str]
     platform: str
+    processors: tuple[str, ...] = ()
 
 
 def versions(*others: str) -> dict[str, str]:
@@ -48,3 +52,24 @@ def versions(*others: str) -> dict[str, str]:
     return {"python": platform.python_version()} | {
         package: importlib.metadata.version(package) for package in packages
     }
+
+
+def processor(device: str) -> str:
+    """The kind of processor behind a device, and what else the last digits of a run hang on."""
+    import torch
+
+    if device == "cuda":
+        return str(torch.cuda.get_device_name())
+    if device != "cpu":
+        return f"{device}, {platform.machine()}"
+    instructions, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return f"{_cpu()}, {instructions}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+@cache
+def _cpu() -> str:
+    """The processor's name, as far as the system tells it."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return " ".join([*names[:1], platform.machine()])

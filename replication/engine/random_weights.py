@@ -7,19 +7,21 @@ draws weights; nothing of the loaded weights goes into it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
-from replication.engine.capture import capture_stream
-from replication.engine.models import LoadedModel
+from replication.engine.capture import means_of_pairs
+from replication.engine.chunks import in_chunks
+from replication.engine.models import Advance, LoadedModel
+from replication.engine.progress import progress
 from replication.engine.scores.differential import mean_scores, pair_scores
 from replication.engine.selfcheck import self_check
 from replication.engine.taps import Taps
-from replication.engine.tensor_files import digest_of
+from replication.engine.tensor_files import Tensors, digest_of
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import MlpOut
 from replication.inputs.files import InputError
@@ -97,14 +99,40 @@ def random_weights(
         InputError: such a model cannot be made, fails the self-check, or gives activations that
             are not finite.
     """
-    scores = [
-        mean_scores(
-            pair_scores(chunk, mlp_out)
-            for chunk in capture_stream(randomised(model, seed), pairs, len(pairs))
-        )
-        for seed in seeds
-    ]
+    parts = [ScoresOfSeed(pairs, mlp_out, seed) for seed in seeds]
+    with progress("Random weights", sum(part.size for part in parts)) as advance:
+        scores = [one["scores"] for one in model.run(parts, advance)]
     return RandomWeights(tuple(seeds), np.stack(scores), architecture_of(model))
+
+
+@dataclass(frozen=True)
+class ScoresOfSeed:
+    """The part of a run that scores one model with random weights, on all pairs."""
+
+    pairs: Sequence[Pair]
+    mlp_out: MlpOut
+    seed: int
+
+    @property
+    def about(self) -> str:
+        """Which model it is."""
+        return f"random weights of seed {self.seed}"
+
+    @property
+    def size(self) -> int:
+        """How many pairs are run."""
+        return len(self.pairs)
+
+    def run(self, model: LoadedModel, advance: Advance) -> Tensors:
+        """Each component's mean score over the pairs."""
+        random = randomised(model, self.seed)
+
+        def by_chunk() -> Iterator[Float32[np.ndarray, "pairs components"]]:
+            for chunk, first in in_chunks(self.pairs):
+                yield pair_scores(means_of_pairs(random, chunk, first), self.mlp_out)
+                advance(len(chunk))
+
+        return {"scores": mean_scores(by_chunk())}
 
 
 def randomised(model: LoadedModel, seed: int) -> LoadedModel:

@@ -10,8 +10,8 @@ before a figure is computed from it. A digest is no signature: who makes a new o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +89,9 @@ def record(
     }
     if isinstance(found, Attention):
         metadata |= {"format": ATTENTION_FORMAT, "scoring": canonical(asked)}
-        write_tensors(path, _attention_tensors(found), metadata)
+        write_tensors(path, found.tensors(), metadata)
     else:
-        write_tensors(path, _tensors(found), metadata | {"format": FORMAT})
+        write_tensors(path, found.tensors(), metadata | {"format": FORMAT})
 
 
 def replay(experiment: Experiment) -> Recording:
@@ -122,22 +122,14 @@ def replay(experiment: Experiment) -> Recording:
         check_tensor(path, name, tensors.get(name), one)
     kept: MeanActivations | Attention
     if is_attention:
-        kept = Attention(tensors["attention"], tensors["positions"], tensors["token_lengths"])
+        kept = Attention.of(tensors)
         _check_asked(path, parse_json(metadata.get("scoring", ""), f"{path}: scoring"), experiment)
         _check_attention(path, kept, seen)
     else:
-        kept = replace(_means(tensors), inner=_means(tensors, "inner."))
+        kept = MeanActivations.of(tensors)
         _check_lengths(path, kept, seen)
     check_unchanged(path, tensors, metadata)
     return Recording(kept, provenance, seen)
-
-
-def _attention_tensors(attention: Attention) -> dict[str, np.ndarray]:
-    return {
-        "attention": np.ascontiguousarray(attention.weights),
-        "positions": np.ascontiguousarray(attention.positions),
-        "token_lengths": np.ascontiguousarray(attention.token_lengths),
-    }
 
 
 def asked_of(experiment: Experiment) -> Asked | None:
@@ -151,27 +143,6 @@ def asked_of(experiment: Experiment) -> Asked | None:
     words = {column: [row.answers[column] for row in experiment.rows] for column in scoring.words}
     # Positions and tables in the order that the arrays have.
     return {key: [*stated.items()] for key, stated in scoring.asked.items()} | {"words": words}
-
-
-def _tensors(activations: MeanActivations) -> dict[str, np.ndarray]:
-    assert activations.inner is not None
-    return _named(activations) | {
-        f"inner.{name}": tensor for name, tensor in _named(activations.inner).items()
-    }
-
-
-def _named(activations: MeanActivations) -> dict[str, np.ndarray]:
-    return {
-        "mlp_out": np.ascontiguousarray(activations.mlp_out),
-        "z": np.ascontiguousarray(activations.z),
-        "token_lengths": np.ascontiguousarray(activations.token_lengths),
-    }
-
-
-def _means(tensors: Mapping[str, np.ndarray], prefix: str = "") -> MeanActivations:
-    return MeanActivations(
-        tensors[f"{prefix}mlp_out"], tensors[f"{prefix}z"], tensors[f"{prefix}token_lengths"]
-    )
 
 
 def _attention_layout(experiment: Experiment) -> Layout:

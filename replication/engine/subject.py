@@ -17,23 +17,19 @@ from jaxtyping import Float32
 from replication.circuits.components import ModelShape
 from replication.circuits.matched import Mask
 from replication.engine.answers import AskedPair, asked_pairs
-from replication.engine.attribution import attributions
-from replication.engine.interventions import (
-    Masks,
-    Settings,
-    answers_under,
-    check_lengths,
-    mean_values,
-    preferred,
-)
+from replication.engine.behaviour_parts import Answers, Attributions, Means, Preferences, Side
+from replication.engine.chunks import in_chunks
+from replication.engine.interventions import Masks, check_lengths
 from replication.engine.models import LoadedModel
 from replication.engine.progress import progress
 from replication.engine.taps import Taps
+from replication.engine.tensor_files import Tensors
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, Setting
 from replication.experiment.pairs import Row
 from replication.inputs.files import InputError
 
 CHANCE = 0.05  # how often so many pairs come out right by chance, for a behaviour to be shown
+AT_A_TIME = 32  # sets of a part of a run; each part runs the context once more
 SAME = 1e-4  # of the largest figure: more than another order of the same additions changes
 
 Rows = Float32[np.ndarray, "sets pairs"]
@@ -60,15 +56,21 @@ class Subject:
     """
 
     name: str
-    taps: Taps
+    model: LoadedModel
     shape: ModelShape
     behaviour: BehaviourSpec
     judged: Setting
+    rows: Sequence[Row]
     pairs: Sequence[Sequence[AskedPair]]
     layout: Layout
     offset: Float32[np.ndarray, " pairs"]
     whole: Float32[np.ndarray, " pairs"]
     counterparts: Float32[np.ndarray, "counterparts pairs"]
+
+    @property
+    def taps(self) -> Taps:
+        """The model's own modules."""
+        return self.model.taps
 
     def kept(
         self, masks: Masks, setting: Setting, what: str, *, context: Mask | None = None
@@ -99,33 +101,52 @@ class Subject:
         context: Mask | None,
         counterpart: int = 0,
     ) -> Rows:
-        with progress(f"{self.name}: {what}", len(masks) * len(self.whole)) as advance:
-            found = answers_under(
-                self.taps,
-                self.pairs[counterpart],
-                masks,
-                self._settings(setting, counterpart),
-                restore=setting.direction == "restore",
-                context=context,
-                advance=advance,
-            )
+        means = self._means(setting, counterpart)
+        parts = [
+            Answers(*chunk, self.behaviour, counterpart, setting, means, some, context)
+            for chunk in in_chunks(self.rows)
+            for some in np.split(masks, range(AT_A_TIME, len(masks), AT_A_TIME))
+        ]
+        found = np.empty((len(masks), len(self.rows)), dtype=np.float32)
+        with progress(f"{self.name}: {what}", found.size) as advance:
+            column = row = 0
+            for part, done in zip(parts, self.model.run(parts, advance), strict=True):
+                n_sets, n_pairs = len(part.masks), len(part.pairs)
+                found[row : row + n_sets, column : column + n_pairs] = done["answers"]
+                row += n_sets
+                if row == len(masks):
+                    row, column = 0, column + n_pairs
         return np.asarray(found - self.offset)
 
-    def _settings(self, setting: Setting, counterpart: int = 0) -> Settings:
-        means = None
-        if setting.value == "mean":
-            sources = [
-                (pair.first if setting.direction == "restore" else pair.counterpart).prompt
-                for pair in self.pairs[counterpart]
-            ]
-            means = mean_values(self.taps, sources, setting.positions, self.layout.by_position)
-        return Settings(setting.value, setting.positions, self.behaviour.kind, means)
+    def _means(self, setting: Setting, counterpart: int = 0) -> Tensors | None:
+        """What a setting puts in components' places, where it is a mean over all pairs."""
+        if setting.value != "mean":
+            return None
+        side: Side = "first" if setting.direction == "restore" else "counterpart"
+        by_position = self.layout.by_position
+        parts = [
+            Means(*chunk, self.behaviour, counterpart, side, setting.positions, by_position)
+            for chunk in in_chunks(self.rows)
+        ]
+        with progress(f"{self.name}: means", len(self.rows)) as advance:
+            by_part = list(self.model.run(parts, advance))
+        shares = [np.float32(part.size / len(self.rows)) for part in parts]
+        return {
+            name: np.sum([share * one[name] for share, one in zip(shares, by_part, strict=True)], 0)
+            for name in by_part[0]
+        }
 
     def attributed(self, steps: int) -> Float32[np.ndarray, "all pairs"]:
         """What gradients say of the effect of every component, the input first."""
-        settings = self._settings(self.judged._replace(direction="ablate"))
-        with progress(f"{self.name}: attribution", len(self.whole)) as advance:
-            return attributions(self.taps, self.pairs[0], settings, steps, advance)
+        setting = self.judged._replace(direction="ablate")
+        means = self._means(setting)
+        parts = [
+            Attributions(*chunk, self.behaviour, 0, setting, means, steps)
+            for chunk in in_chunks(self.rows)
+        ]
+        with progress(f"{self.name}: attribution", len(self.rows)) as advance:
+            by_part = [one["attributions"] for one in self.model.run(parts, advance)]
+        return np.concatenate(by_part, axis=1)
 
 
 def subject_of(
@@ -141,8 +162,7 @@ def subject_of(
         InputError: an answer is not one token, or prompts differ in length where something is to be
             interchanged, each naming the pair; or the model is an encoder, which answers nothing.
     """
-    taps, unit = model.taps, behaviour.kind
-    if taps.with_head is None:
+    if model.taps.with_head is None:
         raise InputError(
             f"behaviour {name}: an encoder predicts no next token, and answers nothing"
         )
@@ -157,22 +177,33 @@ def subject_of(
     except InputError as error:
         raise InputError(f"behaviour {name}: {error}") from None
     by_counterpart = [
-        preferred(taps, [pair.counterpart for pair in these], unit) for these in pairs
+        _preferred(model, rows, behaviour, counterpart, "counterpart")
+        for counterpart in range(len(pairs))
     ]
     # A behaviour that tells two sides apart is 0 where both prefer the same answers as much.
     offset = by_counterpart[0] if behaviour.is_of_sides else np.zeros_like(by_counterpart[0])
     return Subject(
         name,
-        taps,
+        model,
         model.shape,
         behaviour,
         ablation.cell.setting,
+        rows,
         pairs,
         _layout(pairs),
         offset,
-        preferred(taps, [pair.first for pair in pairs[0]], unit) - offset,
+        _preferred(model, rows, behaviour, 0, "first") - offset,
         np.stack(by_counterpart) - offset,
     )
+
+
+def _preferred(
+    model: LoadedModel, rows: Sequence[Row], behaviour: BehaviourSpec, counterpart: int, side: Side
+) -> Float32[np.ndarray, " pairs"]:
+    """What the model prefers on one side of every pair."""
+    parts = [Preferences(*chunk, behaviour, counterpart, side) for chunk in in_chunks(rows)]
+    with progress("Asking", len(rows)) as advance:
+        return np.concatenate([one["preferred"] for one in model.run(parts, advance)])
 
 
 def _layout(by_counterpart: Sequence[Sequence[AskedPair]]) -> Layout:

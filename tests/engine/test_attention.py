@@ -12,6 +12,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
+import replication.engine.chunks
 from replication.circuits.components import ModelShape
 from replication.engine import attention as engine
 from replication.engine.attention import Attention, attention, attention_stream
@@ -160,7 +161,7 @@ def test_neighbours_and_chunks_change_nothing(
     gpt2: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = attention(gpt2, ROWS, SCORING)
-    monkeypatch.setattr(engine, "CHUNK_PAIRS", 2)
+    monkeypatch.setattr(replication.engine.chunks, "CHUNK_PAIRS", 2)
     monkeypatch.setattr(engine, "MOST_WEIGHTS", 1)
     parts = list(attention_stream(gpt2, iter(ROWS), SCORING, len(ROWS)))
     assert [part.weights.shape[1] for part in parts] == [2, 2, 1]

@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from transformers import AutoTokenizer
 
 import replication.engine.capture
+import replication.engine.chunks
 import replication.engine.packed
 import replication.engine.padded
 from replication.circuits.components import ModelShape
@@ -167,7 +168,7 @@ def test_how_prompts_are_put_together_changes_nothing(
 ) -> None:
     monkeypatch.setattr(replication.engine.padded, "BATCH_SIZE", size)
     monkeypatch.setattr(replication.engine.packed, "PACK_TOKENS", size)
-    monkeypatch.setattr(replication.engine.capture, "CHUNK_PAIRS", size)
+    monkeypatch.setattr(replication.engine.chunks, "CHUNK_PAIRS", size)
     assert_same_means(capture(model, PAIRS), activations)
 
 

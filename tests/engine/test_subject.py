@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from replication.engine import subject as subjects
+from replication.engine import behaviour_parts
 from replication.engine.interventions import Settings, answers_under, mean_values, preferred
 from replication.engine.models import LoadedModel
 from replication.engine.subject import (
@@ -270,7 +270,7 @@ def test_an_intervention_that_is_none_is_refused(
     setting: Setting,
     broken: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr(subjects, "answers_under", broken)
+    monkeypatch.setattr(behaviour_parts, "answers_under", broken)
     judged = replace(names, judged=setting)
     assert refusal(lambda: check_interventions(judged)).startswith("behaviour names: ")
 
@@ -287,7 +287,7 @@ def test_an_intervention_on_the_input_alone_is_refused(
             *arguments[:2], masks, *arguments[3:], **(keywords | {"context": None})
         )
 
-    monkeypatch.setattr(subjects, "answers_under", forgets)
+    monkeypatch.setattr(behaviour_parts, "answers_under", forgets)
     reason = refusal(lambda: check_interventions(replace(names, judged=setting)))
     assert "ablating every component changes nothing" in reason
 
@@ -302,7 +302,7 @@ def test_a_component_that_is_restored_unasked_is_refused(
             *arguments[:2], masks, *arguments[3:], **(keywords | {"context": None})
         )
 
-    monkeypatch.setattr(subjects, "answers_under", adds)
+    monkeypatch.setattr(behaviour_parts, "answers_under", adds)
     judged = replace(names, judged=Setting(value, "restore", "all"))
     reason = refusal(lambda: check_interventions(judged))
     assert "the empty circuit gives another behaviour than it must, by " in reason
@@ -310,12 +310,12 @@ def test_a_component_that_is_restored_unasked_is_refused(
 
 def test_what_is_refused_is_said(names: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     judged = replace(names, judged=Setting("zero", "ablate", "all"))
-    monkeypatch.setattr(subjects, "answers_under", does_nothing)
+    monkeypatch.setattr(behaviour_parts, "answers_under", does_nothing)
     assert refusal(lambda: check_interventions(judged)) == (
         "behaviour names: ablating every component changes nothing (zero, all but the circuit"
         " ablated, at all positions)"
     )
-    monkeypatch.setattr(subjects, "answers_under", changes_everything)
+    monkeypatch.setattr(behaviour_parts, "answers_under", changes_everything)
     reason = refusal(lambda: check_interventions(judged))
     assert reason.startswith("behaviour names: the whole model as circuit gives another behaviour")
 

@@ -68,6 +68,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="where to run models (default: auto, the best there is)",
     )
     group.addoption(
+        "--replication-ray",
+        metavar="ADDRESS",
+        help="run models on a Ray cluster: local starts one here, auto joins the environment's",
+    )
+    group.addoption(
         "--replication-reports",
         metavar="DIR",
         help="where to write reports (default: the ini-file's, or reports/)",
@@ -143,7 +148,7 @@ def _reaches_claims(config: pytest.Config) -> bool:
 
 
 def _has_options(config: pytest.Config) -> bool:
-    names = ("experiments", "experiment", "live", "model", "device", "reports")
+    names = ("experiments", "experiment", "live", "model", "device", "ray", "reports")
     return any(getattr(config.option, f"replication_{name}") is not None for name in names)
 
 

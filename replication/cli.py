@@ -45,6 +45,24 @@ ModelOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option(metavar="auto|cpu|cuda|mps", help="where to run the model")
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="run on a Ray cluster: local starts one here, auto joins the environment's",
+    ),
+]
+PartsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR_OR_URL",
+        help="where finished parts are kept until the run is done (default: parts/ beside what it"
+        " writes)",
+    ),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="go on from the parts of a run that was stopped")
+]
 NOTATION = "NOTATION"
 NOTATION_HELP = "how it names heads, where it can be read in two ways: layer.head or head.layer"
 NotationOption = Annotated[
@@ -145,11 +163,15 @@ def run(
             " float16 about 4, and overflows beyond 65504",
         ),
     ] = "float32",
+    ray: RayOption = None,
+    parts: PartsOption = None,
+    resume: ResumeOption = False,
 ) -> None:
     """Capture, score and select; write scores.json, pair_scores.csv and circuit.json, .svg."""
-    from replication.commands.run import first_tokens
+    from replication.commands.run import PARTS, first_tokens
     from replication.commands.run import run as run_experiment
-    from replication.engine.models import load_model
+    from replication.engine.spread import Spread
+    from replication.evidence.runs import load_for
     from replication.experiment.pair_files import file_source
     from replication.inputs.folders import check_ours, check_writable
 
@@ -157,25 +179,20 @@ def run(
     if not is_folder(out) and (out.exists() or out.is_symlink()):
         raise InputError(f"--out: {placed(out)} is not a folder")
     check_writable(out)
-    check_ours(out)
+    check_ours(out, [PARTS])
     source = file_source(pairs, spec.spec.keys) if pairs else spec.source
     n_pairs = source.count()
-    loaded = load_model(
-        spec.spec.model,
-        model,
-        _one_of("--device", device, Device),
-        _one_of("--precision", precision, Precision),
-        tokens=spec.spec.tokens,
-        mlp_at=spec.spec.scoring.mlp_at,
-        gives_attention=spec.spec.scoring.kind == "attention",
-    )
-    ran = run_experiment(spec.spec, loaded, source, n_pairs, out)
+    target = _one_of("--device", device, Device), _one_of("--precision", precision, Precision)
+    spread = Spread(ray, parts or str(out / PARTS), resume)
+    with load_for(spec.spec, model, *target, spread) as loaded:
+        ran = run_experiment(spec.spec, loaded, source, n_pairs, out)
     name, counts = shortened(spec.name), f"{n_pairs} pairs, {len(ran.circuit.nodes)} nodes"
     _print(f"{name}: {counts}, written to {placed(out)}/")
     _print(*map(one_line, ran.compared))
     _print(one_line(f"{name}: {first_tokens(loaded, source).described()}"))
     if ran.positions is not None:
         _print(one_line(f"{name}: {ran.positions}"))
+    _print(*(one_line(f"{name}: {line}") for line in loaded.provenance_of_runs.mixed()))
 
 
 @app.command()
@@ -199,13 +216,22 @@ def record(
             " done by itself where scores are of a behaviour",
         ),
     ] = False,
+    ray: RayOption = None,
+    parts: PartsOption = None,
+    resume: ResumeOption = False,
 ) -> None:
     """Capture, and store what scores are computed from as the experiment's recorded evidence."""
     from replication.commands.record import record as record_experiment
+    from replication.engine.spread import Spread
 
     read = _experiment(experiment)
     target = _one_of("--device", device, Device)
-    _print(*record_experiment(read, model, target, random_weights, interventions))
+    spread = Spread(ray, parts or str(read.folder / "parts"), resume)
+    lines = record_experiment(
+        read, model, target, spread, random=random_weights, interventions=interventions
+    )
+    for line in lines:
+        _print(line)
 
 
 @app.command("import")
@@ -402,12 +428,16 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # whatever the locale cannot encode
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, _end_run)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_run)
+    status: Any
+    kept: list[str] = []
     try:
         # The name is what completion is installed for, however the command was started.
         status = app(prog_name="replication", standalone_mode=False)
     except (InputError, OSError) as error:
-        _end(error, 2)
+        _end("; ".join([str(error), *_notes(error)]), 2)
     except _UsageError as error:
         if len(sys.argv) == 1:
             error.show()  # the help
@@ -417,10 +447,15 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except SystemExit as end:
-        status = end.code
+        status, kept = end.code, _notes(end)
     if status in (INTERRUPTED, TERMINATED):
-        _end("interrupted; what was being written is gone", status)
+        _end("; ".join(["interrupted", *(kept or ["what was being written is gone"])]), status)
     sys.exit(status or 0)
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What was said of an error on its way, as what is kept of a run that it ends."""
+    return getattr(error, "__notes__", [])
 
 
 def _print(*lines: str) -> None:
@@ -428,8 +463,8 @@ def _print(*lines: str) -> None:
         print(visible(line))
 
 
-def _terminate(_: int, __: FrameType | None) -> NoReturn:
-    sys.exit(TERMINATED)
+def _end_run(number: int, _: FrameType | None) -> NoReturn:
+    sys.exit({signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}[signal.Signals(number)])
 
 
 def _end(reason: object, status: int) -> NoReturn:

@@ -88,6 +88,7 @@ class Hooks:
                 option.replication_live,
                 option.replication_model,
                 option.replication_device or "auto",
+                option.replication_ray,
             ),
             self._terminal,
         )

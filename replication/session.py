@@ -18,6 +18,7 @@ from replication.claims.claim import (
 from replication.controls.verify import Controls, verify
 from replication.engine.locate import is_local
 from replication.engine.models import Device
+from replication.engine.spread import Spread
 from replication.evidence.evidence import (
     Evidence,
     EvidenceMissing,
@@ -27,7 +28,7 @@ from replication.evidence.evidence import (
     published_evidence,
     recorded_evidence,
 )
-from replication.evidence.runs import run_model
+from replication.evidence.runs import load_for, run_model
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
 from replication.inputs.files import InputError
 from replication.inputs.hub import NotAtHand
@@ -50,7 +51,8 @@ from replication.report.record import ExperimentReport, Handover
 class Options:
     """What a run is asked for; `started_in` is the folder that a model's path is told from.
 
-    `live` runs the models at hand; `require` also makes missing live evidence a failure.
+    `live` runs the models at hand; `require` also makes missing live evidence a failure. They are
+    run on the cluster whose address `ray` is, or in this process.
     """
 
     experiments: Path
@@ -59,6 +61,7 @@ class Options:
     live: Literal["on", "require"] | None = None
     model: str | None = None
     device: Device = "auto"
+    ray: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,8 @@ class Session:
         if self.options.live is None:
             if self.options.model:
                 raise InputError("--replication-model: models run only with --replication-live")
+            if self.options.ray:
+                raise InputError("--replication-ray: models run only with --replication-live")
             return
         from replication.engine.locate import locate
         from replication.engine.models import choose_device
@@ -243,11 +248,14 @@ class Session:
             for claim in self.claims[experiment.name]
             for check in claim.check
         )
-        with self._show_progress():
+        model, spread = self._model_for(experiment), Spread(self.options.ray)
+        with (
+            self._show_progress(),
+            load_for(experiment.spec, model, self.options.device, spread=spread) as loaded,
+        ):
             runs = run_model(
+                loaded,
                 experiment,
-                self._model_for(experiment),
-                self.options.device,
                 runs=2 if asks_twice else 1,
                 with_random=experiment.spec.verification.random_weights,
                 with_interventions=experiment.spec.ablation.live,

@@ -359,7 +359,7 @@ def test_select_on_the_scores_of_a_run_gives_its_circuit(
     assert json.loads(again)["nodes"] == [str(node) for node in circuit.nodes]
 
 
-def test_a_run_whose_circuit_cannot_be_selected_leaves_nothing(
+def test_a_run_whose_circuit_cannot_be_selected_leaves_but_its_parts(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(gpt2_experiment, tmp_path / "mine"))
@@ -370,7 +370,8 @@ def test_a_run_whose_circuit_cannot_be_selected_leaves_nothing(
     )
     message = refusal("run", folder, "--model", gpt2_folder, "--out", tmp_path / "out")
     assert "no MLP reaches the threshold" in message
-    assert not (tmp_path / "out").exists()
+    assert "; 1 finished part of it kept in " in message
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["parts"]
 
 
 def test_a_run_that_cannot_write_ends_before_the_model_is_loaded(
@@ -457,7 +458,7 @@ def interruptible(*command: object) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_an_interrupted_run_leaves_nothing_behind(
+def test_an_interrupted_run_leaves_but_its_parts_behind(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:
     pairs, out = tmp_path / "mine.jsonl", tmp_path / "out"
@@ -472,9 +473,14 @@ def test_an_interrupted_run_leaves_nothing_behind(
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         printed, error = process.communicate(timeout=30)
-    assert error.strip() == "replication: interrupted; what was being written is gone"
+    assert re.fullmatch(
+        r"replication: interrupted; \d+ finished parts? of it kept in .*/out/parts, and --resume"
+        r" goes on from there",
+        error.strip(),
+    )
     assert (process.returncode, printed) == (130, "")
-    assert list(tmp_path.iterdir()) == [pairs]
+    assert sorted(tmp_path.iterdir()) == [pairs, out]
+    assert [path.name for path in out.iterdir()] == ["parts"]
 
 
 def test_a_run_writes_over_nothing_but_an_earlier_run(

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from replication.commands.run import PARTS
 from replication.engine.recording import record, replay
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import read_json
@@ -43,10 +44,9 @@ class Place:
     times: dict[tuple[Writer, object], tuple[float, float]] = field(default_factory=dict)
 
     def names(self) -> frozenset[str]:
-        """Everything in it."""
-        return frozenset(
-            path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*")
-        )
+        """Everything in it, but for parts, which a run that was stopped leaves for another."""
+        found = (path.relative_to(self.folder) for path in self.folder.rglob("*"))
+        return frozenset(path.as_posix() for path in found if PARTS not in path.parts)
 
 
 def leftovers(place: Place) -> set[str]:
@@ -71,22 +71,24 @@ class Writer:
 def run_arguments(place: Place, model: str) -> list[str]:
     experiment = place.folder / "any" / "small"
     where = ["--model", str(place.folder / model), "--out", str(place.folder / "out")]
-    return ["replication", "run", str(experiment), *where]
+    return ["replication", "run", str(experiment), "--resume", *where]
 
 
 def read_outputs(place: Place) -> str | None:
     out = place.folder / "out"
-    if not out.exists():
+    if not (out / MANIFEST).exists():
         return None
-    check_ours(out)
-    assert set(read_json(out / MANIFEST)["files"]) == OUTPUTS == {*contents(out)} - {MANIFEST}
-    (found,) = {weights_in(out / name, place) for name in RESULT}
-    return found
+    check_ours(out, [PARTS])
+    found = {name for name in contents(out) if not name.startswith(PARTS)}
+    assert set(read_json(out / MANIFEST)["files"]) == OUTPUTS == found - {MANIFEST}
+    (model,) = {weights_in(out / name, place) for name in RESULT}
+    return model
 
 
 def record_arguments(place: Place, model: str) -> list[str]:
     experiment = place.folder / "any" / "small"
-    return ["replication", "record", str(experiment), "--model", str(place.folder / model)]
+    where = ["--model", str(place.folder / model)]
+    return ["replication", "record", str(experiment), "--resume", *where]
 
 
 def read_recording(place: Place) -> str | None:
@@ -171,7 +173,7 @@ def run_whole(writer: Writer, place: Place, model: str) -> None:
 
 
 def remove_written(place: Place) -> None:
-    for name in ("out", "reports"):
+    for name in ("out", "reports", f"any/small/{PARTS}"):
         shutil.rmtree(place.folder / name, ignore_errors=True)
     (place.folder / "any" / "small" / "recorded.safetensors").unlink(missing_ok=True)
 

@@ -8,12 +8,13 @@ from replication.engine.attention import Attention
 from replication.engine.models import Device
 from replication.engine.recording import asked_of, check_overwritten, recorded_path
 from replication.engine.recording import record as write_recording
+from replication.engine.spread import Spread
 from replication.engine.words import in_words
 from replication.evidence import random_weights as of_random
 from replication.evidence import recorded_interventions as of_interventions
 from replication.evidence.evidence import circuits_of, published_evidence
 from replication.evidence.interventions import Interventions
-from replication.evidence.runs import Runs, run_model
+from replication.evidence.runs import Runs, load_for, run_model
 from replication.experiment.attention import NOT_OF_ATTENTION
 from replication.experiment.spec import Experiment
 from replication.inputs.files import InputError
@@ -21,7 +22,13 @@ from replication.inputs.messages import LIST, fitting, one_line, placed, shorten
 
 
 def record(
-    experiment: Experiment, model: str | None, device: Device, random: bool, interventions: bool
+    experiment: Experiment,
+    model: str | None,
+    device: Device,
+    spread: Spread,
+    *,
+    random: bool,
+    interventions: bool,
 ) -> Iterator[str]:
     """Run the model, write what was asked for, and say in a line each what was written.
 
@@ -43,15 +50,15 @@ def record(
         of_random.check_overwritten(of_random.random_weights_path(experiment))
     if intervenes:
         of_interventions.check_overwritten(of_interventions.interventions_path(experiment))
-    runs = run_model(
-        experiment,
-        model,
-        device,
-        with_random=random,
-        with_interventions=intervenes,
-        published=circuits_of(published_evidence(experiment)),
-    )
-    return _written(experiment, runs)
+    with load_for(spec, model, device, spread=spread) as loaded:
+        runs = run_model(
+            loaded,
+            experiment,
+            with_random=random,
+            with_interventions=intervenes,
+            published=circuits_of(published_evidence(experiment)),
+        )
+        yield from _written(experiment, runs)
 
 
 def _written(experiment: Experiment, runs: Runs) -> Iterator[str]:
@@ -60,6 +67,7 @@ def _written(experiment: Experiment, runs: Runs) -> Iterator[str]:
     write_recording(recording, experiment.pairs, path, asked_of(experiment))
     yield f"{name}: {len(experiment.pairs)} pairs recorded in {placed(path)}"
     yield one_line(f"{name}: {recording.seen.described()}")
+    yield from (one_line(f"{name}: {line}") for line in recording.provenance.mixed())
     if isinstance(recording.kept, Attention):
         first = recording.kept.positions[0].tolist()
         found = dict(zip(experiment.spec.scoring.positions, first, strict=True))

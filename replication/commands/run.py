@@ -20,11 +20,11 @@ from replication.circuits.comparison import compare_circuits, describe_compariso
 from replication.circuits.result_files import result_files
 from replication.circuits.scores import highest, table_of
 from replication.engine.attention import attention_stream
-from replication.engine.capture import capture_stream
 from replication.engine.models import LoadedModel
 from replication.engine.scores.attention import attention_scores
 from replication.engine.scores.causal import causal_scores
-from replication.engine.scores.differential import mean_scores, pair_scores
+from replication.engine.scores.differential import mean_scores
+from replication.engine.scores.streamed import score_stream
 from replication.engine.subject import check_interventions, not_shown, subject_of
 from replication.engine.tokens import SeenTokens
 from replication.engine.words import in_words, token_positions
@@ -58,18 +58,22 @@ class Ran:
     positions: str | None = None
 
 
+PARTS = "parts"  # the folder in that of a run where its parts are kept until it is done with
+
+
 def run(spec: Spec, model: LoadedModel, pairs: PairSource, n_pairs: int, out: Path) -> Ran:
     """Capture, score and select; write the pairs' scores, the scores, the circuit, its picture.
 
-    All files take their place together, over nothing but what an earlier run wrote there. Where the
-    experiment states rival scores, the circuit that each selects is written too.
+    All files take their place together, over nothing but what an earlier run wrote there, and
+    beside the parts that are kept. Where the experiment states rival scores, the circuit that each
+    selects is written too.
 
     Raises:
         InputError: a prompt does not fit the model, the budget or threshold cannot be met, the
             model does not show the behaviour that scores are of, or something stands there that no
             run wrote.
     """
-    with writing_folder(out) as new:
+    with writing_folder(out, [PARTS]) as new:
         with (new / "pair_scores.csv").open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             sides = (f"{side}_tokens" for side in spec.sides)
@@ -81,7 +85,7 @@ def run(spec: Spec, model: LoadedModel, pairs: PairSource, n_pairs: int, out: Pa
         tables = {name: table_of(one, model.shape) for name, one in by_table}
         circuit = select_circuit(spec, tables)
         provenance = {
-            **model.provenance.model_dump(mode="json"),
+            **model.provenance_of_runs.model_dump(mode="json"),
             **spec.scoring.asked,
             "pairs": n_pairs,
             "pairs_from": pairs.origin(),
@@ -153,8 +157,9 @@ def _scored(
     Scores of a behaviour take all pairs at once, as a mean over the counterparts does.
     """
     if kind == "differential":
-        for chunk in capture_stream(model, pairs.stream(), n_pairs):
-            yield chunk.token_lengths, pair_scores(chunk, spec.scoring.convention)[None]
+        convention = spec.scoring.convention
+        for seen, scores in score_stream(model, pairs.stream(), convention, n_pairs):
+            yield seen, scores[None]
         return
     if kind == "attention":
         for part in attention_stream(model, pairs.read(), spec.scoring, n_pairs):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from replication.circuits.components import ModelShape
 from replication.engine.configuration import read_configuration
@@ -19,7 +19,6 @@ from replication.engine.locate import is_on_hub, label, locate
 from replication.engine.provenance import Provenance, processor, versions
 from replication.engine.selfcheck import SelfCheck, Widths, self_check
 from replication.engine.taps import Taps
-from replication.engine.tensor_files import Tensors
 from replication.engine.tokens import Tokenizer, load_tokenizer
 from replication.engine.transformer import load_taps
 from replication.engine.weights import is_gguf, weight_files, weights_sha256
@@ -27,6 +26,9 @@ from replication.experiment.spec import MlpAt, ModelSpec, TokensSpec
 from replication.inputs.files import InputError, validate
 from replication.inputs.hub import NotAtHand, cached_folder
 from replication.inputs.messages import placed
+
+if TYPE_CHECKING:
+    from replication.engine.tensor_files import Tensors
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from replication.circuits.components import ModelShape
 from replication.engine.selfcheck import SelfCheck
 from replication.experiment.spec import MlpAt, TokensSpec
+from replication.inputs.messages import listed
 
 
 class Provenance(BaseModel):
@@ -37,6 +38,15 @@ class Provenance(BaseModel):
     versions: dict[str, str]
     platform: str
     processors: tuple[str, ...] = ()
+
+    def mixed(self) -> list[str]:
+        """A line that names the kinds of processor, where there are several."""
+        if len(self.processors) < 2:
+            return []
+        return [
+            f"run on {len(self.processors)} kinds of processor, which are apart in the last digits:"
+            f" {listed(self.processors)}"
+        ]
 
 
 def versions(*others: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ from replication.experiment.pairs import Row
 from replication.inputs.files import InputError
 
 CHANCE = 0.05  # how often so many pairs come out right by chance, for a behaviour to be shown
-AT_A_TIME = 32  # sets of a part of a run; each part runs the context once more
+MOST_SETS = 128  # of a part of a run, as each part runs both prompts of its pairs once more
 SAME = 1e-4  # of the largest figure: more than another order of the same additions changes
 
 Rows = Float32[np.ndarray, "sets pairs"]
@@ -105,7 +105,7 @@ class Subject:
         parts = [
             Answers(*chunk, self.behaviour, counterpart, setting, means, some, context)
             for chunk in in_chunks(self.rows)
-            for some in np.split(masks, range(AT_A_TIME, len(masks), AT_A_TIME))
+            for some in np.array_split(masks, max(1, -(-len(masks) // MOST_SETS)))
         ]
         found = np.empty((len(masks), len(self.rows)), dtype=np.float32)
         with progress(f"{self.name}: {what}", found.size) as advance:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel
 from safetensors import safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from replication.inputs.files import FileError, InputError, parse_json, readable, validate
 from replication.inputs.folders import check_writable
@@ -45,7 +45,27 @@ def check_replaceable(path: Path, kind: str | tuple[str, ...], what: str) -> Non
 
 def write_tensors(path: Path, tensors: Tensors, metadata: Metadata) -> None:
     """Write tensors and their metadata, with a digest of both, all of it or nothing."""
-    write_atomically(path, save(tensors, {**metadata, "digest": tensors_digest(tensors, metadata)}))
+    write_atomically(path, whole_file(tensors, metadata))
+
+
+def whole_file(tensors: Tensors, metadata: Metadata) -> bytes:
+    """The content of a file of tensors and their metadata, with a digest of both."""
+    return save(tensors, {**metadata, "digest": tensors_digest(tensors, metadata)})
+
+
+def tensors_in(content: bytes, name: str) -> tuple[Tensors, Metadata]:
+    """The tensors and the metadata in the content of a file.
+
+    Raises:
+        InputError: naming the file: it is not a whole file of tensors.
+    """
+    try:
+        tensors = load(content)
+    except Exception as error:  # as `read_tensors`
+        raise InputError(f"{name}: not a whole safetensors file: {library_reason(error)}") from None
+    # Eight bytes say how long the header is, a JSON object that the library reads without these.
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return tensors, header.get("__metadata__", {})
 
 
 def read_tensors(path: Path) -> tuple[Tensors, Metadata]:

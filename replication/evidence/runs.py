@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
@@ -13,7 +16,8 @@ from replication.circuits.scores import ScoreTable, best_first, highest, table_o
 from replication.engine.activations import MeanActivations
 from replication.engine.attention import Attention, attention
 from replication.engine.capture import capture
-from replication.engine.models import Device, LoadedModel, load_model
+from replication.engine.locate import is_local
+from replication.engine.models import Device, LoadedModel, Precision, load_model
 from replication.engine.random_weights import (
     Architecture,
     RandomWeights,
@@ -24,6 +28,7 @@ from replication.engine.recording import Recording
 from replication.engine.scores.attention import attention_scores
 from replication.engine.scores.causal import causal_scores
 from replication.engine.scores.differential import mean_scores, pair_scores
+from replication.engine.spread import THIS_PROCESS, Spread, loaded
 from replication.engine.subject import (
     Subject,
     check_interventions,
@@ -70,10 +75,39 @@ def check_measured(spec: Spec) -> None:
         raise NotAtHand("scoring.tables does not say between which positions attention is measured")
 
 
-def run_model(
-    experiment: Experiment,
+def load_for(
+    spec: Spec,
     model: str | None = None,
     device: Device = "auto",
+    precision: Precision = "float32",
+    spread: Spread = THIS_PROCESS,
+) -> AbstractContextManager[LoadedModel]:
+    """The model that a spec asks for, or another one in its place, loaded as its scores need it.
+
+    Raises:
+        NotAtHand: the model cannot be had here, or the spec does not say what is measured.
+        InputError: the model or the device cannot be used, or there is nobody to run it.
+    """
+    check_measured(spec)
+    here = Path.cwd()  # workers may be started elsewhere
+    if model is not None and is_local(Path(model)):
+        model = str(here / model)
+    load = partial(
+        load_model,
+        spec.model.told_from(here),
+        model,
+        device,
+        precision,
+        tokens=spec.tokens,
+        mlp_at=spec.scoring.mlp_at,
+        gives_attention=spec.scoring.kind == "attention",
+    )
+    return loaded(load, device, spread)
+
+
+def run_model(
+    loaded: LoadedModel,
+    experiment: Experiment,
     runs: int = 1,
     *,
     with_random: bool = False,
@@ -85,27 +119,19 @@ def run_model(
     Interventions keep the `published` circuits too.
 
     Raises:
-        NotAtHand: the model or the pairs cannot be had here.
-        InputError: the model or the device cannot be used, or the model does not show a behaviour.
+        NotAtHand: the pairs cannot be had here.
+        InputError: the model cannot be used, or does not show a behaviour.
     """
-    check_measured(experiment.spec)
     pairs, spec = experiment.pairs, experiment.spec
-    loaded = load_model(
-        spec.model,
-        model,
-        device,
-        tokens=spec.tokens,
-        mlp_at=spec.scoring.mlp_at,
-        gives_attention=spec.scoring.kind == "attention",
-    )
     seen = loaded.tokenizer.seen(pairs)
     intervenes = with_interventions and bool(spec.behaviour)
     subjects = _subjects(loaded, experiment, intervenes)
-    own = [Recording(_kept(loaded, experiment), loaded.provenance, seen) for _ in range(runs)]
+    kept = [_kept(loaded, experiment) for _ in range(runs)]
+    own = [Recording(one, loaded.provenance_of_runs, seen) for one in kept]
     random = random_weights(loaded, pairs, spec.scoring.convention) if with_random else None
     architecture = architecture_of(loaded)
     if intervenes:
-        found = _interventions(experiment, subjects, own[0], published or {})
+        found = _interventions(experiment, loaded, subjects, kept[0], published or {})
         return Runs(own, architecture, random, found, scored_effects(spec, found))
     none = NoInterventions("interventions were not run: ablation.live is false")
     effects = None
@@ -141,8 +167,9 @@ def _subjects(model: LoadedModel, experiment: Experiment, intervenes: bool) -> d
 
 def _interventions(
     experiment: Experiment,
+    loaded: LoadedModel,
     subjects: Mapping[str, Subject],
-    run: Recording,
+    kept: MeanActivations | Attention,
     published: Mapping[str, Circuit],
 ) -> Interventions:
     """Every behaviour under everything that the experiment asks for."""
@@ -150,16 +177,16 @@ def _interventions(
     reasons = {name: not_shown(subject) for name, subject in subjects.items()}
     found = {name: single(subjects[name]) for name, reason in reasons.items() if reason is None}
     scores: dict[ScoreKind, Float32[np.ndarray, "pairs components"]] = {}
-    if isinstance(run.kept, MeanActivations):
-        scores["differential"] = pair_scores(run.activations, spec.scoring.convention)
+    if isinstance(kept, MeanActivations):
+        scores["differential"] = pair_scores(kept, spec.scoring.convention)
     if (of := found.get(str(spec.scored_behaviour))) is not None:
         scores["attribution"] = causal_scores(of.attribution)
         scores["effect"] = causal_scores(of.effects[0])
     by_kind: dict[ScoreKind, ScoreTable] = {
         kind: table_of(mean_scores([one]), spec.model.shape) for kind, one in scores.items()
     }
-    if isinstance(run.kept, Attention):
-        by_table = zip(spec.scoring.tables, attention_scores(run.kept), strict=True)
+    if isinstance(kept, Attention):
+        by_table = zip(spec.scoring.tables, attention_scores(kept), strict=True)
         tables = {name: table_of(mean_scores([one]), spec.model.shape) for name, one in by_table}
     else:
         tables = {spec.scoring.kind: by_kind[spec.scoring.kind]}
@@ -180,4 +207,4 @@ def _interventions(
                 spec.ablation,
                 spec.verification.seed,
             )
-    return Interventions(run.provenance, behaviours)
+    return Interventions(loaded.provenance_of_runs, behaviours)

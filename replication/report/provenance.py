@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from replication.evidence.evidence import RunProvenance
+from replication.inputs.messages import listed
 from replication.report.record import ExperimentReport
 
 
@@ -39,6 +40,16 @@ def seen_tokens(report: ExperimentReport) -> list[str]:
     return [f"On {' and '.join(named)} evidence {seen}" for seen, named in kinds.items()]
 
 
+def mixed_processors(report: ExperimentReport) -> list[str]:
+    """Which evidence was run on several kinds of processor, and on which."""
+    return [
+        f"{kind.capitalize()} evidence was {line}"
+        for kind, run in report.provenance.items()
+        if isinstance(run, RunProvenance)
+        for line in run.mixed()
+    ]
+
+
 def _fields(recorded: RunProvenance, live: RunProvenance) -> Iterator[tuple[str, str, str, bool]]:
     """What is compared, as each has it, and whether that makes another run of it."""
     yield "the weights' SHA-256", recorded.weights_sha256, live.weights_sha256, True
@@ -58,6 +69,9 @@ def _fields(recorded: RunProvenance, live: RunProvenance) -> Iterator[tuple[str,
         yield f"the version of {package}", here, there, False
     yield "precision", recorded.precision, live.precision, False
     yield "device", recorded.device, live.device, False
+    if recorded.processors:  # what was recorded before they were names none
+        here, there = listed(recorded.processors), listed(live.processors)
+        yield "the kind of processor", here, there, False
 
 
 def _added(run: RunProvenance) -> str:

@@ -11,7 +11,7 @@ from replication.report.causal_text import causal_markdown
 from replication.report.controls_text import controls_markdown, thresholds_markdown
 from replication.report.markdown import escaped, table
 from replication.report.operating import HEAD, rows, summary
-from replication.report.provenance import apart, seen_tokens
+from replication.report.provenance import apart, mixed_processors, seen_tokens
 from replication.report.record import (
     EVIDENCE,
     VERDICTS,
@@ -80,8 +80,8 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
     lines += _missing(report, shown)
     if differing := apart(report):
         lines += [*(f"- {escaped(one.text)}." for one in differing), ""]
-    if seen := seen_tokens(report):
-        lines += [*(f"- {escaped(line)}." for line in seen), ""]
+    if said := [*seen_tokens(report), *mixed_processors(report)]:
+        lines += [*(f"- {escaped(line)}." for line in said), ""]
     shown = [kind for kind in shown if set(report.counts(kind)) != {"missing"}]
     lines += _statements("Unexpected verdicts", report.unexpected(), report)
     refuted = [r for r in report.records if r.verdict == "refuted" and r.as_expected]

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+import replication.engine.chunks
+import replication.engine.subject
 from replication.engine import behaviour_parts
 from replication.engine.interventions import Settings, answers_under, mean_values, preferred
 from replication.engine.models import LoadedModel
@@ -32,6 +34,7 @@ from replication.experiment.pairs import Pair, Row
 from replication.experiment.spec import Experiment, read_experiment
 from replication.inputs.files import InputError
 from tests.asking import loaded_for
+from tests.closeness import assert_close
 
 pytestmark = pytest.mark.numeric
 
@@ -326,3 +329,25 @@ def test_gradients_are_of_every_component(names: Subject) -> None:
     each = np.eye(n_all(names), dtype=bool)
     exact = names.whole - names.ablated(each, "each")
     assert np.corrcoef(found[1:].mean(axis=1), exact[1:].mean(axis=1))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("most", [1, 3, 16])
+@pytest.mark.parametrize("setting", CELLS, ids=str)
+def test_sets_give_the_same_however_many_share_a_part(
+    names: Subject, monkeypatch: pytest.MonkeyPatch, setting: Setting, most: int
+) -> None:
+    masks = np.eye(n_all(names), dtype=bool)[:7]
+    expected = names.kept(masks, setting, "some")
+    monkeypatch.setattr(replication.engine.subject, "MOST_SETS", most)
+    assert np.array_equal(names.kept(masks, setting, "some"), expected)
+
+
+@pytest.mark.parametrize("setting", CELLS, ids=str)
+def test_pairs_give_the_same_but_for_last_digits_however_many_share_a_part(
+    names: Subject, monkeypatch: pytest.MonkeyPatch, setting: Setting
+) -> None:
+    masks = np.eye(n_all(names), dtype=bool)[:7]
+    expected, by_gradients = names.kept(masks, setting, "some"), names.attributed(2)
+    monkeypatch.setattr(replication.engine.chunks, "CHUNK_PAIRS", 5)
+    assert_close(names.kept(masks, setting, "some"), expected)
+    assert_close(names.attributed(2), by_gradients)

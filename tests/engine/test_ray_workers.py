@@ -36,7 +36,7 @@ from tests.runs_of import runs_of
 from tests.signals import hearing_sigint
 from tests.two_nodes import LONGEST, TwoNodes, two_nodes, wait_for
 
-pytestmark = pytest.mark.xdist_group("ray")  # one cluster is enough for two cores
+pytestmark = pytest.mark.ray
 
 N_PAIRS = 1920  # 30 parts
 

@@ -202,10 +202,36 @@ def intervention_ratios() -> list[Ratio]:
     return ratios
 
 
+def ray_ratios() -> list[Ratio]:
+    """Ray beside one process, and what its driver holds."""
+    return [
+        Ratio(
+            "one worker of Ray's / one process, 512 pairs of SmolLM2-135M",
+            "test_one_worker",
+            "test_one_worker: one process, seconds",
+            "at most 1.10",
+            "the parts go to another process and their scores come back",
+        ),
+        Ratio(
+            "two workers of one core / one of two, 512 pairs of SmolLM2-135M",
+            "test_two_workers",
+            "test_two_workers: one worker, seconds",
+        ),
+        Ratio(
+            "peak memory of Ray's driver, 10,000 / 100 pairs",
+            "test_memory_of_the_driver[10000]: peak, KiB",
+            "test_memory_of_the_driver[100]: peak, KiB",
+            "at most 1.10",
+            "of each pair a digest is kept, and nothing of a part once it is written",
+        ),
+    ]
+
+
 RATIOS: dict[Device, list[Ratio]] = {
     "cpu": [
         *capture_ratios("cpu", (5, 100, 1000)),
         *intervention_ratios(),
+        *ray_ratios(),
         Ratio(
             "notebook's loop / scoring, 5 pairs",
             "test_scoring_loop_of_a_notebook",

@@ -92,14 +92,27 @@ def test_ordinary_run(benchmark: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("n_pairs", [100, 1000, 10_000])
 def test_memory(benchmark: Any, tmp_path: Path, n_pairs: int) -> None:
     """What `replication run --pairs` needs, on a model small enough not to hide it."""
-    experiment = make_experiment(tmp_path / "experiment")
-    model = make_gpt2(tmp_path / "model")
-    pairs = tmp_path / "pairs.jsonl"
+    measure_run(benchmark, tmp_path, n_pairs)
+
+
+@pytest.mark.benchmark(group="memory")
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize("n_pairs", [100, 10_000])
+def test_memory_of_the_driver(benchmark: Any, tmp_path: Path, n_pairs: int) -> None:
+    """What the process needs that hands the parts to Ray."""
+    measure_run(benchmark, tmp_path, n_pairs, "--ray", "local")
+
+
+def measure_run(benchmark: Any, folder: Path, n_pairs: int, *options: str) -> None:
+    """Measure the memory of a run on so many pairs."""
+    experiment = make_experiment(folder / "experiment")
+    model = make_gpt2(folder / "model")
+    pairs = folder / "pairs.jsonl"
     with pairs.open("w", encoding="utf-8") as file:
         for first, second in mixed_pairs(n_pairs):
             file.write(json.dumps({"first": first[:40], "second": second[:40]}) + "\n")
-    out = tmp_path / "out"
-    arguments = ["run", experiment, "--pairs", pairs, "--model", model, "--out", out]
+    out = folder / "out"
+    arguments = ["run", experiment, "--pairs", pairs, "--model", model, "--out", out, *options]
 
     def run() -> None:
         done = in_a_process("-c", MEASURED, *map(str, arguments), "--device", "cpu")

@@ -33,6 +33,7 @@ from replication.inputs.messages import library_reason, shortened
 
 FORMAT = "replication.part.1"
 SUFFIX = ".part.safetensors"
+OF_A_PROCESSOR = {"device", "platform", "processors", "self_check"}  # of what provenance says
 
 
 class _Damaged(InputError):
@@ -51,8 +52,7 @@ class _Marked(NamedTuple):
 class KeptParts:
     """Workers whose parts are kept in a place, and are not run again where they are there.
 
-    `names` are those of the parts of this run, whoever wrote them, and `n_found` counts those that
-    were there.
+    `names` are those of the parts of this run, whoever wrote them.
     """
 
     place: str
@@ -61,7 +61,6 @@ class KeptParts:
     provenance: Provenance
     workers: Workers
     names: set[str] = field(default_factory=set)
-    n_found: int = 0
 
     def done(self, parts: Iterable[Part], advance: Advance) -> Iterator[Done]:
         """What comes out of every part, in their order, once it is kept.
@@ -75,7 +74,6 @@ class KeptParts:
         for part, name, is_kept in ours:
             if is_kept:
                 done = self._read(name)
-                self.n_found += name not in self.names
                 advance(part.size)
             else:
                 done = next(made)
@@ -89,11 +87,15 @@ class KeptParts:
 
     def _digest(self, part: Part) -> str:
         """The digest of all that a part hangs on, but for the kind of processor."""
-        own = self.provenance.model_dump(mode="json", exclude={"device", "platform", "processors"})
+        own = self.provenance.model_dump(mode="json", exclude=OF_A_PROCESSOR)
         return digest_of([FORMAT, own, type(part).__name__, _stated(part)])[:32]
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"
+
+    def _new(self, name: str) -> str:
+        """Where a part's file is written, before it takes its place."""
+        return self._path(f".{name}.new")
 
     def _read(self, name: str) -> Done:
         path = f"{self.place}/{name}"
@@ -111,7 +113,7 @@ class KeptParts:
     def _write(self, name: str, done: Done) -> None:
         """Write a part's file; nobody sees half of it."""
         content = whole_file(done.tensors, {"format": FORMAT, "processor": done.processor})
-        new = self._path(f".{name}.new")
+        new = self._new(name)
         try:
             with _reading(self.place):
                 self.system.makedirs(self.root, exist_ok=True)
@@ -128,9 +130,8 @@ class KeptParts:
             return
         for name in self.names:
             self.system.rm_file(self._path(name))
-        for left in self.system.ls(self.root, detail=False):
-            if left.endswith(f"{SUFFIX}.new"):
-                self.system.rm_file(left)
+            if self.system.exists(self._new(name)):  # of a run that was killed
+                self.system.rm_file(self._new(name))
         if not self.system.ls(self.root, detail=False):
             self.system.rmdir(self.root)
 

@@ -96,7 +96,7 @@ def _came_out(part: Part, reference: Any, advance: Advance) -> Done:
     if isinstance(found, _Refused):
         raise InputError(found.reason)
     advance(part.size)
-    return Done(*found)
+    return found
 
 
 def _reason(error: Exception) -> str:

@@ -161,6 +161,16 @@ def test_a_part_of_another_run_is_not_taken(
     assert len(workers.ran) == len(PAIRS)
 
 
+def test_a_part_of_another_processor_is_taken(gpt2: LoadedModel, tmp_path: Path) -> None:
+    stop(gpt2, tmp_path / "parts", 3)
+    checked = gpt2.provenance.self_check.model_copy(update={"means": 0.0})
+    changes = {"self_check": checked, "platform": "another", "device": "another"}
+    elsewhere = replace(gpt2, provenance=gpt2.provenance.model_copy(update=changes))
+    workers = Counting(elsewhere)
+    captured(workers, tmp_path / "parts")
+    assert len(workers.ran) == 1
+
+
 def test_another_kind_of_part_on_the_same_pairs_is_not_taken(
     gpt2: LoadedModel, tmp_path: Path
 ) -> None:

@@ -58,8 +58,8 @@ def test_the_committed_page_says_what_its_figures_say() -> None:
     assert f"{again[0]}Measured with: {versions}" == text
 
 
-def test_the_readme_shows_the_lowest_and_the_highest_rates_of_the_judging_generators() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_document_shows_the_lowest_and_the_highest_rates_of_the_judging_generators() -> None:
+    text = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
     section = text.split("## How often its causal words are right")[1].split("\n## ")[0]
     shown = [line for line in section.splitlines() if line.startswith("| ")][2:]
     judging = [one for one in targets() if one.generator in {own.name for own in STRANGERS}]

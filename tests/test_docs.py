@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -354,6 +355,13 @@ def test_the_action_that_is_shown_takes_these_inputs() -> None:
     inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
     assert set(given) <= set(inputs)
     assert {"experiments", "live"} <= set(given)
+
+
+def test_a_citation_names_this_version() -> None:
+    about = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = (about["title"], about["version"], about["license"])
+    assert found == (project["name"], project["version"], project["license"])
 
 
 def numbers(text: str) -> set[str]:

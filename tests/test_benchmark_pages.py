@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -226,4 +227,20 @@ def test_the_command_writes_both_pages_and_the_ratios_to_commit(
         "date": run["datetime"][:10],
         "commit": run["commit_info"]["id"],
         "ratios": kept,
+    }
+
+
+def test_the_document_shows_the_committed_run_that_it_names() -> None:
+    """Its first table of ratios, cell by cell, beside the last run before it that has each."""
+    text = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
+    table = text.split("| ratio | measured |")[1].split("\n\n")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines()[2:]]
+    shown = {cells[0].strip(): (cells[1].strip(), cells[-1].strip()) for cells in rows}
+    history = json.loads(pages.HISTORY.read_text(encoding="utf-8"))
+    (commit,) = re.findall(r"; commit (\w+);", text)
+    (number,) = (i for i, run in enumerate(history) if run["commit"].startswith(commit))
+    run, before = history[number]["ratios"], history[number - 1]["ratios"]
+    assert shown == {
+        name: (f"{ratio:.2f}", f"{before[name]:.2f}" if name in before else "")
+        for name, ratio in run.items()
     }

@@ -19,10 +19,12 @@ from typing import Any, get_args
 import pytest
 import yaml
 from pydantic import BaseModel
+from typer.main import get_command
 
 from replication.circuits.intervals import printed
 from replication.claims.claim import AnyCheck, Claim, judge_claim, read_claim_file
 from replication.claims.keys import Known
+from replication.cli import app
 from replication.controls.thresholds import THRESHOLDS
 from replication.controls.verify import Controls, verify
 from replication.controls.words import VERDICTS
@@ -32,13 +34,18 @@ from replication.experiment.spec import Spec, read_experiment
 from tests.make import copied
 from tests.paths import FIXTURES, ROOT
 
+README = ROOT / "README.md"
 DOCS = ROOT / "docs"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 DOCUMENTS = sorted(DOCS.glob("*.md"))
+PAGES = [README, CONTRIBUTING, *DOCUMENTS]
+LONGEST_README = 150  # lines: what somebody reads who has never seen the project
 SARCASM = FIXTURES / "sarcasm-gpt2"
 INDIRECT_OBJECT = FIXTURES / "ioi-smollm2-short"
 
 BLOCK = re.compile(r"^(?P<before>[^\n]*)\n\n?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 FILE = re.compile(r"`(?P<path>[^`]+)`:$")
+QUOTED = r"> \*\*(\w+)\*\* .*: “(.+)”\n> → \*\*(\w+)\*\*: (.+)\n"
 TIMING = re.compile(r"in \d+\.\d+s")
 
 
@@ -50,6 +57,11 @@ class Block:
     text: str
     line: int
     file: str | None
+
+
+def name_of(document: Path) -> str:
+    """A document's name from the repository's root, without its ending."""
+    return document.relative_to(ROOT).with_suffix("").as_posix()
 
 
 def blocks(document: Path) -> list[Block]:
@@ -168,7 +180,7 @@ def runs_a_model(block: Block) -> bool:
     )
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", [README, *DOCUMENTS], ids=name_of)
 def test_what_a_document_shows_is_what_happens(document: Path, place: Place) -> None:
     for block in takewhile(lambda block: not runs_a_model(block), blocks(document)):
         place.do(block)
@@ -178,7 +190,7 @@ def test_what_a_document_shows_is_what_happens(document: Path, place: Place) -> 
 @pytest.mark.parametrize(
     "document",
     [path for path in DOCUMENTS if any(map(runs_a_model, blocks(path)))],
-    ids=lambda path: path.stem,
+    ids=name_of,
 )
 def test_what_a_document_shows_of_models_is_what_happens(document: Path, place: Place) -> None:
     for block in blocks(document):
@@ -241,6 +253,18 @@ def read_check(block: Block, folder: Path) -> Claim:
     spec = read_experiment(INDIRECT_OBJECT if is_on_a_behaviour(block) else SARCASM).spec
     (claim,) = read_claim_file(folder / "claims.toml", Known.of(spec, None))
     return claim
+
+
+def test_the_verdict_that_is_quoted_is_the_one_that_reports_give() -> None:
+    text = (DOCS / "findings.md").read_text(encoding="utf-8")
+    ((name, statement, verdict, arithmetic),) = re.findall(QUOTED, text)
+    evidence, controls = grounds(SARCASM)
+    claims = read_claim_file(SARCASM / "claims.toml", Known.of(read_experiment(SARCASM).spec, None))
+    (claim,) = (claim for claim in claims if claim.id == name)
+    judgement = judge_claim(claim, evidence, controls)
+    assert claim.statement == statement
+    assert judgement.verdict == verdict
+    assert arithmetic.removesuffix(".") in judgement.arithmetic
 
 
 def examples() -> list[tuple[Block, Block]]:
@@ -316,10 +340,18 @@ def test_the_options_of_pytest_that_are_named_are_those_that_there_are() -> None
     options = set(
         option.findall((ROOT / "pytest_circuit_replication.py").read_text(encoding="utf-8"))
     )
-    readme = ROOT / "README.md"
-    texts = [path.read_text(encoding="utf-8") for path in (readme, *DOCUMENTS, ROOT / "action.yml")]
-    assert set(option.findall("".join(texts))) <= options
-    assert set(option.findall(readme.read_text(encoding="utf-8"))) == options
+    pages = (README, *DOCUMENTS, ROOT / "action.yml")
+    assert (
+        set(option.findall("".join(path.read_text(encoding="utf-8") for path in pages))) <= options
+    )
+    listed = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert set(option.findall(listed)) == options
+
+
+def test_the_commands_that_are_listed_are_those_that_there_are() -> None:
+    (rows, *_) = tables((DOCS / "commands.md").read_text(encoding="utf-8"))
+    listed = [re.match("`replication ([a-z-]+)", command) for command, _ in rows]
+    assert {found[1] for found in listed if found} == set(get_command(app).commands)
 
 
 def anchors(document: Path) -> set[str]:
@@ -329,9 +361,15 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def links_of(document: Path) -> list[str]:
+    """Where a page's links lead, and where its pictures stand."""
+    text = document.read_text(encoding="utf-8")
+    return re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'\bsrc(?:set)?="([^"]+)"', text)
+
+
+@pytest.mark.parametrize("document", PAGES, ids=name_of)
 def test_every_link_leads_somewhere(document: Path) -> None:
-    links = re.findall(r"\]\(([^)]+)\)", document.read_text(encoding="utf-8"))
+    links = links_of(document)
     assert links
     for link in links:
         if link.startswith("https://"):
@@ -343,11 +381,29 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_the_readme_can_be_read_in_one_go() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= LONGEST_README
+
+
 def test_the_index_leads_to_every_document() -> None:
     linked = re.findall(
         r"^- \[[^\]]+\]\((\w+\.md)\)", (DOCS / "README.md").read_text(encoding="utf-8"), re.M
     )
     assert sorted(["README.md", *linked]) == [path.name for path in DOCUMENTS]
+
+
+def test_the_files_that_contributors_are_sent_to_are_there() -> None:
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:docs|replication|tests|calibration)/[\w./-]*)`", text)
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_a_citation_names_this_version() -> None:
+    about = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = (about["title"], about["version"], about["license"])
+    assert found == (project["name"], project["version"], project["license"])
 
 
 @pytest.mark.parametrize("name", ["tutorial", "private"])
@@ -360,20 +416,14 @@ def test_the_action_that_is_shown_takes_these_inputs(name: str) -> None:
     assert {"experiments", "live"} <= set(given)
 
 
-def test_a_citation_names_this_version() -> None:
-    about = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found = (about["title"], about["version"], about["license"])
-    assert found == (project["name"], project["version"], project["license"])
-
-
 def numbers(text: str) -> set[str]:
     return set(re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])", text))
 
 
 def prose(document: Path) -> str:
-    """A document's text without its blocks and pieces of code."""
-    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    """A document's text without its blocks, pieces of code and quoted verdicts."""
+    text = re.sub(QUOTED, "", document.read_text(encoding="utf-8"))
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
     return re.sub(r"`[^`]*`", "", text)
 
 
@@ -384,13 +434,14 @@ def figures(texts: Iterable[str]) -> Iterator[Fraction]:
         yield from (figure.low, figure.middle, figure.high)
 
 
-# The ledger is generated, and held to what it is generated from.
-WRITTEN = [path for path in DOCUMENTS if path.name != "ledger.md"]
+# The ledger is generated, and held to what it is generated from; costs are held to a committed run,
+# but for those of interventions, of which none is committed.
+WRITTEN = [path for path in DOCUMENTS if path.name not in ("ledger.md", "costs.md")]
 MEASURED = {"calibration": [DOCS / "sample" / name for name in ("calibration.md", "causes.md")]}
 HELD_ROWS = ("calibration",)  # whose tables tests/calibration holds cell by cell
 
 
-@pytest.mark.parametrize("document", WRITTEN, ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", WRITTEN, ids=name_of)
 def test_a_decimal_in_the_prose_is_one_that_is_computed_or_published(document: Path) -> None:
     """One that stands in a fixture or a committed page of what was measured.
 
@@ -409,3 +460,8 @@ def test_a_decimal_in_the_prose_is_one_that_is_computed_or_published(document: P
         digits = len(quoted.partition(".")[2])
         rounded = {f"{float(one):.{digits}f}" for one in numbers(" ".join(shown))}
         assert Fraction(quoted) in exact or quoted in rounded, quoted
+
+
+def test_a_decimal_of_the_readme_is_one_of_the_documents() -> None:
+    shown = {number for path in DOCUMENTS for number in numbers(path.read_text(encoding="utf-8"))}
+    assert numbers(prose(README)) <= shown

@@ -98,8 +98,8 @@ def test_a_function_fits_on_a_screen(path: Path) -> None:
     assert {name: lines for name, lines in functions.items() if lines > LONGEST} == {}
 
 
-def test_the_readme_shows_the_house_as_it_is() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## The code")[1]
+def test_the_document_shows_the_house_as_it_is() -> None:
+    text = (ROOT / "docs" / "house.md").read_text(encoding="utf-8")
     block = re.search("```text\n(.+?)```", text, re.S)
     assert block is not None
     rooms = re.findall(r"^(\w+)(?:/|\.py)", block[1], re.M)

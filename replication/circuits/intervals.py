@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -25,6 +25,8 @@ class Interval:
 
     low: Fraction
     high: Fraction
+    text: str | None = field(default=None, compare=False, repr=False, kw_only=True)
+    """As it was printed; None of what was computed."""
 
     def __add__(self, other: Interval) -> Interval:
         return Interval(self.low + other.low, self.high + other.high)
@@ -102,7 +104,7 @@ def printed(text: str) -> Interval:
     if match is None:
         raise InputError(f"{quoted(text)} is not a plain decimal number such as '31.51'")
     half_unit = Fraction(1, 2 * 10 ** len(match["decimals"] or ""))
-    return Interval(Fraction(text) - half_unit, Fraction(text) + half_unit)
+    return Interval(Fraction(text) - half_unit, Fraction(text) + half_unit, text=text)
 
 
 def mean(intervals: Sequence[Interval]) -> Interval:
@@ -157,8 +159,8 @@ def all_of(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def show(figure: Interval) -> str:
-    """A figure as it is written in arithmetic: of a printed one, the printed value."""
-    return f"{float(figure.middle):.6g}"
+    """A figure as it is written in arithmetic: of a printed one, the digits that were printed."""
+    return figure.text or f"{float(figure.middle):.6g}"
 
 
 def plain(figure: Interval) -> float | list[float]:

@@ -248,7 +248,7 @@ def test_a_failure_names_what_was_expected_and_found() -> None:
     evidence = replace(published(table({"m0": "10.51", "m1": "9.30"})))
     claim = claim_of({"kind": "arithmetic", "that": "paper.m0 / paper.m1 == 1.2"})
     message = failure_message(judge_claim(claim, evidence, Controls([])))
-    assert "arithmetic: refuted: 10.51 / 9.3 = 1.12896 to 1.13125, stated 1.2" in message
+    assert "arithmetic: refuted: 10.51 / 9.30 = 1.12896 to 1.13125, stated 1.2" in message
     assert "expected:  paper.m0 / paper.m1 == 1.2" in message
     assert "tolerance: the printed digits" in message
 

@@ -35,6 +35,7 @@ from replication.inputs.hub import NotAtHand
 from replication.inputs.messages import listed, one_line, placed, quoted
 from replication.report.causal_handover import causal_records
 from replication.report.handover import (
+    against_published,
     controls_records,
     differences,
     figures,
@@ -207,6 +208,9 @@ class Session:
                     "files": measured_files(evidence),
                     "operating": operating_records(self.claims[name], evidence, controls),
                     "causal": causal_records(self.claims[name], evidence, controls),
+                    "against": against_published(
+                        self.published[name].results.get(evidence.spec.measures), evidence
+                    ),
                 }
             )
         if judgement.as_expected is None:

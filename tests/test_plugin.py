@@ -79,7 +79,7 @@ def test_the_experiments_as_they_stand_come_out_as_expected(
             "  no recorded evidence: *with: replication record *sarcasm-gpt2",
             "  no live evidence: not run; --replication-live runs the model",
             "sarcasm-minilm: adds up: nothing to add up;"
-            " replicates: as far as it was judged, yes (recorded: 14 hold, 1 undecided);"
+            " replicates: nothing published to compare with (recorded: 14 hold, 1 undecided);"
             " means what it says: not shown (claims on meaning, recorded: 1 undecided);"
             " does anything: not asked",
             "  unstable, of 23 selected (minilm, recorded): m0, a5.h9, a5.h1, a5.h4, * and 9 more",
@@ -691,7 +691,10 @@ def test_a_live_run_judges_the_model_in_a_local_folder(
     result = run(*where, *live, "--replication-device", "cpu", in_process=False)
     assert result.ret == 0
     result.stdout.fnmatch_lines(
-        ["* replicates: yes (live: 2 hold); *", "  no recorded evidence: *"]
+        [
+            "* replicates: nothing published to compare with (live: 2 hold); *",
+            "  no recorded evidence: *",
+        ]
     )
     reports = pytester.path / "reports"
     (experiment,) = json.loads((reports / "claims.json").read_text(encoding="utf-8"))["experiments"]

@@ -18,14 +18,19 @@ from replication.controls.thresholds import THRESHOLDS
 from replication.controls.words import VERDICTS as VERDICT_OF_WORD
 from replication.controls.words import Word
 from replication.evidence.evidence import Kind
-from replication.inputs.messages import QUOTE, fitting
+from replication.inputs.messages import LIST, QUOTE, fitting
 from replication.report.causal_record import CausalRecord, CausalRecords, NotShownRecord
 from replication.report.record import (
     EVIDENCE,
     VERDICTS,
+    WORDS,
+    AgainstRecord,
+    ChangedRecord,
     ControlsRecord,
     ExperimentReport,
+    JudgementRecord,
     Outcome,
+    ReplicationRecord,
 )
 
 About = Literal["figures", "meaning", "doing"]
@@ -43,18 +48,29 @@ class Tally:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its answer, the counts behind it, and what was not run."""
+    """A question with its answer, what it rests on, the counts behind it, and what was not run."""
 
     question: str
     asks: str
     answer: str
     tallies: Sequence[Tally]
     lacks: Sequence[str]
+    findings: Sequence[str] = ()
 
 
 def answers(report: ExperimentReport) -> list[Answer]:
     """The four questions, each with its answer, the counts behind it, and what was not run."""
     return [_adds_up(report), _replicates(report), _means(report), _does(report)]
+
+
+def said(answer: Answer) -> Iterator[str]:
+    """An answer as sentences: the word, what it rests on, and the counts behind it."""
+    yield f"{answer.answer}."
+    yield from (f"{found}." for found in answer.findings)
+    for tally in answer.tallies:
+        counts = [f"{number} {WORDS[verdict]}" for verdict, number in tally.counts]
+        words = [f"{number} {word}" for word, number in tally.words]
+        yield f"{tally.label[0].upper()}{tally.label[1:]}: {', '.join([*counts, *words])}."
 
 
 def _asks(claim: Claim) -> About:
@@ -131,16 +147,115 @@ def _adds_up(report: ExperimentReport) -> Answer:
 
 def _replicates(report: ExperimentReport) -> Answer:
     counts = {kind: _tally(report, kind, "figures") for kind in RUNS}
-    settled = [found for found in counts.values() if set(found) - {"missing"}]
+    found = replication(report)
+    wanted: Sequence[Kind] = ("published", *RUNS) if found.answer == NOT_COMPARED else RUNS
     return Answer(
         "Does it replicate?",
-        "the same statements, from a run of the model",
-        _verdict_on(settled[0]) if settled else "Not run",
+        "whether a run of the model gives what was published",
+        found.answer,
         [
             *(_counted(kind, found) for kind, found in counts.items() if found),
             *_questions(report, RUNS, "figures"),
         ],
-        [line for kind in RUNS for line in lacks(report, kind)],
+        [line for kind in wanted for line in lacks(report, kind)],
+        list(_agreement(found)),
+    )
+
+
+NOT_COMPARED = "Not compared"
+
+
+def replication(report: ExperimentReport) -> ReplicationRecord:
+    """What a run gives of what was published, on the best one: live before recorded."""
+    on = next((k for k in RUNS if any(r.verdict != "missing" for r in _on(report, k))), None)
+    if on is None:
+        return ReplicationRecord(answer="Not run")
+    same: list[str] = []
+    changed: list[ChangedRecord] = []
+    still_open: list[str] = []
+    for claim in report.claims:
+        before, after = report.record(claim.id, "published"), report.record(claim.id, on)
+        if claim.is_question or _asks(claim) != "figures" or before is None or after is None:
+            continue
+        stated = "holds" if before.verdict == "undecided" else before.verdict
+        if after.verdict not in ("holds", "refuted"):
+            still_open.append(claim.id)
+        elif after.verdict == stated:
+            same.append(claim.id)
+        else:
+            changed.append(
+                ChangedRecord(claim=claim.id, published=before.verdict, measured=after.verdict)
+            )
+    found = ReplicationRecord(
+        answer="",
+        evidence=on,
+        against=report.against.get(on),
+        same=same,
+        changed=changed,
+        open=still_open,
+    )
+    return found.model_copy(update={"answer": _agrees(found, report)})
+
+
+def _on(report: ExperimentReport, kind: Kind) -> list[JudgementRecord]:
+    return [record for record in report.records if record.evidence == kind]
+
+
+def _agrees(found: ReplicationRecord, report: ExperimentReport) -> str:
+    """The answer, from what agrees and what does not."""
+    agreeing, differing = len(found.same), len(found.changed)
+    if (against := found.against) is not None:
+        agreeing += against.scores - len(against.outside)
+        differing += len(against.outside)
+        if against.nodes is not None:
+            is_same = not against.only_published and not against.only_measured
+            agreeing, differing = agreeing + is_same, differing + (not is_same)
+    if not agreeing and not differing:
+        if report.is_published and not _on(report, "published"):
+            return NOT_COMPARED
+        return "Not decided" if found.open else "Nothing published to compare with"
+    if differing:
+        return "Not entirely" if agreeing else "No"
+    return "As far as it was judged, yes" if found.open else "Yes"
+
+
+def _agreement(found: ReplicationRecord) -> Iterator[str]:
+    """What agrees with what was published, and what does not, in words."""
+    if found.against is not None:
+        yield from _of_result(found.against)
+    compared = len(found.same) + len(found.changed)
+    if compared:
+        named = [
+            f"{one.claim} ({one.published} on what was published, {one.measured} on the run)"
+            for one in found.changed
+        ]
+        but = f", all but {fitting(named, LIST)}" if named else ""
+        yield (
+            f"{len(found.same)} of {compared} statements come out on the run as on the published"
+            f" figures, or as stated where these leave it open{but}"
+        )
+
+
+def _of_result(against: AgainstRecord) -> Iterator[str]:
+    """What of a published table and circuit a run gives again."""
+    if against.scores:
+        named = [
+            f"{one.component}{f' by {one.table}' if one.table else ''}"
+            f" ({one.measured:.6g}, printed {one.printed})"
+            for one in against.outside
+        ]
+        but = f", all but {fitting(named, LIST)}" if named else ""
+        within = against.scores - len(against.outside)
+        yield f"{within} of {against.scores} published scores are met to the printed digits{but}"
+    if against.nodes is None:
+        return
+    if not against.only_published and not against.only_measured:
+        yield f"The rule selects the published circuit of {against.nodes} nodes"
+        return
+    shared = against.nodes - len(against.only_published)
+    others = fitting(against.only_measured, LIST) or "no other"
+    yield (
+        f"The rule selects {shared} of the published circuit's {against.nodes} nodes, and {others}"
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, JsonValue
 
 from replication.claims.claim import Claim
 from replication.controls.thresholds import THRESHOLDS
+from replication.report.answers import replication
 from replication.report.record import EVIDENCE, VERDICTS, ExperimentReport, Outcome
 
 FORMAT = "replication.claims.1"
@@ -45,6 +46,7 @@ def claims_json(reports: Iterable[ExperimentReport], command: str) -> dict[str, 
                     kind: [one.model_dump(mode="json") for one in found]
                     for kind, found in report.operating.items()
                 },
+                "replication": replication(report).model_dump(mode="json"),
                 "claims": [_claim_json(report, claim) for claim in report.claims],
             }
             for report in reports

@@ -11,11 +11,11 @@ from jaxtyping import Float64
 from pydantic import JsonValue
 
 from replication.arithmetic.figures import Figure
-from replication.circuits.comparison import cut, explain
+from replication.circuits.comparison import cut, explain, only_in
 from replication.circuits.components import Component, ModelShape, names
-from replication.circuits.intervals import plain
+from replication.circuits.intervals import equals, plain, show
 from replication.circuits.result_files import result_files
-from replication.circuits.scores import highest
+from replication.circuits.scores import ScoreTable, highest
 from replication.claims.claim import Claim, Judgement
 from replication.claims.operating import operating_points
 from replication.controls.halves import Halves
@@ -34,6 +34,7 @@ from replication.experiment.clusters import count_of
 from replication.experiment.spec import Experiment, Spec
 from replication.report.how_often import how_often
 from replication.report.record import (
+    AgainstRecord,
     AgreementRecord,
     CheckRecord,
     ComponentRecord,
@@ -48,6 +49,7 @@ from replication.report.record import (
     NullOverlapRecord,
     NullRecord,
     OperatingRecord,
+    OutsideRecord,
     RandomWeightsRecord,
     RankAgreementRecord,
     ResultFigures,
@@ -416,6 +418,46 @@ def differences(evidence: Evidence) -> dict[str, list[str]]:
         for other, result in evidence.results.items()
         if other != name and result.circuit is not None
     }
+
+
+def against_published(published: Result | None, evidence: Evidence) -> AgainstRecord | None:
+    """How a run lies to what was published of the result that it measures; None without either."""
+    measured = evidence.measured
+    if measured is None or published is None:
+        return None
+    there, here = _tables(published), _tables(measured)
+    compared = [
+        (name, component, here[name].scores[component], score)
+        for name, table in there.items()
+        if name in here
+        for component, score in table.scores.items()
+        if component in here[name].scores
+    ]
+    circuit, nodes = published.circuit, measured.circuit.nodes
+    return AgainstRecord(
+        result=evidence.spec.measures,
+        scores=len(compared),
+        outside=[
+            OutsideRecord(
+                component=str(component),
+                table=name or None,
+                measured=float(found.middle),
+                printed=show(score),
+            )
+            for name, component, found, score in compared
+            if equals(found, score) != "holds"
+        ],
+        nodes=len(circuit.nodes) if circuit else None,
+        only_published=names(only_in(circuit.nodes, nodes)) if circuit else [],
+        only_measured=names(only_in(nodes, circuit.nodes)) if circuit else [],
+    )
+
+
+def _tables(result: Result) -> Mapping[str, ScoreTable]:
+    """A result's tables by name; the one that has none is under an empty one."""
+    if result.tables or result.scores is None:
+        return result.tables
+    return {"": result.scores}
 
 
 def operating_records(

@@ -14,7 +14,7 @@ from functools import cached_property
 from replication.claims.claim import Claim
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.messages import listed
-from replication.report.answers import Answer, answers, lacks
+from replication.report.answers import Answer, answers, lacks, said
 from replication.report.markdown import escaped, table
 from replication.report.record import (
     EVIDENCE,
@@ -131,9 +131,9 @@ def _statement(report: ExperimentReport, claim: Claim) -> Statement:
 
 def ledger_markdown(reports: Sequence[ExperimentReport]) -> str:
     """The content of `ledger.md`."""
-    said = partial(reports)
+    partly = partial(reports)
     shown = entries(reports)
-    lines = ["# Ledger", "", *([f"**{escaped(said)}**", ""] if said else []), ABOUT, ""]
+    lines = ["# Ledger", "", *([f"**{escaped(partly)}**", ""] if partly else []), ABOUT, ""]
     lines += table(
         ["experiment", *(answer.question for answer in shown[0].answers), *_counted_columns()],
         (
@@ -173,15 +173,6 @@ def _entry_markdown(one: Entry) -> list[str]:
         ]
         lines.append("")
     return lines
-
-
-def said(answer: Answer) -> Iterable[str]:
-    """An answer as sentences: the word, and the counts behind it."""
-    yield f"{answer.answer}."
-    for tally in answer.tallies:
-        counts = [f"{number} {WORDS[verdict]}" for verdict, number in tally.counts]
-        words = [f"{number} {word}" for word, number in tally.words]
-        yield f"{tally.label[0].upper()}{tally.label[1:]}: {', '.join([*counts, *words])}."
 
 
 def _statement_markdown(one: Statement, answer: str = "") -> str:

@@ -323,12 +323,61 @@ class OperatingRecord(_Record):
     turn: TurnRecord | None
 
 
+class OutsideRecord(_Record):
+    """A measured score that lies outside the digits of the published one."""
+
+    component: str
+    table: str | None = None
+    measured: float
+    printed: str
+
+
+class AgainstRecord(_Record):
+    """A run's scores and circuit against those that were published of the same result.
+
+    `scores` is how many published scores were measured again, and `nodes` how many the published
+    circuit has; None where none was published. The run's own circuit has all of these but
+    `only_published`, and `only_measured` besides.
+    """
+
+    result: str
+    scores: int
+    outside: list[OutsideRecord] = []
+    nodes: int | None = None
+    only_published: list[str] = []
+    only_measured: list[str] = []
+
+
+class ChangedRecord(_Record):
+    """A statement that comes out otherwise on a run than on the published figures."""
+
+    claim: str
+    published: Outcome
+    measured: Outcome
+
+
+class ReplicationRecord(_Record):
+    """Whether a run gives what was published: scores, circuit, and verdicts on the statements.
+
+    `evidence` is the run that was compared; None where there was none. A statement is among the
+    `same` if the run gives it the published figures' verdict or, where these leave it open, bears
+    it out; it is `open` where the run does not settle it.
+    """
+
+    answer: str
+    evidence: EvidenceKind | None = None
+    against: AgainstRecord | None = None
+    same: list[str] = []
+    changed: list[ChangedRecord] = []
+    open: list[str] = []
+
+
 class Handover(_Record):
     """What a test hands over.
 
     The first one on some evidence brings its controls, its figures, how its circuits differ, the
-    files of what was measured, by name, at which operating points claims keep their verdicts, and
-    what interventions say, where the model was run.
+    files of what was measured, by name, at which operating points claims keep their verdicts, what
+    interventions say, where the model was run, and how the run lies to what was published.
 
     `provenance` is that of the run or, of published evidence, what each result is.
     """
@@ -341,6 +390,7 @@ class Handover(_Record):
     files: dict[str, dict[str, JsonValue]] = {}
     operating: list[OperatingRecord] = []
     causal: CausalRecords | None = None
+    against: AgainstRecord | None = None
 
 
 Case = tuple[str, EvidenceKind]
@@ -439,6 +489,16 @@ class ExperimentReport:
             for kind in EVIDENCE
             for handed in self._in_order()
             if handed.judgement.evidence == kind and handed.causal is not None
+        }
+
+    @property
+    def against(self) -> dict[EvidenceKind, AgainstRecord]:
+        """How each run lies to what was published of the same result."""
+        return {
+            kind: handed.against
+            for kind in EVIDENCE
+            for handed in self._in_order()
+            if handed.judgement.evidence == kind and handed.against is not None
         }
 
     def shown_differences(self) -> dict[str, list[str]]:

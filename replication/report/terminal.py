@@ -46,7 +46,9 @@ def summary(
 
 
 def _short(answer: Answer) -> str:
-    """The answer, with the counts of the evidence that gave it."""
+    """The answer, with what it rests on, or the counts of the evidence that gave it."""
+    if answer.findings:
+        return f"{answer.answer.lower()} ({'; '.join(answer.findings)})"
     for tally in answer.tallies:
         if any(verdict != "missing" for verdict, _ in tally.counts):
             shown = ", ".join(f"{count} {WORDS[verdict]}" for verdict, count in tally.counts)

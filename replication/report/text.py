@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from replication.claims.claim import QUESTION, READER
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.messages import MESSAGE, fitting, shortened
+from replication.report.answers import answers, said
 from replication.report.causal_text import causal_markdown
 from replication.report.controls_text import controls_markdown, thresholds_markdown
 from replication.report.markdown import escaped, table
@@ -45,8 +46,8 @@ def partial(reports: Iterable[ExperimentReport]) -> str | None:
 
 
 def _partial(reports: Sequence[ExperimentReport]) -> list[str]:
-    said = partial(reports)
-    return [f"**{escaped(said)}**", ""] if said else []
+    partly = partial(reports)
+    return [f"**{escaped(partly)}**", ""] if partly else []
 
 
 def _opening(report: ExperimentReport) -> str:
@@ -76,12 +77,14 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
     lines = [f"## {escaped(f'{report.name}: {report.title}')}", ""]
     if not shown:
         return [*lines, "Nothing was judged.", ""]
-    lines += _counts_table(report, shown)
+    for answer in answers(report):
+        lines.append(f"- *{answer.question}* {escaped(' '.join(said(answer)))}")
+    lines += ["", *_counts_table(report, shown)]
     lines += _missing(report, shown)
     if differing := apart(report):
         lines += [*(f"- {escaped(one.text)}." for one in differing), ""]
-    if said := [*seen_tokens(report), *mixed_processors(report)]:
-        lines += [*(f"- {escaped(line)}." for line in said), ""]
+    if noted := [*seen_tokens(report), *mixed_processors(report)]:
+        lines += [*(f"- {escaped(line)}." for line in noted), ""]
     shown = [kind for kind in shown if set(report.counts(kind)) != {"missing"}]
     lines += _statements("Unexpected verdicts", report.unexpected(), report)
     refuted = [r for r in report.records if r.verdict == "refuted" and r.as_expected]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 from pydantic import TypeAdapter
 
@@ -9,16 +14,23 @@ from replication.claims.claim import Claim, read_claims
 from replication.controls.words import Word
 from replication.evidence.evidence import Kind
 from replication.experiment.spec import read_experiment
-from replication.report.answers import answers
+from replication.report.answers import answers, replication
 from replication.report.causal_record import CausalRecords
+from replication.report.data import claims_json
+from replication.report.ledger import ledger_markdown
+from replication.report.page.page import page
 from replication.report.record import (
+    AgainstRecord,
     ComponentRecord,
     ControlsRecord,
     ExperimentReport,
     Handover,
     JudgementRecord,
     Outcome,
+    OutsideRecord,
 )
+from replication.report.terminal import summary
+from replication.report.text import claims_markdown
 from tests.paths import FIXTURES
 from tests.report.causal import SHAPE, claim, evidence_with, report_on
 
@@ -94,17 +106,111 @@ def said(report: ExperimentReport) -> list[str]:
         ((), "Not run"),
     ],
 )
-def test_the_verdicts_answer_the_first_two_questions(
+def test_the_verdicts_on_published_figures_answer_the_first_question(
     verdicts: tuple[str, ...], answer: str
 ) -> None:
     assert said(report_of("published", verdicts))[:2] == [answer, "Not run"]
-    assert said(report_of("live", verdicts))[:2] == ["Not run", answer]
-    assert said(report_of("recorded", verdicts))[:2] == ["Not run", answer]
+
+
+def on_both(published: tuple[Outcome, ...], measured: tuple[Outcome, ...]) -> ExperimentReport:
+    """A report with these verdicts on published and on recorded evidence."""
+    report = report_of("published", published)
+    report.found |= report_of("recorded", measured).found
+    return report
+
+
+@pytest.mark.parametrize(
+    ("published", "measured", "answer", "changed"),
+    [
+        (("holds", "refuted"), ("holds", "refuted"), "Yes", []),
+        (("undecided",), ("holds",), "Yes", []),
+        (("undecided", "holds"), ("refuted", "holds"), "Not entirely", ["undecided"]),
+        (("refuted", "holds"), ("holds", "holds"), "Not entirely", ["refuted"]),
+        (("holds",), ("refuted",), "No", ["holds"]),
+        (("holds", "holds"), ("holds", "undecided"), "As far as it was judged, yes", []),
+        (("undecided",), ("undecided",), "Not decided", []),
+        (("holds",), ("missing",), "Not run", []),
+    ],
+)
+def test_a_run_replicates_what_comes_out_as_on_the_published_figures(
+    published: tuple[Outcome, ...],
+    measured: tuple[Outcome, ...],
+    answer: str,
+    changed: list[Outcome],
+) -> None:
+    report = on_both(published, measured)
+    assert said(report)[1] == answer == replication(report).answer
+    assert [one.published for one in replication(report).changed] == changed
+
+
+AGREES = AgainstRecord(result="replication", scores=10, nodes=4)
+OUTSIDE = OutsideRecord(component="m2", measured=3.004, printed="3.00")
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer", "finding"),
+    [
+        ({}, "Yes", "10 of 10 published scores are met to the printed digits"),
+        ({}, "Yes", "The rule selects the published circuit of 4 nodes"),
+        (
+            {"outside": [OUTSIDE]},
+            "Not entirely",
+            "9 of 10 published scores are met to the printed digits, all but m2 (3.004, printed"
+            " 3.00)",
+        ),
+        (
+            {"only_published": ["m2"], "only_measured": ["m3"]},
+            "Not entirely",
+            "The rule selects 3 of the published circuit's 4 nodes, and m3",
+        ),
+        ({"scores": 0, "only_published": ["m2"]}, "No", "The rule selects 3 of"),
+        ({"scores": 1, "outside": [OUTSIDE], "nodes": None}, "No", "0 of 1 published scores"),
+        ({"scores": 0, "nodes": None}, "Nothing published to compare with", ""),
+    ],
+)
+def test_a_run_replicates_the_scores_and_the_circuit_that_were_published(
+    changes: dict[str, Any], answer: str, finding: str
+) -> None:
+    report = report_of("published", ("missing",))
+    (handed,) = report_of("live", ("undecided",)).found.values()
+    other = {"claim": report.claims[1].id}
+    against = AGREES.model_copy(update=changes)
+    judgement = handed.judgement.model_copy(update=other)
+    report.take(handed.model_copy(update={"judgement": judgement, "against": against}))
+    found = answers(report)[1]
+    assert found.answer == answer
+    assert any(finding in one for one in [*found.findings, ""])
+    shown = (
+        claims_markdown([report]),
+        ledger_markdown([report]),
+        " ".join(line for line, _ in summary([report], None, None)),
+        html.unescape(page([report], "pytest", Path(), "")),
+    )
+    for text in shown:
+        assert answer.lower() in text.lower()
+        assert finding in re.sub(r"\\(.)", r"\1", text)
+    (experiment,) = claims_json([report], "pytest")["experiments"]
+    assert experiment["replication"] == replication(report).model_dump(mode="json")
+
+
+def test_where_nothing_was_published_there_is_nothing_to_replicate() -> None:
+    report = report_of("recorded", ("holds", "refuted"))
+    report.is_published = False
+    assert said(report)[1] == "Nothing published to compare with"
+    assert [tally.counts for tally in answers(report)[1].tallies] == [
+        [("holds", 1), ("refuted", 1)]
+    ]
+    report.is_published = True
+    found = answers(report)[1]
+    assert (found.answer, found.lacks[0]) == (
+        "Not compared",
+        "Published evidence: not judged in this run.",
+    )
 
 
 def test_a_run_now_answers_before_a_recorded_one() -> None:
-    report = report_of("live", ("holds",))
-    report.found |= report_of("recorded", ("refuted",)).found
+    report = on_both(("holds",), ("refuted",))
+    report.found |= report_of("live", ("holds",)).found
     assert said(report)[1] == "Yes"
     assert [tally.label for tally in answers(report)[1].tallies] == ["live", "recorded"]
 
@@ -134,7 +240,7 @@ def test_a_statement_on_meaning_answers_the_third_question_alone(
     on_meaning: str, answer: str
 ) -> None:
     report = report_of(verdicts=("holds",), on_meaning=on_meaning, words=("specific", "unstable"))
-    assert said(report) == ["Not run", "Yes", answer, "Not asked"]
+    assert said(report) == ["Not run", "Not compared", answer, "Not asked"]
 
 
 def test_what_was_not_run_is_said_with_its_reason() -> None:
@@ -176,7 +282,7 @@ def test_claims_on_behaviours_answer_the_fourth_question_alone(
         for one in at_least
     ]
     report = report_on(evidence, *others(), *stated)
-    assert said(report)[1] == "Yes"
+    assert said(report)[1] == "Nothing published to compare with"
     found = answers(report)[3]
     assert found.answer == answer
     assert found.lacks == ["not: the whole model's mean is not above its counterparts'."]

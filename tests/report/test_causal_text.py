@@ -126,7 +126,7 @@ def test_where_nothing_was_run_the_reason_is_told_if_a_behaviour_is_stated() -> 
     assert lines(found)[2] == "Not run: the experiment states no behaviour."
     about = claim("B1", evidence_with(), kind="behaviour", at_least="0")
     report = report_on(evidence, about.model_copy(update={"check": []}))
-    assert "Does it do anything?" not in claims_markdown([report])
+    assert "### Does it do anything?" not in claims_markdown([report])
 
 
 def test_the_section_stands_in_the_text_of_the_report() -> None:

@@ -222,7 +222,7 @@ def test_it_opens_with_the_answer_and_the_counts_behind_it(shown: Page) -> None:
     minilm = answers.nth(1).locator(".line")
     assert minilm.locator(".said").all_inner_texts() == [
         "Nothing to add up.",
-        "As far as it was judged, yes.",
+        "Nothing published to compare with.",
         "Not shown.",
         "Not asked.",
     ]

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from replication.controls.thresholds import THRESHOLDS
 from replication.inputs.visible import visible
 from replication.inputs.writing import write_atomically
-from replication.report.ledger import ABOUT, CORRECTION, HEADINGS, QUESTIONS, entries, said
+from replication.report.answers import said
+from replication.report.ledger import ABOUT, CORRECTION, HEADINGS, QUESTIONS, entries
 from replication.report.page.gallery import Table
 from replication.report.page.own_measurements import benchmarks, calibration
 from replication.report.page.sections import section, shown

@@ -35,6 +35,10 @@ NO_ROWS: RowsByTable = MappingProxyType({})
 NOUNS: Mapping[ScoredKind, str] = {"mlp": "MLP", "head": "head"}
 
 
+class NotSelected(InputError):
+    """The rule selects nothing on these scores; the message says which step cannot be taken."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """The selection rule: steps, one after the other, under a write budget in dimensions.
@@ -59,14 +63,14 @@ def select(scores: Scores, rule: Rule, tables: Mapping[str, Scores] = NO_TABLES)
     an earlier step has chosen, a later one passes over.
 
     Raises:
-        InputError: the budget does not hold what a step takes, or a step finds too little to take.
+        NotSelected: the budget does not hold what a step takes, or a step finds too little to take.
     """
     chosen: list[Component] = []
     for step in rule.steps:
         seen = highest_of([scores if name is None else tables[name] for name in tables_of(step)])
         taken = take(step, seen, rule, chosen)
         if rule.costs.total([*chosen, *taken]) > rule.budget:
-            raise InputError(_beyond(step, taken, rule, chosen))
+            raise NotSelected(_beyond(step, taken, rule, chosen))
         chosen += taken
     return chosen
 
@@ -103,14 +107,14 @@ def take(
     """What a step takes beside what is chosen, whatever that costs.
 
     Raises:
-        InputError: it finds too little to take.
+        NotSelected: it finds too little to take.
     """
     before = set(chosen)
     found = [one for one in _candidates(step, scores, rule) if one not in before]
     match step:
         case Best():
             if len(found) < step.best:
-                raise InputError(
+                raise NotSelected(
                     f"{len(found)} {NOUNS[step.of]}s are left with a score{in_tables(step)}, of"
                     f" the {step.best} best that are to be taken"
                 )
@@ -118,7 +122,7 @@ def take(
         case AtLeast():
             first = next(iter(best_first(scores, step.of)), None)
             if first is not None and float(scores[first]) < step.at_least:
-                raise InputError(
+                raise NotSelected(
                     f"no {NOUNS[step.of]} reaches the threshold of {step.at_least:g}:"
                     f" the highest score is {float(scores[first]):.6g} ({first})"
                 )

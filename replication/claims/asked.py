@@ -48,7 +48,10 @@ def circuit_of(evidence: Evidence, result: str) -> Circuit:
     Raises:
         CannotJudge: the evidence has none.
     """
-    circuit = evidence.results.get(result, Result()).circuit
+    found = evidence.results.get(result, Result())
+    circuit = found.circuit
+    if isinstance(found, Measured) and found.no_circuit:
+        raise CannotJudge(f"the rule selects no circuit: {found.no_circuit}")
     if circuit is None:
         raise CannotJudge(
             f"there is no {evidence.kind} circuit of {result}; {decider(evidence, result)}"

@@ -79,9 +79,9 @@ def operating_points(
 ) -> list[Operating]:
     """Every claim that looks at the measured circuit or the rule, at all points.
 
-    There are none on published evidence, which selects nothing.
+    There are none on published evidence, or of a run on whose scores the rule selects nothing.
     """
-    if evidence.measured is None:
+    if evidence.measured is None or evidence.measured.circuit is None:
         return []
     measures = evidence.spec.measures
     judged = [

@@ -30,7 +30,7 @@ from replication.circuits.steps import (
 from replication.claims.asked import CannotJudge, circuit_of, decider, is_printed, ranked, scores_of
 from replication.claims.check import Check, Outcome, Part, conjunction, same
 from replication.claims.keys import Budget, ResultName, Threshold, known
-from replication.evidence.evidence import Evidence
+from replication.evidence.evidence import Evidence, Measured
 from replication.inputs.files import InputError
 
 # The tables that a rule looks at, by name; None stands for the one that has none.
@@ -41,7 +41,8 @@ class Selection(Check):
     """The circuit is what the experiment's rule selects on the scores, with this budget.
 
     On printed scores the set must be settled by the digits, and the order must agree as far as
-    they settle it. A measured circuit was selected by the experiment's rule itself.
+    they settle it. A measured circuit was selected by the experiment's rule itself; where that
+    selects nothing on the run's scores, the check is refuted.
     """
 
     kind: Literal["selection"]
@@ -65,11 +66,15 @@ class Selection(Check):
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
         rule = evidence.spec.selection
-        circuit = circuit_of(evidence, self.circuit)
         parts = [same("the experiment's budget", rule.budget, self.budget)]
         if self.mlp_threshold is not None:
             stated = float(fraction(self.mlp_threshold))
             parts.append(same("the experiment's MLP threshold", rule.mlp_threshold, stated))
+        found = evidence.results.get(self.circuit)
+        if isinstance(found, Measured) and found.no_circuit:
+            lack = f"the rule selects no circuit: {found.no_circuit}"
+            return conjunction([*parts, Part("refuted", lack)], lack, None)
+        circuit = circuit_of(evidence, self.circuit)
         if not is_printed(evidence, self.circuit):
             parts.append(Part("holds", "the circuit was selected by this rule"))
             return conjunction(parts, names(circuit.nodes), names(circuit.nodes))

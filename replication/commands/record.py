@@ -13,7 +13,7 @@ from replication.engine.words import in_words
 from replication.evidence import random_weights as of_random
 from replication.evidence import recorded_interventions as of_interventions
 from replication.evidence.evidence import circuits_of, published_evidence
-from replication.evidence.interventions import Interventions
+from replication.evidence.interventions import Interventions, NoInterventions
 from replication.evidence.runs import Runs, load_for, run_model
 from replication.experiment.attention import NOT_OF_ATTENTION
 from replication.experiment.spec import Experiment
@@ -37,7 +37,7 @@ def record(
     Raises:
         NotAtHand: the model or the pairs cannot be had here.
         InputError: something else stands where a file is to be written, there is no behaviour to
-            intervene on, or the model or the device cannot be used.
+            intervene on, no circuit to keep alone, or the model or the device cannot be used.
     """
     spec = experiment.spec
     if interventions and not spec.behaviour:
@@ -58,6 +58,8 @@ def record(
             with_interventions=intervenes,
             published=circuits_of(published_evidence(experiment)),
         )
+        if intervenes and isinstance(runs.interventions, NoInterventions):
+            raise InputError(f"{placed(experiment.folder)}: {runs.interventions.reason}")
         yield from _written(experiment, runs)
 
 

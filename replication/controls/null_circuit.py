@@ -61,15 +61,16 @@ def null_overlaps(
 ) -> list[NullOverlap]:
     """The overlaps, by replication and kind; there must be at least four clusters.
 
-    Each cluster is drawn by one of its pairs, for the circuit and the null circuit alike. A kind of
-    which the circuit holds nothing, or every one, is left out.
+    There are none without a circuit. Each cluster is drawn by one of its pairs, for the circuit and
+    the null circuit alike. A kind of which the circuit holds nothing, or every one, is left out.
     """
+    circuit = measured.circuit
     parts = [
         (kind, part, size)
         for kind, part in _parts(shape)
-        if 0 < (size := len(measured.circuit.of_kind(kind))) < part.stop - part.start
+        if circuit and 0 < (size := len(circuit.of_kind(kind))) < part.stop - part.start
     ]
-    if not parts:
+    if circuit is None or not parts:
         return []
     clusters, rng = measured.clusters, np.random.default_rng(seed)
     n_clusters = count_of(clusters)
@@ -86,9 +87,9 @@ def null_overlaps(
         )
         shared, null_shared = ((best & other_half).sum(axis=1) for best in (real_best, null_best))
         found.append(_overlap(ANOTHER_HALF, kind, size, shared, null_shared))
-        own = set(measured.circuit.of_kind(kind))
-        for name, circuit in others.items():
-            theirs = set(circuit.of_kind(kind))
+        own = set(circuit.of_kind(kind))
+        for name, other in others.items():
+            theirs = set(other.of_kind(kind))
             is_theirs = np.array([one in theirs for one in shape.components()[part]])
             null_shared = (null_of_all & is_theirs).sum(axis=1)
             found.append(

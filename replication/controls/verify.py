@@ -165,7 +165,7 @@ def measured_controls(
         shown = explained if isinstance(explained, NotComputed) else _property(spec, measured)
         null_circuit = other_kind or _null_circuit(spec, measured, others)
     telling = markers(measured.pairs, lengths, spec.sides)
-    selected = set(measured.circuit.nodes)
+    selected = set(measured.circuit.nodes if measured.circuit else ())
     words = {
         component: measured_word(
             index, component in selected, measured, stable, unrelated, shown, explained, telling

@@ -8,7 +8,7 @@ from itertools import chain
 from replication.circuits.circuit import Circuit, selected_circuit
 from replication.circuits.components import Component
 from replication.circuits.scores import ScoreTable
-from replication.circuits.selection import select
+from replication.circuits.selection import NotSelected, select
 from replication.circuits.steps import tables_of
 from replication.experiment.behaviours import RivalKind
 from replication.experiment.spec import ScoreKind, Spec
@@ -28,8 +28,8 @@ def select_circuit(spec: Spec, tables: Mapping[str, ScoreTable]) -> Circuit:
     A step that names no table looks at the only one.
 
     Raises:
-        InputError: the budget or the threshold cannot be met, or a step is by a table that is not
-            measured.
+        NotSelected: the budget or the threshold cannot be met.
+        InputError: a step is by a table that is not measured.
     """
     middles = {name: table.middles() for name, table in tables.items()}
     for name in chain.from_iterable(map(tables_of, spec.rule.steps)):
@@ -58,7 +58,7 @@ def rival_circuit(spec: Spec, kind: RivalKind, scores: ScoreTable) -> Circuit:
     there = spec.model_copy(update={"selection": rule, "scoring": scoring})
     try:
         return select_circuit(there, {kind: scores})
-    except InputError as error:
+    except NotSelected as error:
         raise InputError(f"ablation.rivals: {kind}: {error}") from None
 
 
@@ -74,7 +74,8 @@ def kept_circuits(
     those could not be had.
 
     Raises:
-        InputError: the budget or a threshold cannot be met.
+        NotSelected: the budget or the threshold cannot be met.
+        InputError: a rival's threshold cannot be met.
     """
     circuits = {spec.measures: select_circuit(spec, tables).nodes}
     for kind in spec.ablation.rivals:

@@ -23,6 +23,7 @@ from replication.circuits.circuit import Circuit, check_convention, read_circuit
 from replication.circuits.components import ModelShape
 from replication.circuits.notations import NotationName
 from replication.circuits.scores import ScoreTable, highest, read_scores, table_of
+from replication.circuits.selection import NotSelected
 from replication.engine.activations import MeanActivations
 from replication.engine.attention import Attention
 from replication.engine.provenance import Provenance
@@ -39,6 +40,7 @@ from replication.evidence.interventions import (
     Interventions,
     NoInterventions,
     scored_effects,
+    without_circuit,
 )
 from replication.evidence.lengths import Lengths, read_lengths
 from replication.evidence.published_behaviours import PublishedBehaviour, read_behaviours
@@ -110,10 +112,11 @@ class Measured(Result):
     of a second run, if there was one. `clusters` says which pairs hang together and so count as one
     (`experiment.clusters`). `random` are the means that random weights of the architecture give on
     the same pairs, if there are any, and `interventions` what became of behaviours under them.
+    Where the rule selects nothing on the scores there is no circuit, and `no_circuit` says why.
     """
 
     scores: ScoreTable
-    circuit: Circuit
+    circuit: Circuit | None
     tables: Mapping[str, ScoreTable]
     kept: MeanActivations | Attention
     pairs: Sequence[Pair]
@@ -122,6 +125,7 @@ class Measured(Result):
     pair_tables: Mapping[str, Float32[np.ndarray, "pairs components"]]
     means: Float64[np.ndarray, " components"]
     provenance: RunProvenance
+    no_circuit: str | None = None
     repeated: Float32[np.ndarray, "pairs components"] | None = None
     random: RandomWeights | NoRandomWeights = NO_RANDOM_WEIGHTS
     interventions: Interventions | NoInterventions = NO_INTERVENTIONS
@@ -233,10 +237,11 @@ def measure(
 ) -> Measured:
     """Score a run and select the circuit.
 
-    Where the score is of a behaviour, `effects` are what it is the size of.
+    Where the score is of a behaviour, `effects` are what it is the size of. A budget or a threshold
+    that the scores do not meet leaves the run without a circuit.
 
     Raises:
-        InputError: the budget or the threshold cannot be met.
+        InputError: a step of the rule is by a table that is not measured.
     """
     by_table = _scored(spec, run, effects)
     again = None
@@ -247,10 +252,12 @@ def measure(
         name: table_of(mean_scores([one]), spec.model.shape, one)
         for name, one in zip(spec.scoring.table_names, by_table, strict=True)
     }
+    circuit, no_circuit = _selected(spec, tables)
     return Measured(
         scores=highest(list(tables.values())),
         tables=tables if spec.scoring.tables else {},
-        circuit=select_circuit(spec, tables),
+        circuit=circuit,
+        no_circuit=no_circuit,
         kept=run.kept,
         pairs=pairs,
         clusters=clusters,
@@ -260,6 +267,14 @@ def measure(
         provenance=RunProvenance.of(run, pairs_from),
         repeated=again,
     )
+
+
+def _selected(spec: Spec, tables: Mapping[str, ScoreTable]) -> tuple[Circuit | None, str | None]:
+    """The circuit of these scores, or why there is none."""
+    try:
+        return select_circuit(spec, tables), None
+    except NotSelected as error:
+        return None, str(error)
 
 
 def _scored(
@@ -302,7 +317,7 @@ def live_evidence(experiment: Experiment, published: Evidence, runs: Runs) -> Ev
     Where random weights were not run with it, those that were recorded serve, if they fit.
 
     Raises:
-        InputError: the budget or the threshold cannot be met.
+        InputError: a step of the rule is by a table that is not measured.
     """
     random = runs.random or fitting_random(experiment, runs.own[0], runs.architecture)
     found = runs.interventions
@@ -327,6 +342,8 @@ def _measured_evidence(
         raise EvidenceMissing(f"its scores are of a behaviour: {interventions.reason}")
     pairs, clusters = experiment.pairs, experiment.clusters
     measured = measure(spec, run, pairs, clusters, experiment.source.origin(), second, effects)
+    if measured.no_circuit and isinstance(interventions, Interventions):
+        interventions = without_circuit(measured.no_circuit)
     measured = replace(measured, random=random, interventions=interventions)
     results = {**published.results, spec.measures: measured}
     evidence = Evidence(kind, spec, run.provenance.shape, results, published.figures)

@@ -131,6 +131,11 @@ class NoInterventions:
 NO_INTERVENTIONS = NoInterventions("the experiment states no behaviour")
 
 
+def without_circuit(reason: str) -> NoInterventions:
+    """No interventions, for there is no circuit that could be kept alone."""
+    return NoInterventions(f"the rule selects no circuit: {reason}")
+
+
 def scored_effects(spec: Spec, found: Interventions) -> Effects | None:
     """What the experiment's scores are the size of; None where they are no effects."""
     if not spec.scoring.is_of_behaviour:

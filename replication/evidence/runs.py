@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from replication.circuits.circuit import Circuit
 from replication.circuits.scores import ScoreTable, best_first, highest, table_of
+from replication.circuits.selection import NotSelected
 from replication.engine.activations import MeanActivations
 from replication.engine.attention import Attention, attention
 from replication.engine.capture import capture
@@ -45,6 +46,7 @@ from replication.evidence.interventions import (
     NoInterventions,
     Unshown,
     scored_effects,
+    without_circuit,
 )
 from replication.experiment.spec import Experiment, ScoreKind, Spec
 from replication.inputs.files import InputError
@@ -131,13 +133,22 @@ def run_model(
     random = random_weights(loaded, pairs, spec.scoring.convention) if with_random else None
     architecture = architecture_of(loaded)
     if intervenes:
-        found = _interventions(experiment, loaded, subjects, kept[0], published or {})
-        return Runs(own, architecture, random, found, scored_effects(spec, found))
+        try:
+            found = _interventions(experiment, loaded, subjects, kept[0], published or {})
+            return Runs(own, architecture, random, found, scored_effects(spec, found))
+        except NotSelected as error:
+            none = without_circuit(str(error))
+            return Runs(own, architecture, random, none, _effects(spec, subjects))
     none = NoInterventions("interventions were not run: ablation.live is false")
-    effects = None
-    if spec.scoring.is_of_behaviour:
-        effects = effects_of(subjects[str(spec.scored_behaviour)], spec.scoring.kind)
-    return Runs(own, architecture, random, none if spec.behaviour else NO_INTERVENTIONS, effects)
+    without = none if spec.behaviour else NO_INTERVENTIONS
+    return Runs(own, architecture, random, without, _effects(spec, subjects))
+
+
+def _effects(spec: Spec, subjects: Mapping[str, Subject]) -> Effects | None:
+    """What scores are the size of, where they are of a behaviour."""
+    if not spec.scoring.is_of_behaviour:
+        return None
+    return effects_of(subjects[str(spec.scored_behaviour)], spec.scoring.kind)
 
 
 def _kept(model: LoadedModel, experiment: Experiment) -> MeanActivations | Attention:

@@ -247,6 +247,9 @@ def _of_result(against: AgainstRecord) -> Iterator[str]:
         but = f", all but {fitting(named, LIST)}" if named else ""
         within = against.scores - len(against.outside)
         yield f"{within} of {against.scores} published scores are met to the printed digits{but}"
+    if against.no_circuit is not None:
+        yield f"The rule selects no circuit: {against.no_circuit}"
+        return
     if against.nodes is None:
         return
     if not against.only_published and not against.only_measured:

@@ -191,7 +191,7 @@ def _measured_component(
             "kind": component.kind,
             "rank": measured.scores.ranks[component],
             "score": float(measured.means[index]),
-            "selected": component in measured.circuit.nodes,
+            "selected": measured.circuit is not None and component in measured.circuit.nodes,
             "by_pair": measured.pair_scores[:, index].tolist(),
             **figures,
             **asdict(found.words[component]),
@@ -326,7 +326,8 @@ def _null(found: Null | NotComputed) -> NullRecord | None:
 
 
 def _length(found: MeasuredControls) -> LengthRecord | None:
-    length, nodes = found.length, found.measured.circuit.nodes
+    length, circuit = found.length, found.measured.circuit
+    nodes = circuit.nodes if circuit else ()
     if isinstance(length, NotComputed):
         return None
     return LengthRecord(
@@ -433,7 +434,7 @@ def against_published(published: Result | None, evidence: Evidence) -> AgainstRe
         for component, score in table.scores.items()
         if component in here[name].scores
     ]
-    circuit, nodes = published.circuit, measured.circuit.nodes
+    circuit, nodes = published.circuit, measured.circuit.nodes if measured.circuit else ()
     return AgainstRecord(
         result=evidence.spec.measures,
         scores=len(compared),
@@ -450,6 +451,7 @@ def against_published(published: Result | None, evidence: Evidence) -> AgainstRe
         nodes=len(circuit.nodes) if circuit else None,
         only_published=names(only_in(circuit.nodes, nodes)) if circuit else [],
         only_measured=names(only_in(nodes, circuit.nodes)) if circuit else [],
+        no_circuit=measured.no_circuit,
     )
 
 

@@ -337,7 +337,7 @@ class AgainstRecord(_Record):
 
     `scores` is how many published scores were measured again, and `nodes` how many the published
     circuit has; None where none was published. The run's own circuit has all of these but
-    `only_published`, and `only_measured` besides.
+    `only_published`, and `only_measured` besides; `no_circuit` says why it has none.
     """
 
     result: str
@@ -346,6 +346,7 @@ class AgainstRecord(_Record):
     nodes: int | None = None
     only_published: list[str] = []
     only_measured: list[str] = []
+    no_circuit: str | None = None
 
 
 class ChangedRecord(_Record):

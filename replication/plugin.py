@@ -173,6 +173,7 @@ class Hooks:
     def _write(self) -> None:
         from replication.inputs.cache import cache_folder
         from replication.inputs.visible import visible
+        from replication.report.made import made_by
         from replication.report.page.page import drawing_library
         from replication.report.write import write_report
 
@@ -181,7 +182,8 @@ class Hooks:
             return
         command = visible(shlex.join(["pytest", *map(str, self.config.invocation_params.args)]))
         library = drawing_library(cache_folder("page"))
-        self.written = write_report(self.reports, reports, command, library, self._write_junit)
+        made = made_by(command, self.session.options.experiments)
+        self.written = write_report(self.reports, reports, made, library, self._write_junit)
         for plugin in self._junit():
             plugin.logfile = str(self.written / "junit.xml")  # where pytest says that it is
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):

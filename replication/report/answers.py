@@ -6,8 +6,8 @@ Each question with a word, the counts behind it, and what was not run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from replication.claims.causal_checks import Behaviour, CausalCheck
@@ -39,11 +39,12 @@ RUNS: tuple[Kind, ...] = ("live", "recorded")
 
 @dataclass(frozen=True)
 class Tally:
-    """How many verdicts, or words, there are of each kind."""
+    """How many verdicts, or words, there are of each kind; of verdicts, on which claims."""
 
     label: str
     counts: Sequence[tuple[Outcome, int]] = ()
     words: Sequence[tuple[str, int]] = ()
+    claims: Mapping[Outcome, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,16 +86,21 @@ def _asks(claim: Claim) -> About:
     return "figures"
 
 
-def _tally(
-    report: ExperimentReport, kind: Kind, about: About, *, of_questions: bool = False
-) -> Counter[Outcome]:
-    """The verdicts on one kind of evidence, of the statements about something, or the questions."""
+def _found(
+    report: ExperimentReport, kind: Kind, about: Sequence[About], *, of_questions: bool = False
+) -> list[JudgementRecord]:
+    """What was judged on one kind of evidence of the statements about something, or questions."""
     wanted = {
         claim.id
         for claim in report.claims
-        if _asks(claim) == about and claim.is_question == of_questions
+        if _asks(claim) in about and claim.is_question == of_questions
     }
-    return Counter(r.verdict for r in report.records if r.evidence == kind and r.claim in wanted)
+    return [r for r in report.records if r.evidence == kind and r.claim in wanted]
+
+
+def _tally(report: ExperimentReport, kind: Kind, *about: About) -> Counter[Outcome]:
+    """The verdicts on one kind of evidence, of the statements about something."""
+    return Counter(r.verdict for r in _found(report, kind, about))
 
 
 def _verdict_on(counts: Counter[Outcome]) -> str:
@@ -105,17 +111,27 @@ def _verdict_on(counts: Counter[Outcome]) -> str:
     return "Not decided" if counts["undecided"] else "Not run"
 
 
-def _counted(label: str, counts: Counter[Outcome]) -> Tally:
-    return Tally(label, [(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]])
+def _counted(label: str, found: Sequence[JudgementRecord]) -> Tally:
+    claims = {
+        verdict: [record.claim for record in found if record.verdict == verdict]
+        for verdict in VERDICTS
+    }
+    counts = [(verdict, len(names)) for verdict, names in claims.items() if names]
+    return Tally(label, counts, claims=claims)
+
+
+def _statements(
+    report: ExperimentReport, kinds: Sequence[Kind], about: Sequence[About], label: str = "{}"
+) -> list[Tally]:
+    """How the statements about something come out, on each kind of evidence."""
+    found = {kind: _found(report, kind, about) for kind in kinds}
+    return [_counted(label.format(kind), records) for kind, records in found.items() if records]
 
 
 def _questions(report: ExperimentReport, kinds: Sequence[Kind], *about: About) -> list[Tally]:
     """How readers' questions come out, beside the statements: they are nobody's word."""
-    found = {
-        kind: sum((_tally(report, kind, one, of_questions=True) for one in about), Counter())
-        for kind in kinds
-    }
-    return [_counted(f"{QUESTION}s, {kind}", counts) for kind, counts in found.items() if counts]
+    found = {kind: _found(report, kind, about, of_questions=True) for kind in kinds}
+    return [_counted(f"{QUESTION}s, {kind}", records) for kind, records in found.items() if records]
 
 
 def lacks(report: ExperimentReport, kind: Kind) -> list[str]:
@@ -133,20 +149,19 @@ def lacks(report: ExperimentReport, kind: Kind) -> list[str]:
 
 
 def _adds_up(report: ExperimentReport) -> Answer:
-    counts = _tally(report, "published", "figures") + _tally(report, "published", "doing")
+    counts = _tally(report, "published", "figures", "doing")
     questions = _questions(report, ["published"], "figures", "doing")
     answer = "Only questions" if questions and not counts else _verdict_on(counts)
     return Answer(
         "Does it add up?",
         "the published statements, from the published figures",
         answer if report.is_published else "Nothing to add up",
-        [*([_counted("published", counts)] if counts else []), *questions],
+        [*_statements(report, ["published"], ["figures", "doing"]), *questions],
         lacks(report, "published"),
     )
 
 
 def _replicates(report: ExperimentReport) -> Answer:
-    counts = {kind: _tally(report, kind, "figures") for kind in RUNS}
     found = replication(report)
     wanted: Sequence[Kind] = ("published", *RUNS) if found.answer == NOT_COMPARED else RUNS
     return Answer(
@@ -154,7 +169,7 @@ def _replicates(report: ExperimentReport) -> Answer:
         "whether a run of the model gives what was published",
         found.answer,
         [
-            *(_counted(kind, found) for kind, found in counts.items() if found),
+            *_statements(report, RUNS, ["figures"]),
             *_questions(report, RUNS, "figures"),
         ],
         [line for kind in wanted for line in lacks(report, kind)],
@@ -263,13 +278,13 @@ def _of_result(against: AgainstRecord) -> Iterator[str]:
 
 
 def _means(report: ExperimentReport) -> Answer:
-    shown = _best(report)
+    shown = best_controls(report)
     named = [Counter(one.word for one in found.components if one.selected) for found in shown]
     stated = [(kind, _tally(report, kind, "meaning")) for kind in reversed(EVIDENCE)]
     words = sum(named, Counter())
     tallies = [
         Tally(
-            f"selected by {found.result} ({found.evidence})",
+            _selected(report, found, counts.total()),
             words=[
                 (word + "s" * (word == "artefact" and counts[word] > 1), counts[word])
                 for word in VERDICT_OF_WORD
@@ -279,7 +294,7 @@ def _means(report: ExperimentReport) -> Answer:
         for found, counts in zip(shown, named, strict=True)
         if counts
     ]
-    tallies += [_counted(f"claims on meaning, {kind}", counts) for kind, counts in stated if counts]
+    tallies += _statements(report, EVIDENCE[::-1], ["meaning"], "claims on meaning, {}")
     tallies += _questions(report, EVIDENCE, "meaning")
     return Answer(
         "Does it mean what it says?",
@@ -288,6 +303,13 @@ def _means(report: ExperimentReport) -> Answer:
         tallies,
         [*_not_computed(report), *([] if words else ["No verification was run."])],
     )
+
+
+def _selected(report: ExperimentReport, found: ControlsRecord, scored: int) -> str:
+    """What words are counted of: the circuit, or what of it has a printed score."""
+    size = report.circuit_size(found)
+    of = f"{scored} with a score, of {size} " if size not in (None, scored) else ""
+    return f"{of}selected by {found.result} ({found.evidence})"
 
 
 def _not_computed(report: ExperimentReport) -> list[str]:
@@ -327,7 +349,7 @@ def _does(report: ExperimentReport) -> Answer:
     ran = best_causal(report)
     counts = {kind: _tally(report, kind, "doing") for kind in RUNS}
     best = sorted(RUNS, key=lambda kind: ran is not None and kind != ran.evidence)
-    tallies = [_counted(kind, counts[kind]) for kind in best if counts[kind]]
+    tallies = _statements(report, best, ["doing"])
     tallies += _questions(report, best, "doing")
     if ran is None:
         return Answer(question, asks, "Not run", tallies, list(_not_run(report, ran)))
@@ -381,7 +403,7 @@ def _not_run(report: ExperimentReport, ran: CausalRecords | None) -> Iterator[st
             yield f"{one.behaviour}: {one.reason}."
 
 
-def _best(report: ExperimentReport) -> list[ControlsRecord]:
+def best_controls(report: ExperimentReport) -> list[ControlsRecord]:
     """The controls on the best evidence that there are any on: live before recorded."""
     by_kind = ([one for one in report.controls if one.evidence == k] for k in reversed(EVIDENCE))
     return next(filter(None, by_kind), [])

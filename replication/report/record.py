@@ -521,6 +521,12 @@ class ExperimentReport:
         bringing = [one for one in self._in_order() if one.figures is not None]
         return sorted(bringing, key=lambda one: -EVIDENCE.index(one.judgement.evidence))
 
+    def circuit_size(self, found: ControlsRecord) -> int | None:
+        """How many components but the input the circuit has that controls were computed of."""
+        figures = self.figures.get(found.evidence)
+        result = figures and figures.results.get(found.result)
+        return len({*result.nodes} - {"input"}) if result and result.nodes is not None else None
+
     def record(self, claim_id: str, evidence: EvidenceKind) -> JudgementRecord | None:
         """The record of a claim on a kind of evidence, if its test ran."""
         handed = self.found.get((claim_id, evidence))

@@ -10,23 +10,27 @@ from replication.inputs.messages import MESSAGE, fitting, shortened
 from replication.report.answers import answers, said
 from replication.report.causal_text import causal_markdown
 from replication.report.controls_text import controls_markdown, thresholds_markdown
+from replication.report.findings import findings
+from replication.report.made import Made
 from replication.report.markdown import escaped, table
 from replication.report.operating import HEAD, rows, summary
 from replication.report.provenance import apart, mixed_processors, seen_tokens
 from replication.report.record import (
     EVIDENCE,
     VERDICTS,
-    WORDS,
     ExperimentReport,
     JudgementRecord,
     named_maker,
 )
 
 
-def claims_markdown(reports: Iterable[ExperimentReport]) -> str:
-    """The content of `claims.md`."""
+def claims_markdown(reports: Iterable[ExperimentReport], made: Made | None = None) -> str:
+    """The content of `claims.md`; `made` is how the report is."""
     reports = list(reports)
     lines = ["# Claims and verdicts", "", *_partial(reports), *map(_opening, reports), ""]
+    if made is not None:
+        how = f"{made.said}, by {escaped(made.command)}"
+        lines += [f"{how}; for programs: [claims.json](claims.json).", ""]
     for report in reports:
         lines += _experiment_markdown(report)
     if any(report.controls for report in reports):
@@ -51,18 +55,10 @@ def _partial(reports: Sequence[ExperimentReport]) -> list[str]:
 
 
 def _opening(report: ExperimentReport) -> str:
-    """One line: how many claims hold, are refuted, are undecided, on which evidence."""
-    found = []
-    for kind in EVIDENCE:
-        counts = report.counts(kind)
-        if counts:
-            words = (
-                f"{counts[verdict]} {word}" for verdict, word in WORDS.items() if counts[verdict]
-            )
-            found.append(f"on {kind} evidence {', '.join(words)}")
-    unexpected = len(report.unexpected())
-    outcome = f"**{unexpected} not as expected**" if unexpected else "all judged ones as expected"
-    return f"- **{escaped(report.name)}**, {_counted(report)}: {'; '.join(found)}; {outcome}."
+    """One line: the answers, and what was found."""
+    said = [f"{one.question} {one.answer}" for one in answers(report)]
+    said += [found.whole for found in findings(report)]
+    return f"- **{escaped(report.name)}**, {_counted(report)}: {escaped('. '.join(said))}."
 
 
 def _counted(report: ExperimentReport) -> str:

@@ -10,6 +10,7 @@ from replication.inputs.folders import check_ours, writing_folder
 from replication.inputs.writing import write_atomically, write_json
 from replication.report.data import claims_json, controls_json, results_json
 from replication.report.ledger import ledger_markdown
+from replication.report.made import Made
 from replication.report.page.page import ledger_page, page
 from replication.report.record import ExperimentReport
 from replication.report.text import claims_markdown
@@ -49,13 +50,14 @@ def check_place(folder: Path, experiments: Mapping[str, Path], around: Collectio
 def write_report(
     folder: Path,
     reports: Sequence[ExperimentReport],
-    command: str,
+    made: Made,
     library: str,
     write_junit: Callable[[Path], None] = lambda _: None,
 ) -> Path:
     """Write a report, and say where: of some of the claims, into a folder of its own.
 
-    `library` is the page's drawing library, and `write_junit` writes the tests as XML.
+    `made` is how it is made, `library` is the page's drawing library, and `write_junit` writes the
+    tests as XML.
 
     Raises:
         InputError: something stands there that no run wrote.
@@ -64,14 +66,14 @@ def write_report(
     is_partial = any(report.is_partial for report in reports)
     place, others = (folder / PARTIAL, ()) if is_partial else (folder, (*OTHERS, PARTIAL))
     with writing_folder(place, others) as new:
-        write_json(new / "claims.json", claims_json(reports, command))
-        write_atomically(new / "claims.md", claims_markdown(reports))
+        write_json(new / "claims.json", claims_json(reports, made.command))
+        write_atomically(new / "claims.md", claims_markdown(reports, made))
         for report in reports:
             for name, content in results_json(report).items():
                 write_json(new / report.name / name, content)
             if report.controls:
                 write_json(new / report.name / "verification.json", controls_json(report))
-        write_atomically(new / "index.html", page(reports, command, folder, library))
+        write_atomically(new / "index.html", page(reports, made.command, folder, library, made))
         write_atomically(new / "ledger.md", ledger_markdown(reports))
         write_atomically(new / "ledger.html", ledger_page(reports))
         write_junit(new / "junit.xml")

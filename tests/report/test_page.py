@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.visible import visible
+from replication.report.made import Made
 from replication.report.page import page as page_module
 from replication.report.page.causal import doings, turning
 from replication.report.page.gallery import views
@@ -26,6 +27,7 @@ from replication.report.page.own_measurements import benchmarks, calibration
 from replication.report.page.page import page
 from replication.report.pictures import theme
 from replication.report.record import Figures, Handover, ResultFigures
+from replication.report.text import claims_markdown
 from tests.make import copied, quick_experiments
 from tests.paths import ROOT
 from tests.report.causal import claim, evidence_with, report_on
@@ -194,7 +196,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(reports: Path) -> None:
     text = (reports / "index.html").read_text(encoding="utf-8")
     assert len(text.encode()) < 6_000_000
     html = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
-    assert not re.search(r"(src|href)=(?!\"(#|ledger\.html\"))", html)
+    assert not re.search(r"(src|href)=(?!\"(#|(ledger\.html|claims\.json)\"))", html)
     assert "@import" not in html
     assert "url(" not in html
     assert "default-src 'none'" in html
@@ -451,7 +453,36 @@ def test_a_verdict_that_was_not_expected_stands_at_the_top(tmp_path: Path) -> No
     report = report_of("live", ("holds", "refuted"))
     unexpected = report.records[1].model_copy(update={"as_expected": False})
     report.take(Handover(judgement=unexpected))
-    assert "1 not as expected: R2 (live)." in page([report], "pytest", tmp_path, "")
+    text = page([report], "pytest", tmp_path, "")
+    said = '1 of 38 claims does not come out as expected: <a href="#gpt2-R2">R2</a>'
+    assert said in text
+    listed = re.findall('<li class="claim" id="([^"]+)"', text)
+    assert (listed[0], len(listed)) == ("gpt2-R2", 38)
+
+
+def test_refuted_statements_stand_first_and_each_count_leads_to_its_claims(tmp_path: Path) -> None:
+    report = report_of("published", ("holds", "undecided", "refuted", "holds"))
+    names = [claim.id for claim in report.claims]
+    text = page([report], "pytest", tmp_path, "")
+    assert f'1 of 38 statements is refuted: <a href="#gpt2-{names[2]}">' in text
+    listed = re.findall('<li class="claim" id="([^"]+)"', text)
+    assert listed[:3] == [f"gpt2-{names[place]}" for place in (2, 0, 1)]
+    counts = re.findall('<details class="counted">(.*?)</details>', text, re.DOTALL)
+    (holding,) = (one for one in counts if "2 hold" in one)
+    linked = [names[place] for place in (0, 3)]
+    assert re.findall('href="#gpt2-([^"]+)"', holding) == linked
+
+
+def test_the_page_says_when_and_from_what_it_was_made(tmp_path: Path) -> None:
+    report = report_of("published", ("holds",))
+    made = Made("pytest `x`", "2026-11-30", "0123abcd")
+    text = page([report], made.command, tmp_path, "", made)
+    assert "Made on 2026-11-30 from commit 0123abcd of the experiments" in text
+    assert '<a href="claims.json">' in text
+    text = claims_markdown([report], made)
+    assert "Made on 2026-11-30 from commit 0123abcd of the experiments" in text
+    assert r"by pytest \`x\`; for programs: [claims.json](claims.json)." in text
+    assert "commit" not in claims_markdown([report], Made("pytest", "2026-11-30"))
 
 
 def test_what_stands_at_the_top_is_read_at_a_glance_whatever_the_names(tmp_path: Path) -> None:
@@ -461,12 +492,13 @@ def test_what_stands_at_the_top_is_read_at_a_glance_whatever_the_names(tmp_path:
     for record in report.records:
         report.take(Handover(judgement=record.model_copy(update={"as_expected": False})))
     text = page([report], "pytest", tmp_path, "")
-    said = re.findall('<p class="unexpected">([^<]+)<|role="note"><strong>([^<]+)<', text)
-    partial, unexpected = ("".join(one) for one in said)
+    (partial,) = re.findall('role="note"><strong>([^<]+)<', text)
+    (unexpected,) = re.findall('<li class="unexpected">(.+)</li>', text)
+    unexpected = re.sub("<[^>]+>", "", unexpected)
     assert partial.startswith("Partial: of the judgements ")
     assert partial.endswith(" more.")
-    assert unexpected.startswith("37 not as expected: R1 (live), ")
-    assert unexpected.endswith(" more.")
+    assert unexpected.startswith("37 of 38 claims do not come out as expected: R1, ")
+    assert unexpected.endswith(" and 29 more")
     assert max(map(len, (partial, unexpected))) <= 300
 
 

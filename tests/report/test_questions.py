@@ -63,7 +63,7 @@ def test_questions_are_counted_apart(
 
 def test_the_terminal_marks_a_question() -> None:
     lines = [line for line, _ in summary([REPORT], None, None)]
-    assert lines[0].startswith("x: adds up: yes (published: 1 hold);")
+    assert lines[0].startswith("x: adds up: yes; ")
     (unexpected,) = (line for line in lines if "UNEXPECTED" in line)
     assert unexpected.startswith("  UNEXPECTED Q1 (reader's question) on published evidence: ")
 

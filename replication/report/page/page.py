@@ -20,6 +20,7 @@ from replication.inputs.visible import visible
 from replication.inputs.writing import write_atomically
 from replication.report.answers import said
 from replication.report.ledger import ABOUT, CORRECTION, HEADINGS, QUESTIONS, entries
+from replication.report.made import Made
 from replication.report.page.gallery import Table
 from replication.report.page.own_measurements import benchmarks, calibration
 from replication.report.page.sections import section, shown
@@ -54,8 +55,14 @@ def _bundle() -> str:
     return f"(() => {{{bundle}}})();"
 
 
-def page(reports: Sequence[ExperimentReport], command: str, folder: Path, library: str) -> str:
-    """The page; `folder` is where a calibration and benchmarks may lie."""
+def page(
+    reports: Sequence[ExperimentReport],
+    command: str,
+    folder: Path,
+    library: str,
+    made: Made | None = None,
+) -> str:
+    """The page; `folder` is where a calibration and benchmarks may lie, `made` how it is made."""
     from markupsafe import Markup
 
     specs: list[Spec] = []
@@ -73,6 +80,7 @@ def page(reports: Sequence[ExperimentReport], command: str, folder: Path, librar
         calibrated=calibration(folder),
         benchmarks=benchmarks(folder),
         command=command,
+        made=made,
         partial=partial(reports),
         calibrate=CALIBRATE,
         thresholds=_thresholds(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -10,8 +10,8 @@ from pydantic import JsonValue
 from replication.claims.claim import Claim
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.evidence.evidence import RunProvenance
-from replication.inputs.messages import LIST, MESSAGE, fitting, shortened
 from replication.report.answers import Answer, answers, lacks
+from replication.report.findings import Finding, findings
 from replication.report.operating import HEAD, rows, summary
 from replication.report.page.causal import Doing, doings, turning
 from replication.report.page.gallery import Table, View, views
@@ -28,8 +28,12 @@ from replication.report.record import (
 
 @dataclass(frozen=True)
 class JudgedClaim:
-    """A claim, and what came out on each kind of evidence, with where the figures come from."""
+    """A claim, and what came out on each kind of evidence, with where the figures come from.
 
+    `anchor` is what links within the page lead to.
+    """
+
+    anchor: str
     claim: Claim
     judgements: Sequence[tuple[JudgementRecord, str]]
 
@@ -69,8 +73,8 @@ class Section:
     id: str
     title: str
     answers: Sequence[Answer]
-    unexpected: str
     apart: Sequence[Apart]
+    findings: Sequence[Finding]
     claims: Sequence[JudgedClaim]
     facets: Sequence[Facet]
     turning: str
@@ -89,9 +93,9 @@ def section(report: ExperimentReport) -> Section:
         id=report.id,
         title=report.title,
         answers=answers(report),
-        unexpected=_unexpected(report),
         apart=apart(report),
-        claims=[_judged(report, claim) for claim in report.claims],
+        findings=findings(report),
+        claims=[_judged(report, claim) for claim in sorted(report.claims, key=_telling(report))],
         facets=_facets(report),
         turning=summary(report),
         operating=Table(HEAD, list(rows(report)), f"Where claims of {report.name} turn"),
@@ -120,14 +124,23 @@ def shown(value: JsonValue) -> str:
             return str(value)
 
 
-def _unexpected(report: ExperimentReport) -> str:
-    found = [f"{shortened(one.claim)} ({one.evidence})" for one in report.unexpected()]
-    return f"{len(found)} not as expected: {fitting(found, MESSAGE - LIST)}." if found else ""
+def _telling(report: ExperimentReport) -> Callable[[Claim], int]:
+    """The place of a claim: what was not expected first, then what is refuted, then all others."""
+
+    def place(claim: Claim) -> int:
+        found = [one for kind in EVIDENCE if (one := report.record(claim.id, kind))]
+        if any(one.as_expected is False for one in found):
+            return 0
+        return 1 if any(one.verdict == "refuted" for one in found) else 2
+
+    return place
 
 
 def _judged(report: ExperimentReport, claim: Claim) -> JudgedClaim:
     found = [one for kind in EVIDENCE if (one := report.record(claim.id, kind))]
-    return JudgedClaim(claim, [(one, _figures_of(report, one)) for one in found])
+    return JudgedClaim(
+        f"{report.id}-{claim.id}", claim, [(one, _figures_of(report, one)) for one in found]
+    )
 
 
 def _figures_of(report: ExperimentReport, judged: JudgementRecord) -> str:

@@ -174,11 +174,13 @@ class Membership(Check):
 
     def judge_evidence(self, evidence: Evidence) -> Outcome:
         nodes = set(names(circuit_of(evidence, self.circuit).nodes))
+        is_run = not is_printed(evidence, self.circuit)
+        which = "what the run selects for" if is_run else "the circuit of"
         stated = dict.fromkeys(self.includes, True) | dict.fromkeys(self.excludes, False)
         parts = [
             Part(
                 "holds" if (name in nodes) == expected else "refuted",
-                f"{name} is {'in' if name in nodes else 'not in'} the circuit of {self.circuit}",
+                f"{name} is {'in' if name in nodes else 'not in'} {which} {self.circuit}",
             )
             for name, expected in stated.items()
         ]

@@ -80,7 +80,7 @@ def test_a_claim_keeps_its_verdict_at_so_many_points(
 def test_the_nearest_point_is_named_with_what_is_found_there() -> None:
     (found,) = operating(membership(includes=["a0.h1"]))
     assert found.verdict == "holds"
-    assert found.turn == Turn(18, 8.0, "refuted", "a0.h1 is not in the circuit of rerun")
+    assert found.turn == Turn(18, 8.0, "refuted", "a0.h1 is not in what the run selects for rerun")
 
 
 def test_where_nothing_can_be_selected_the_reason_is_given() -> None:
@@ -139,7 +139,7 @@ def test_of_a_rule_by_steps_the_budget_alone_is_moved() -> None:
     spec = found.spec.model_copy(update={"selection": stated})
     (one,) = operating(membership(includes=["a0.h1"]), on=replace(found, spec=spec))
     assert (one.verdict, one.kept, one.points, one.unselected) == ("holds", 3, 5, 0)
-    reason = "a0.h1 is not in the circuit of rerun"
+    reason = "a0.h1 is not in what the run selects for rerun"
     assert one.turn == Turn(18, None, "refuted", reason)
 
 

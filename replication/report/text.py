@@ -23,6 +23,8 @@ from replication.report.record import (
     named_maker,
 )
 
+REASON = "the reason that the claims' author gives"
+
 
 def claims_markdown(reports: Iterable[ExperimentReport], made: Made | None = None) -> str:
     """The content of `claims.md`; `made` is how the report is."""
@@ -154,14 +156,14 @@ def _statements(
     lines = [
         f"### {heading}",
         "",
-        "| claim | statement | on | arithmetic |",
-        "| --- | --- | --- | --- |",
+        f"| claim | statement | on | arithmetic | {REASON} |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for record in records:
         claim = claims[record.claim]
-        why = claim.reason if record.as_expected and claim.reason else record.arithmetic
         stated = f"{escaped(claim.id)} | {escaped(claim.said)}"
-        lines.append(f"| {stated} | {record.evidence} | {escaped(why)} |")
+        why = f"{escaped(record.arithmetic)} | {escaped(claim.reason or '')}"
+        lines.append(f"| {stated} | {record.evidence} | {why} |")
     return [*lines, ""]
 
 

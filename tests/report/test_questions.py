@@ -73,6 +73,10 @@ def test_the_text_marks_a_question() -> None:
     assert "**x**, 3 claims (2 reader's questions): " in text
     assert "| published | reader's question | 0 | 2 | 0 | 0 |" in text
     assert "| Q1 | reader's question: Is m0 in it? | published |" in text
+    assert "| arithmetic | the reason that the claims' author gives |" in text
+    assert (
+        "| Q2 | reader's question: Is it all? | published | there is no model | It is not |" in text
+    )
     assert "### Readers' questions" in text
     assert "Made by: reader" not in text
 
@@ -87,7 +91,7 @@ def test_the_page_marks_a_question(tmp_path: Path) -> None:
     shown = html.unescape(page([REPORT], "pytest", tmp_path, ""))
     assert "reader's question: Is m0 in it?" in shown
     assert "A reader's question, and nobody's statement. Its figures: a paper." in shown
-    assert "The answer is expected to be no: It is not" in shown
+    assert "expected to be no. The reason that the claims' author gives: It is not" in shown
     assert not re.search("Made by reader", shown)
 
 

@@ -347,7 +347,7 @@ def _until(one: ComponentRecord) -> str:
 def _table(found: ControlsRecord) -> list[str]:
     columns: dict[str, Callable[[ComponentRecord], str | None]] = {
         "component": lambda one: str(one.component),
-        "score:": lambda one: f"{one.score:.4g}",
+        "score:": lambda one: one.printed or f"{one.score:.4g}",
         "95% interval:": lambda one: one.interval and "{:.3g} to {:.3g}".format(*one.interval),
         "selected in:": lambda one: _figure(one.selection_probability, ".0%"),
         "within the sides:": lambda one: _figure(one.same_side_score, ".4g"),

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from replication.arithmetic.figures import Figure
 from replication.circuits.comparison import cut, explain, only_in
-from replication.circuits.components import Component, ModelShape, names
+from replication.circuits.components import Component, Kind, ModelShape, names
 from replication.circuits.intervals import equals, plain, show
 from replication.circuits.result_files import result_files
 from replication.circuits.scores import ScoreTable, highest
@@ -272,6 +272,7 @@ def _published_component(found: PublishedControls, component: Component) -> Comp
             "kind": component.kind,
             "rank": found.table.ranks[component],
             "score": float(found.table.scores[component].middle),
+            "printed": found.table.scores[component].text,
             "selected": component in nodes,
             **figures,
             **asdict(found.words[component]),
@@ -387,6 +388,7 @@ def result_figures(spec: Spec, shape: ModelShape, result: Result) -> ResultFigur
     several, circuit = result.tables, result.circuit
     table = highest(list(several.values())) if several else result.scores
     edge = cut(circuit, table) if circuit and table else None
+    places = _places(spec, shape, result, table) if table else {}
     return ResultFigures(
         shape=shape,
         mlp_threshold=spec.selection.mlp_threshold,
@@ -394,13 +396,40 @@ def result_figures(spec: Spec, shape: ModelShape, result: Result) -> ResultFigur
         nodes=names(circuit.nodes) if circuit else None,
         cost=spec.costs.total(circuit.nodes) if circuit else None,
         scores={str(part): plain(score) for part, score in table.scores.items()} if table else None,
+        printed={str(part): one.text for part, one in table.scores.items() if one.text}
+        if table
+        else {},
         tables=list(several),
         ranks={str(part): rank for part, rank in table.ranks.items()} if table else {},
+        places={str(part): place for part, place in places.items()},
         cut=edge
         and CutRecord(
             last_in=str(edge.last_in), first_out=str(edge.first_out), score=float(edge.middle)
         ),
     )
+
+
+def _places(
+    spec: Spec, shape: ModelShape, result: Result, table: ScoreTable
+) -> dict[Component, int]:
+    """The ranks that are known among all components of a kind.
+
+    They are those of the table as far as it lists the best of the kind. A published circuit that
+    was selected by rank gives those of its own nodes.
+    """
+    circuit = result.circuit
+    found: dict[Component, int] = {}
+    kinds: tuple[Kind, ...] = ("mlp", "head")
+    for kind in kinds:
+        own = [one for one in shape.components() if one.kind == kind]
+        is_whole = all(one in table.scores for one in own)
+        best = len(own) if is_whole else table.best_listed.get(kind, 0)
+        listed = [one for one in table.scores if one.kind == kind]
+        found |= {one: table.ranks[one] for one in listed if table.ranks[one] <= best}
+        if circuit and circuit.metadata.ordered and spec.selection.steps is None and not is_whole:
+            places = {one: place for place, one in enumerate(circuit.of_kind(kind), start=1)}
+            found |= {one: places[one] for one in listed if one in places and one not in found}
+    return found
 
 
 def differences(evidence: Evidence) -> dict[str, list[str]]:

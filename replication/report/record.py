@@ -76,16 +76,18 @@ class JudgementRecord(_Record):
 class ComponentRecord(_Record):
     """What is known of one component's score; None where a control was not computed.
 
-    `rank` is that among its kind, and `over_random` the score over the 95% point of random weights.
-    The other figures are those of the same names in `controls.stability`, `controls.null`,
-    `controls.property` and `controls.length`; `length_breakdown` is that of
-    `controls.published_length`, and `how_often` is how often such a word is right.
+    `rank` is that among its kind, `printed` the score as it was published, and `over_random` the
+    score over the 95% point of random weights. The other figures are those of the same names in
+    `controls.stability`, `controls.null`, `controls.property` and `controls.length`;
+    `length_breakdown` is that of `controls.published_length`, and `how_often` is how often such a
+    word is right.
     """
 
     component: str
     kind: Kind
     rank: int
     score: float
+    printed: str | None = None
     selected: bool
     by_pair: list[float] | None = None
     interval: Ends | None = None
@@ -275,9 +277,10 @@ class CutRecord(_Record):
 class ResultFigures(_Record):
     """What the pictures of one result are drawn from.
 
-    A score is a number, or the two ends of what its printed digits allow; `ranks` are those among
-    the listed components of a kind. What is not known is None, or missing from a table. A rule by
-    steps has no threshold; where there are several `tables`, a score is the highest in any.
+    A score is a number, or the two ends of what its digits allow, which `printed` has. `ranks` are
+    those among the listed components of a kind, and `places` those among all of it, as far as they
+    are known. What is not known is None, or missing from a table. A rule by steps has no threshold;
+    where there are several `tables`, a score is the highest in any.
     """
 
     shape: ModelShape
@@ -286,8 +289,10 @@ class ResultFigures(_Record):
     nodes: list[str] | None
     cost: int | None
     scores: dict[str, float | Ends] | None
+    printed: dict[str, str] = {}
     tables: list[str] = []
     ranks: dict[str, int]
+    places: dict[str, int] = {}
     cut: CutRecord | None
 
 

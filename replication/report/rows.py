@@ -31,7 +31,7 @@ class Row:
     """What is known of one component.
 
     `layer` and `column` are its place on the grid. `listed` is how many of its kind have a score,
-    and `limit` the score that selects one of its kind.
+    and `of` how many there are, among which `place` is its rank; `limit` is what selects one.
     """
 
     component: str
@@ -44,8 +44,11 @@ class Row:
     selected: bool | None
     rank: int | None
     listed: int
+    of: int
     limit: float | None
     probability: float | None
+    printed: str | None = None
+    place: int | None = None
 
     @property
     def distance(self) -> float | None:
@@ -65,6 +68,11 @@ class Row:
             distance="not known" if self.distance is None else f"{self.distance:+.3g}",
             circuit=circuit,
         )
+
+    @property
+    def in_digits(self) -> str:
+        """The score with the digits that were printed, if it was."""
+        return self.printed or self.words.score
 
     @property
     def in_words(self) -> str:
@@ -104,8 +112,11 @@ def _row(
         selected=None if figures.nodes is None else name in figures.nodes,
         rank=figures.ranks.get(name),
         listed=listed,
+        of=sum(one.kind == component.kind for one in figures.shape.components()),
         limit=limits.get(component.kind),
         probability=known.selection_probability if known else None,
+        printed=figures.printed.get(name),
+        place=figures.places.get(name),
     )
 
 

@@ -8,10 +8,13 @@ import pytest
 from replication.controls.thresholds import THRESHOLDS
 from replication.controls.verify import verify
 from replication.engine.activations import MeanActivations
+from replication.evidence.evidence import published_evidence
+from replication.experiment.spec import read_experiment
 from replication.report.controls_text import controls_markdown, thresholds_markdown
 from replication.report.handover import controls_records
 from tests.controls.test_verify import activations, spec
 from tests.make import evidence_of
+from tests.paths import FIXTURES
 
 pytestmark = pytest.mark.numeric
 
@@ -72,3 +75,10 @@ def test_every_threshold_stands_in_the_report_with_its_reason() -> None:
     text = "\n".join(thresholds_markdown())
     for threshold in THRESHOLDS:
         assert f"| {threshold.value:g} | {threshold.reason} |" in text
+
+
+def test_a_published_score_keeps_its_digits() -> None:
+    evidence = published_evidence(read_experiment(FIXTURES / "sarcasm-gpt2"))
+    text = "\n".join(controls_markdown(list(controls_records(verify(evidence), evidence))))
+    assert "| a11.h8 | 3.00 |" in text
+    assert "| m2 | 32.4653 |" in text

@@ -10,6 +10,9 @@ import pytest
 
 from docs.draw_sample import SAMPLE, sample_pictures
 from replication.circuits.components import ModelShape
+from replication.evidence.evidence import published_evidence
+from replication.experiment.spec import read_experiment
+from replication.report.handover import result_figures
 from replication.report.pictures.controls import length, length_shares, null
 from replication.report.pictures.grids import circuit, comparison
 from replication.report.pictures.marks import TOOLTIP, Spec, row_values
@@ -18,6 +21,7 @@ from replication.report.pictures.svg import svg, write_circuit_picture
 from replication.report.pictures.theme import PALETTES
 from replication.report.record import ComponentRecord, LengthRecord, ResultFigures
 from replication.report.rows import compared, components
+from tests.paths import FIXTURES
 
 FIGURE = r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?"
 
@@ -35,6 +39,7 @@ def figures(**changes: Any) -> ResultFigures:
         "cost": 20,
         "scores": {"m0": 1.0, "m1": [2.95, 3.05], "a0.h2": 0.9, "a1.h0": 0.7, "a1.h1": 0.5},
         "ranks": {"m1": 1, "m0": 2, "a0.h2": 1, "a1.h0": 2, "a1.h1": 3},
+        "places": {"m1": 1, "m0": 2, "a0.h2": 1, "a1.h0": 2, "a1.h1": 3},
         "cut": {"last_in": "a1.h0", "first_out": "a1.h1", "score": 0.6},
     }
     return ResultFigures.model_validate(known | changes)
@@ -127,10 +132,35 @@ def test_a_circuit_without_scores_and_scores_without_a_circuit_are_drawn() -> No
 def test_bars_show_the_threshold_the_cut_off_and_what_lies_near_it() -> None:
     rows = components(figures())
     assert "threshold 2" in svg(mlp_scores(rows))
+    assert "cut-off" not in svg(head_scores(rows, [])), "three of six heads are listed"
+    others = {"a0.h0": 0.4, "a0.h1": 0.3, "a1.h2": 0.2}
+    ranks = {name: rank for rank, name in enumerate(others, start=4)}
+    whole = figures()
+    known = {"scores": whole.scores | others, "places": whole.places | ranks}  # type: ignore[operator]
+    rows = components(figures(**known))
     heads = svg(head_scores(rows, ["a1.h0", "a1.h1"]))
     assert "cut-off" in heads
     assert "0.6" in heads
-    assert len(labels(head_scores(rows, ["a1.h0", "a1.h1"]))) == 3 + 2
+    assert len(labels(head_scores(rows, ["a1.h0", "a1.h1"]))) == 6 + 2
+
+
+def test_a_head_stands_on_its_own_rank_and_not_behind_the_last_listed_one() -> None:
+    """The published table of ten best heads, and six others that only one circuit holds."""
+    evidence = published_evidence(read_experiment(FIXTURES / "sarcasm-gpt2"))
+    found = result_figures(evidence.spec, evidence.shape, evidence.results["replication"])
+    rows = components(found)
+    spec = head_scores(rows, [])
+    ranks = {one["component"]: one["rank"] for one in spec["data"]["values"]}
+    assert [ranks[name] for name in ("a11.h8", "a8.h10", "a2.h9")] == [1, 10, 36]
+    x = spec["layer"][0]["encoding"]["x"]
+    assert x["scale"]["domain"] == list(range(1, max(ranks.values()) + 1))
+    assert "cut-off" not in spec["description"]
+    assert not any(layer["mark"].get("style") == "limit" for layer in spec["layer"])
+    by_name = {row.component: row for row in rows}
+    assert (by_name["a8.h2"].place, "a8.h2" in ranks) == (None, False)
+    assert by_name["a11.h8"].in_digits == "3.00"
+    assert by_name["a4.h3"].in_digits == "0.7940"
+    assert by_name["a0.h0"].in_digits == "not published"
 
 
 def test_a_selection_is_unsure_between_the_bounds_of_a_stable_one() -> None:

@@ -154,14 +154,17 @@ def _heads_picture(
 ) -> Picture:
     cut, stability = figures.cut, controls and controls.stability
     unsure = stability.near_cut if stability else []
+    unranked = [row.component for row in rows if is_scored(row, "head") and row.place is None]
     near = [name for name in unsure if parse(name).kind == "head"]
     if near:
         marked = f" Triangles: the {len(near)} that other prompts of this kind put in or out."
-    elif cut:
+    elif cut and not unranked:
         near = [cut.last_in, cut.first_out]
         marked = f" Triangles: {near[0]}, the last one in, and {near[1]}, the first one out."
     else:
-        marked = " The table lists none that was left out, so it shows no cut-off."
+        marked = " The table does not list every head, so it shows no cut-off."
+    if unranked:
+        marked += f" Left out here, for their ranks are not known: {', '.join(unranked)}."
     return Picture(
         "Scores of the heads",
         f"Filled: selected, while the budget lasted. Hollow: left out.{marked}{intervals}",
@@ -223,7 +226,7 @@ def _first_of_each(scored: Sequence[ComponentRecord]) -> list[ComponentRecord]:
 
 COLUMNS: dict[str, Callable[[Row], str]] = {
     "component": lambda row: row.component,
-    "score": lambda row: row.words.score,
+    "score": lambda row: row.in_digits,
     "interval": lambda row: row.words.interval,
     "rank": lambda row: row.words.rank,
     "circuit": lambda row: row.words.circuit,
@@ -323,8 +326,8 @@ def _differing(found: Comparison) -> Table:
             [
                 row.left.component,
                 row.state,
-                *(row.left.words.score, row.left.words.distance),
-                *(row.right.words.score, row.right.words.distance),
+                *(row.left.in_digits, row.left.words.distance),
+                *(row.right.in_digits, row.right.words.distance),
             ]
             for row in found.rows
             if row.differs

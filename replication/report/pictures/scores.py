@@ -65,20 +65,22 @@ def _has_intervals(rows: Sequence[Row]) -> bool:
 
 def head_scores(rows: Sequence[Row], near: Collection[str]) -> Spec:
     """The heads' scores by rank, the cut-off where the budget was spent, and who lies near it."""
-    shown = [row for row in rows if is_scored(row, "head")]
+    shown = [row for row in rows if is_scored(row, "head") and row.place is not None]
     x = _ranks(shown)
     spans: Spec = {
         "transform": [{"filter": "datum.low !== null"}],
         "mark": {"type": "rule", "style": "interval", "strokeWidth": 1, "aria": False},
         "encoding": {"x": x, "y": {**_BARE, "field": "low"}, "y2": {"field": "high"}},
     }
-    cut = shown[0].limit if shown else None
-    used = ("score", "low", "high", "selected", "rank")
+    lists_all = bool(shown) and shown[0].listed == shown[0].of
+    cut = shown[0].limit if lists_all else None
+    used = ("score", "low", "high", "selected")
     marked = sum(row.component in near for row in shown)
+    ends = "" if cut is None else f", and the cut-off at {number(cut)}, where the budget was spent"
+    near_it = f"; triangles mark the {marked} heads nearest to the cut-off" if marked else ""
     return picture(
-        f"Bars: the scores of {len(shown)} heads by rank, and the cut-off at {number(cut)}, where"
-        f" the budget was spent. Filled bars are selected, hollow ones left out;"
-        f" triangles mark the {marked} heads nearest to the cut-off.",
+        f"Bars: the scores of {len(shown)} heads by rank{ends}. Filled bars are selected, hollow"
+        f" ones left out{near_it}.",
         190,
         [
             *_head_bars(shown, x),
@@ -87,20 +89,29 @@ def head_scores(rows: Sequence[Row], near: Collection[str]) -> Spec:
             *([] if cut is None else [_cut_off(cut)]),
         ],
         data={
-            "values": [{**row_values(row, *used), "near": row.component in near} for row in shown]
+            "values": [
+                {
+                    **row_values(row, *used),
+                    "rank": row.place,
+                    "near": row.component in near,
+                }
+                for row in shown
+            ]
         },
         resolve={"axis": {"y": "independent"}},
     )
 
 
 def _ranks(shown: Sequence[Row]) -> Spec:
-    last = max((row.rank or 0 for row in shown), default=1)
+    last = max((row.place or 0 for row in shown), default=1)
     step = 10 * math.ceil(last / 150)  # as many as stand beside one another
     ticks = [1, *range(step, last + 1, step)]
+    # A rank between two others keeps its place, where the table does not list who has it.
+    gaps = {} if len(shown) == last else {"domain": list(range(1, last + 1))}
     return {
         "field": "rank",
         "type": "ordinal",
-        "scale": {"paddingInner": 0.25},
+        "scale": {"paddingInner": 0.25, **gaps},
         "axis": {"title": "rank", "values": ticks, "labelAngle": 0, "ticks": False},
     }
 

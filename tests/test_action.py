@@ -164,7 +164,7 @@ def test_a_gate_fails_with_an_annotation_on_the_claims_line(workspace: Path) -> 
     assert commands(done.stdout + done.stderr) == [
         f"::error file=experiments/mine/claims.toml,line={line},"
         "title=mine%3A C1 on published evidence::"
-        "refuted: 10.51 / 9.3 = 1.12896 to 1.13125, stated 1.31"
+        "refuted: 10.51 / 9.30 = 1.12896 to 1.13125, stated 1.31"
     ]
 
 

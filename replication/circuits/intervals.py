@@ -25,7 +25,7 @@ class Interval:
 
     low: Fraction
     high: Fraction
-    text: str | None = field(default=None, compare=False, repr=False, kw_only=True)
+    as_printed: str | None = field(default=None, compare=False, repr=False, kw_only=True)
     """As it was printed; None of what was computed."""
 
     def __add__(self, other: Interval) -> Interval:
@@ -104,7 +104,7 @@ def printed(text: str) -> Interval:
     if match is None:
         raise InputError(f"{quoted(text)} is not a plain decimal number such as '31.51'")
     half_unit = Fraction(1, 2 * 10 ** len(match["decimals"] or ""))
-    return Interval(Fraction(text) - half_unit, Fraction(text) + half_unit, text=text)
+    return Interval(Fraction(text) - half_unit, Fraction(text) + half_unit, as_printed=text)
 
 
 def mean(intervals: Sequence[Interval]) -> Interval:
@@ -160,7 +160,7 @@ def all_of(verdicts: Iterable[Verdict]) -> Verdict:
 
 def show(figure: Interval) -> str:
     """A figure as it is written in arithmetic: of a printed one, the digits that were printed."""
-    return figure.text or f"{float(figure.middle):.6g}"
+    return figure.as_printed or f"{float(figure.middle):.6g}"
 
 
 def plain(figure: Interval) -> float | list[float]:

@@ -272,7 +272,7 @@ def _published_component(found: PublishedControls, component: Component) -> Comp
             "kind": component.kind,
             "rank": found.table.ranks[component],
             "score": float(found.table.scores[component].middle),
-            "printed": found.table.scores[component].text,
+            "printed": found.table.scores[component].as_printed,
             "selected": component in nodes,
             **figures,
             **asdict(found.words[component]),
@@ -396,7 +396,7 @@ def result_figures(spec: Spec, shape: ModelShape, result: Result) -> ResultFigur
         nodes=names(circuit.nodes) if circuit else None,
         cost=spec.costs.total(circuit.nodes) if circuit else None,
         scores={str(part): plain(score) for part, score in table.scores.items()} if table else None,
-        printed={str(part): one.text for part, one in table.scores.items() if one.text}
+        printed={str(part): one.as_printed for part, one in table.scores.items() if one.as_printed}
         if table
         else {},
         tables=list(several),

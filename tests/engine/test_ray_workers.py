@@ -38,7 +38,7 @@ from tests.two_nodes import LONGEST, TwoNodes, two_nodes, wait_for
 
 pytestmark = pytest.mark.ray
 
-N_PAIRS = 1920  # 30 parts
+N_PAIRS = 1152  # 18 parts
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +123,14 @@ def test_workers_that_are_killed_cost_their_parts(
     """Two a run, at moments that the seed says: a part is run three times at most."""
     rng, out = random.Random(seed), tmp_path / "out"
     run = start(place, out, "--ray", nodes.address)
-    for after in sorted(rng.sample(range(25), 2)):
+    for after in sorted(rng.sample(range(14), 2)):
         wait_for(lambda after=after: n_kept(out) >= after)  # type: ignore[misc]
         os.kill(nodes.one_running(rng), signal.SIGKILL)
     assert ended(run) == (0, "")
     assert contents(out) == expected
 
 
-@pytest.mark.parametrize("after", [1, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("after", [1, pytest.param(9, marks=pytest.mark.slow)])
 def test_a_node_that_is_removed_costs_its_parts(
     nodes: TwoNodes, place: Path, tmp_path: Path, expected: dict[str, bytes], after: int
 ) -> None:

@@ -222,11 +222,12 @@ def record(
 ) -> None:
     """Capture, and store what scores are computed from as the experiment's recorded evidence."""
     from replication.commands.record import record as record_experiment
+    from replication.commands.run import PARTS
     from replication.engine.spread import Spread
 
     read = _experiment(experiment)
     target = _one_of("--device", device, Device)
-    spread = Spread(ray, parts or str(read.folder / "parts"), resume)
+    spread = Spread(ray, parts or str(read.folder / PARTS), resume)
     lines = record_experiment(
         read, model, target, spread, random=random_weights, interventions=interventions
     )

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from replication.engine.tensor_files import read_tensors
-from tests.signals import hearing_sigint
-from tests.two_nodes import LONGEST, wait_for
+from tests.stopped_runs import ended, started, wait_until_kept
 
 WRITTEN = ("recorded.safetensors", "interventions.safetensors")
 
 
 def start(experiment: Path, model: Path, *options: str) -> subprocess.Popen[str]:
-    """A recording with interventions, in a process of its own."""
-    command = [sys.executable, "-m", "replication", "record", str(experiment), "--interventions"]
-    with hearing_sigint():
-        return subprocess.Popen(
-            [*command, "--model", str(model), *options],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
-
-
-def ended(run: subprocess.Popen[str]) -> tuple[int, str]:
-    """A run's status, and what it said on standard error."""
-    _, said = run.communicate(timeout=LONGEST)
-    return run.returncode, said
+    """A recording with interventions."""
+    return started("record", experiment, "--interventions", "--model", model, *options)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +53,7 @@ def test_a_recording_that_was_stopped_goes_on(
     folder = tmp_path / "asking"
     shutil.copytree(asking_experiment, folder)
     run = start(folder, gpt2_folder)
-    wait_for(lambda: len(list((folder / "parts").glob("*.safetensors"))) >= 5)
+    wait_until_kept(folder, 5)
     run.send_signal(number)
     status, said = ended(run)
     if number != signal.SIGKILL:

@@ -22,19 +22,20 @@ import torch
 import replication.engine.chunks
 from replication.engine.chunks import Chunk
 from replication.engine.models import Advance, LoadedModel, load_model
-from replication.engine.ray_workers import _Job, _run, ray_workers
+from replication.engine.ray_workers import _Job, _Refused, _run, ray_workers
 from replication.engine.recording import Recording
 from replication.engine.spread import Spread
 from replication.engine.tensor_files import Tensors
 from replication.evidence.interventions import Interventions
+from replication.evidence.runs import Runs
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import ModelSpec, read_experiment
 from replication.inputs.files import InputError
 from replication.inputs.messages import shortened
 from tests.gpt2 import PAIRS, make_experiment, make_gpt2
 from tests.runs_of import runs_of
-from tests.signals import hearing_sigint
-from tests.two_nodes import LONGEST, TwoNodes, two_nodes, wait_for
+from tests.stopped_runs import ended, n_kept, started, wait_until_kept
+from tests.two_nodes import TwoNodes, two_nodes
 
 pytestmark = pytest.mark.ray
 
@@ -69,33 +70,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(place: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    """A run of many pairs, in a process of its own with one thread."""
-    command = [sys.executable, "-m", "replication", "run", str(place / "experiment")]
-    command += ["--model", str(place / "model"), "--pairs", str(place / "many.jsonl")]
-    with hearing_sigint():
-        return subprocess.Popen(
-            [*command, "--out", str(out), *options],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
-
-
-def ended(run: subprocess.Popen[str]) -> tuple[int, str]:
-    """A run's status, and what it said on standard error."""
-    _, said = run.communicate(timeout=LONGEST)
-    return run.returncode, said
+    """A run of many pairs."""
+    model, pairs = ("--model", place / "model"), ("--pairs", place / "many.jsonl")
+    return started("run", place / "experiment", *model, *pairs, "--out", out, *options)
 
 
 def contents(out: Path) -> dict[str, bytes]:
     """Everything that a run has written."""
     return {path.name: path.read_bytes() for path in out.iterdir()}
-
-
-def n_kept(out: Path) -> int:
-    """How many parts of a run are kept."""
-    return len(list((out / "parts").glob("*.safetensors")))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +109,7 @@ def test_workers_that_are_killed_cost_their_parts(
     rng, out = random.Random(seed), tmp_path / "out"
     run = start(place, out, "--ray", nodes.address)
     for after in sorted(rng.sample(range(9), 2)):
-        wait_for(lambda after=after: n_kept(out) >= after)  # type: ignore[misc]
+        wait_until_kept(out, after)
         os.kill(nodes.one_running(rng), signal.SIGKILL)
     assert ended(run) == (0, "")
     assert contents(out) == expected
@@ -139,7 +121,7 @@ def test_a_node_that_is_removed_costs_its_parts(
 ) -> None:
     out = tmp_path / "out"
     run = start(place, out, "--ray", nodes.address)
-    wait_for(lambda: n_kept(out) >= after)
+    wait_until_kept(out, after)
     nodes.remove_node()
     try:
         assert ended(run) == (0, "")
@@ -167,7 +149,7 @@ def test_a_run_that_was_killed_goes_on(
     first, then = (["--ray", nodes.address] if one else [] for one in on_ray)
     out = tmp_path / "out"
     run = start(place, out, *first)
-    wait_for(lambda: n_kept(out) >= 3)
+    wait_until_kept(out, 3)
     run.kill()
     run.wait()
     kept = n_kept(out)
@@ -187,7 +169,7 @@ def test_a_run_that_is_interrupted_says_what_it_keeps(
 ) -> None:
     out = tmp_path / "out"
     run = start(place, out, *(["--ray", nodes.address] if is_on_ray else []))
-    wait_for(lambda: n_kept(out) >= 3)
+    wait_until_kept(out, 3)
     run.send_signal(signal.SIGINT)
     status, said = ended(run)
     assert status == 130
@@ -202,7 +184,7 @@ def test_a_damaged_part_ends_the_run_in_a_line(
 ) -> None:
     out = tmp_path / "out"
     run = start(place, out, "--ray", nodes.address)
-    wait_for(lambda: n_kept(out) >= 3)
+    wait_until_kept(out, 3)
     run.kill()
     run.wait()
     path = sorted((out / "parts").glob("*.safetensors"))[0]
@@ -222,14 +204,17 @@ def few_pairs_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replication.engine.chunks, "CHUNK_PAIRS", 5)
 
 
+def both_ways(nodes: TwoNodes, experiment: Path, model: Path, **asked: bool) -> list[Runs]:
+    """What is run in this process, and on the cluster."""
+    read, places = read_experiment(experiment), (Spread(), Spread(nodes.address))
+    return [runs_of(read, model, where, **asked) for where in places]
+
+
 @pytest.mark.usefixtures("few_pairs_a_part")
 def test_interventions_on_a_cluster_are_those_of_one_process(
     nodes: TwoNodes, asking_experiment: Path, gpt2_folder: Path
 ) -> None:
-    own, spread = (
-        runs_of(read_experiment(asking_experiment), gpt2_folder, where, with_interventions=True)
-        for where in (Spread(), Spread(nodes.address))
-    )
+    own, spread = both_ways(nodes, asking_experiment, gpt2_folder, with_interventions=True)
     assert_same_recordings(own.own, spread.own)
     assert isinstance(own.interventions, Interventions)
     assert repr(own.interventions) == repr(spread.interventions)
@@ -238,10 +223,7 @@ def test_interventions_on_a_cluster_are_those_of_one_process(
 def test_random_weights_on_a_cluster_are_those_of_one_process(
     nodes: TwoNodes, gpt2_experiment: Path, gpt2_folder: Path
 ) -> None:
-    own, spread = (
-        runs_of(read_experiment(gpt2_experiment), gpt2_folder, where, with_random=True)
-        for where in (Spread(), Spread(nodes.address))
-    )
+    own, spread = both_ways(nodes, gpt2_experiment, gpt2_folder, with_random=True)
     assert own.random is not None
     assert spread.random is not None
     assert np.array_equal(own.random.scores, spread.random.scores)
@@ -252,10 +234,7 @@ def test_attention_on_a_cluster_is_that_of_one_process(
     nodes: TwoNodes, attending_experiment: Path
 ) -> None:
     model = attending_experiment.parent / "model"
-    own, spread = (
-        runs_of(read_experiment(attending_experiment), model, where)
-        for where in (Spread(), Spread(nodes.address))
-    )
+    own, spread = both_ways(nodes, attending_experiment, model)
     assert_same_recordings(own.own, spread.own)
 
 
@@ -328,7 +307,8 @@ def test_a_worker_that_differs_is_refused_by_name(
     asked = loading().provenance.model_copy(update=changed)
     job = _Job(f"another {said}", loading, asked, torch.get_num_threads())
     found = _run(job, Failing(PAIRS, 1, "never run"))
-    assert f"the worker on {os.uname().nodename} {said}" in found.reason  # type: ignore[union-attr]
+    assert isinstance(found, _Refused)
+    assert f"the worker on {os.uname().nodename} {said}" in found.reason
 
 
 def test_a_worker_without_the_model_says_so(loading: Callable[[], LoadedModel]) -> None:
@@ -336,7 +316,8 @@ def test_a_worker_without_the_model_says_so(loading: Callable[[], LoadedModel]) 
     lost = partial(load_model, ModelSpec(name="test/lost", shape=model.shape))
     job = _Job("lost", lost, model.provenance, torch.get_num_threads())
     found = _run(job, Failing(PAIRS, 1, "never run"))
-    assert found.reason.startswith(f"the worker on {os.uname().nodename}: ")  # type: ignore[union-attr]
+    assert isinstance(found, _Refused)
+    assert found.reason.startswith(f"the worker on {os.uname().nodename}: ")
 
 
 def test_a_worker_with_more_threads_than_any_node_has_is_refused(

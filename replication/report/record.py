@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -28,6 +28,8 @@ from replication.evidence.evidence import Kind as EvidenceKind
 from replication.evidence.evidence import RunProvenance
 from replication.report.causal_record import CausalRecords
 from replication.report.how_often import HowOften
+
+_Handed = TypeVar("_Handed")
 
 EVIDENCE: tuple[EvidenceKind, ...] = ("published", "recorded", "live")
 Outcome = Verdict | Literal["missing"]
@@ -467,45 +469,34 @@ class ExperimentReport:
         }
         return list(controls.values())
 
+    def _by_kind(self, of: Callable[[Handover], _Handed | None]) -> dict[EvidenceKind, _Handed]:
+        """What was handed over of each kind of evidence, as far as anything was."""
+        return {
+            kind: found
+            for kind in EVIDENCE
+            for handed in self._in_order()
+            if handed.judgement.evidence == kind and (found := of(handed)) is not None
+        }
+
     @property
     def figures(self) -> dict[EvidenceKind, Figures]:
         """What the pictures of each kind of evidence are drawn from."""
-        return {
-            kind: handed.figures
-            for kind in EVIDENCE
-            for handed in self._in_order()
-            if handed.judgement.evidence == kind and handed.figures is not None
-        }
+        return self._by_kind(lambda handed: handed.figures)
 
     @property
     def operating(self) -> dict[EvidenceKind, list[OperatingRecord]]:
         """At how many operating points claims keep their verdicts, by kind of evidence."""
-        return {
-            kind: handed.operating
-            for kind in EVIDENCE
-            for handed in self._in_order()
-            if handed.judgement.evidence == kind and handed.operating
-        }
+        return self._by_kind(lambda handed: handed.operating or None)
 
     @property
     def causal(self) -> dict[EvidenceKind, CausalRecords]:
         """What interventions say, by kind of evidence."""
-        return {
-            kind: handed.causal
-            for kind in EVIDENCE
-            for handed in self._in_order()
-            if handed.judgement.evidence == kind and handed.causal is not None
-        }
+        return self._by_kind(lambda handed: handed.causal)
 
     @property
     def against(self) -> dict[EvidenceKind, AgainstRecord]:
         """How each run lies to what was published of the same result."""
-        return {
-            kind: handed.against
-            for kind in EVIDENCE
-            for handed in self._in_order()
-            if handed.judgement.evidence == kind and handed.against is not None
-        }
+        return self._by_kind(lambda handed: handed.against)
 
     def shown_differences(self) -> dict[str, list[str]]:
         """How the circuits differ, on the best evidence: live before recorded before published."""

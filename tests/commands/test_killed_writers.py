@@ -37,7 +37,7 @@ def run(step):
             sys.setprofile(None)
             os.kill(os.getpid(), number)
     sys.argv = ["replication", *(one.replace("{step}", str(step)) for one in arguments)]
-    sys.stdout = sys.stderr = open(os.devnull, "w")
+    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")
     sys.setprofile(at)
     main()
 

@@ -59,9 +59,8 @@ def test_the_claims_that_turn_stand_in_the_text_with_where_they_do() -> None:
 
 def test_the_page_has_them_in_a_table_that_is_folded(tmp_path: Path) -> None:
     text = html.unescape(page([report(STEADY, TURNING, EMPTY)], "pytest", tmp_path, ""))
-    section = text.split('<section class="operating"')[1].split("</section>")[0]
+    section = text.split('<details class="fold operating"')[1].split("</details>")[0]
     assert SAID in section
-    assert "<details><summary>Where they turn</summary>" in section
     assert "budget 10080, threshold 7" in section
     assert ">R2<" not in section
 
@@ -71,8 +70,8 @@ def test_where_none_turns_there_is_a_sentence_and_no_table(tmp_path: Path) -> No
     text = claims_markdown([made])
     assert "at its rule, 0 of 1 turn where" in text
     assert "turns first at" not in text
-    on_page = page([made], "pytest", tmp_path, "").split('<section class="operating"')[1]
-    assert "<table" not in on_page.split("</section>")[0]
+    on_page = page([made], "pytest", tmp_path, "").split('<details class="fold operating"')[1]
+    assert "<table" not in on_page.split("</details>")[0]
 
 
 def test_where_no_point_was_taken_nothing_is_said(tmp_path: Path) -> None:

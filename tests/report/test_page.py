@@ -11,11 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.visible import visible
@@ -124,6 +125,20 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def forty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page on an experiment of forty claims, with controls, and with two behaviours."""
+    folder = tmp_path_factory.mktemp("forty")
+    experiment = folder / "experiments" / "sarcasm-smollm2"
+    copied(ROOT / "fixtures" / "sarcasm-smollm2", experiment)
+    claims = experiment / "claims.toml"
+    head, *blocks = re.split(r"(?m)^(?=\[\[claim\]\])", claims.read_text(encoding="utf-8"))
+    again = (block.replace('id = "', f'id = "{letter}', 1) for letter in "ABCD" for block in blocks)
+    claims.write_text("".join([head, *islice(again, 40)]), encoding="utf-8")
+    judge(folder / "reports", experiment.parent)
+    return folder / "reports" / "index.html"
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A real browser; where there is none, `BROWSER_TESTS=require` fails instead of skipping."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
@@ -139,7 +154,7 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def opening(browser: Browser, path: Path, **settings: Any) -> Iterator[Page]:
+def opening(browser: Browser, path: Path, fragment: str = "", **settings: Any) -> Iterator[Page]:
     """A page opened from disk; a request, console message, error or dialog fails the test."""
     faults: list[str] = []
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
@@ -152,7 +167,7 @@ def opening(browser: Browser, path: Path, **settings: Any) -> Iterator[Page]:
         "request",
         lambda request: request.url.startswith(allowed) or faults.append(f"asks {request.url}"),
     )
-    found.goto(path.as_uri())
+    found.goto(path.as_uri() + fragment)
     found.wait_for_function(DRAWN, timeout=60_000)
     yield found
     context.close()
@@ -203,7 +218,9 @@ def test_the_page_is_one_file_that_asks_for_nothing(reports: Path) -> None:
 
 
 def test_it_opens_with_the_answer_and_the_counts_behind_it(shown: Page) -> None:
-    answers = shown.locator("#answer article")
+    overview = shown.locator("#answer tbody tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in overview] == ["sarcasm-gpt2", "sarcasm-minilm"]
+    answers = shown.locator(".experiment")
     assert answers.count() == 2
     lines = answers.nth(0).locator(".line")
     questions = [
@@ -269,7 +286,7 @@ def test_a_claim_opens_by_keyboard_with_expected_measured_tolerance_and_source(s
 
 def cells(found: Page, title: str, place: int = 0) -> list[str]:
     """What the marks of a picture say to a screen reader."""
-    figure = found.locator("figure").filter(has=found.get_by_role("heading", name=title)).nth(place)
+    figure = found.locator("figure").filter(has=found.locator("h4", has_text=title)).nth(place)
     return figure.evaluate(
         "f => [...f.querySelectorAll('[role=graphics-symbol][aria-label]')]"
         ".map(mark => mark.getAttribute('aria-label'))"
@@ -322,12 +339,14 @@ def test_a_picture_can_be_saved(shown: Page, kind: str, start: bytes) -> None:
     with shown.expect_download() as download:
         figure.get_by_role("link", name=f"Save as {kind}").click()
     saved = download.value
-    assert saved.suggested_filename == f"Both-circuits-on-one-grid.{kind.lower()}"
+    name = f"Both-circuits-on-one-grid-original-against-replication.{kind.lower()}"
+    assert saved.suggested_filename == name
     assert Path(saved.path()).read_bytes().startswith(start)
 
 
 def test_what_was_run_elsewhere_is_shown(shown: Page) -> None:
     calibration = shown.locator("#calibration")
+    calibration.locator("summary").first.press("Enter")
     assert "on 200 models" in calibration.inner_text()
     assert "<b>length</b>" in calibration.locator("svg").nth(1).text_content()
     assert "80 pairs" in calibration.inner_text()
@@ -360,6 +379,87 @@ def test_what_comes_from_a_file_shows_as_text_and_runs_nothing(hostile_page: Pag
     assert found.get_by_role("status").inner_text() == "23 of 38 claims"
 
 
+@pytest.mark.parametrize("width", [1400, 390])
+def test_forty_claims_are_read_in_ten_screens(forty: Path, browser: Browser, width: int) -> None:
+    screen = {"width": width, "height": 900}
+    with opening(browser, forty, viewport=screen) as found:
+        assert found.locator(".claim").count() == 40
+        assert found.locator(".line > .picture svg").count() == 3
+        height = found.evaluate("document.documentElement.scrollHeight")
+    assert height <= 10 * screen["height"]
+
+
+def test_what_is_folded_away_is_drawn_as_wide_as_its_place(forty: Path, browser: Browser) -> None:
+    with opening(browser, forty) as found:
+        fold = found.locator(".fold", has_text="Scores of the heads").first
+        fold.locator("> summary").press("Enter")
+        picture = fold.locator("figure", has_text="Scores of the heads")
+        place, drawn = (
+            picture.locator(thing).first.evaluate("one => one.getBoundingClientRect().width")
+            for thing in (".drawing", ".drawing svg")
+        )
+        assert place > 300
+        assert abs(place - drawn) < 2
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["script", "no script"])
+def test_the_address_of_a_claim_opens_it(
+    reports: Path, browser: Browser, *, has_script: bool
+) -> None:
+    context = browser.new_context(java_script_enabled=has_script)
+    found = context.new_page()
+    found.goto((reports / "index.html").as_uri() + "#sarcasm-gpt2-O5")
+    claim = found.locator(".claim", has=found.locator("#sarcasm-gpt2-O5"))
+    expect(claim.locator(".inside")).to_be_in_viewport()
+    expect(claim.locator(".statement")).to_be_in_viewport()
+    context.close()
+
+
+def test_filters_stand_in_the_address_and_come_back_with_it(
+    reports: Path, browser: Browser
+) -> None:
+    with opening(browser, reports / "index.html") as found:
+        gpt2 = found.locator("#sarcasm-gpt2")
+        gpt2.get_by_role("checkbox", name=re.compile("refuted")).press("Space")
+        gpt2.get_by_role("checkbox", name=re.compile("comparison")).press("Space")
+        address = found.url
+        assert address.endswith("#in=sarcasm-gpt2&verdict=refuted&made+by=comparison+report")
+        assert gpt2.get_by_role("status").inner_text() == "2 of 38 claims"
+        found.go_back()
+        assert gpt2.get_by_role("status").inner_text() == "4 of 38 claims"
+        found.locator("a[href='#sarcasm-gpt2-R2']").first.evaluate("one => one.click()")
+        assert gpt2.get_by_role("status").inner_text() == "All 38 claims"
+        assert gpt2.locator("#sarcasm-gpt2-R2").is_visible()
+        found.go_back()
+        assert gpt2.get_by_role("status").inner_text() == "4 of 38 claims"
+    with opening(browser, reports / "index.html", "#" + address.split("#")[1]) as shared:
+        shown = shared.locator("#sarcasm-gpt2")
+        assert shown.get_by_role("status").inner_text() == "2 of 38 claims"
+        assert shared.locator("#sarcasm-minilm [role=status]").inner_text() == "All 16 claims"
+        assert shown.locator(".claim:visible .id").all_inner_texts() == ["D1", "D2"]
+        expect(shown.locator(".filters")).to_be_in_viewport()
+    with opening(browser, reports / "index.html", "#verdict=refuted") as every:
+        assert every.locator("#sarcasm-gpt2 [role=status]").inner_text() == "4 of 38 claims"
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["script", "no script"])
+def test_on_paper_everything_is_open(reports: Path, browser: Browser, *, has_script: bool) -> None:
+    context = browser.new_context(java_script_enabled=has_script)
+    found = context.new_page()
+    found.goto((reports / "index.html").as_uri())
+    folded = found.locator("#sarcasm-gpt2-O5, .provenance .facts, .fold .notes p")
+    assert not any(one.is_visible() for one in folded.all())
+    found.emulate_media(media="print")
+    if has_script:
+        found.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert all(one.is_visible() for one in folded.all())
+    if has_script:
+        found.evaluate("dispatchEvent(new Event('afterprint'))")
+        found.emulate_media(media="screen")
+        assert not any(one.is_visible() for one in folded.all())
+    context.close()
+
+
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
@@ -390,7 +490,7 @@ def test_nothing_in_it_shuts_a_reader_out(shown: Page, scheme: Any) -> None:
     )
     for form in shown.locator(".filters").all():
         form.get_by_role("checkbox", name=re.compile("undecided")).press("Space")
-    for thing in (".claim:not([hidden]) details", ".notes > details", ".provenance details"):
+    for thing in (".claim:not([hidden]) details", ".provenance", ".provenance details"):
         shown.locator(thing).first.evaluate("one => { one.open = true }")
     assert violations(shown) == []
 
@@ -456,7 +556,7 @@ def test_a_verdict_that_was_not_expected_stands_at_the_top(tmp_path: Path) -> No
     text = page([report], "pytest", tmp_path, "")
     said = '1 of 38 claims does not come out as expected: <a href="#gpt2-R2">R2</a>'
     assert said in text
-    listed = re.findall('<li class="claim" id="([^"]+)"', text)
+    listed = re.findall('<div class="inside" id="([^"]+)"', text)
     assert (listed[0], len(listed)) == ("gpt2-R2", 38)
 
 
@@ -465,7 +565,7 @@ def test_refuted_statements_stand_first_and_each_count_leads_to_its_claims(tmp_p
     names = [claim.id for claim in report.claims]
     text = page([report], "pytest", tmp_path, "")
     assert f'1 of 38 statements is refuted: <a href="#gpt2-{names[2]}">' in text
-    listed = re.findall('<li class="claim" id="([^"]+)"', text)
+    listed = re.findall('<div class="inside" id="([^"]+)"', text)
     assert listed[:3] == [f"gpt2-{names[place]}" for place in (2, 0, 1)]
     counts = re.findall('<details class="counted">(.*?)</details>', text, re.DOTALL)
     (holding,) = (one for one in counts if "2 hold" in one)
@@ -517,13 +617,13 @@ def test_published_circuits_are_compared_before_measured_ones_and_only_on_one_gr
         drawn = Figures(evidence=kind, sides=("a", "b"), pairs=[], results=results)
         report.take(Handover(judgement=record_of("R1", kind, "holds"), figures=drawn))
     assert [view.title for view in views(report)] == [
+        "first against measured (recorded)",
+        "second against measured (recorded)",
+        "first against second",
         "measured, recorded",
         "first, published",
         "second, published",
         "larger, published",
-        "first against second",
-        "first against measured (recorded)",
-        "second against measured (recorded)",
     ]
 
 
@@ -543,9 +643,10 @@ def test_the_table_of_a_result_has_a_column_for_each_control_that_was_computed()
             figures=Figures(evidence="live", sides=("a", "b"), pairs=[], results=results),
         )
     )
-    (view,) = views(report)
-    assert view.rows.head[6:] == ["length explains", "word", "reason"]
-    cells = {line[0]: line[6:] for line in view.rows.body}
+    scores, _ = views(report)
+    ((_, rows),) = scores.folded
+    assert rows.head[6:] == ["length explains", "word", "reason"]
+    cells = {line[0]: line[6:] for line in rows.body}
     assert cells["m0"][:2] == ["0.1 to 0.25", "specific"]
     assert cells["a0.h0"] == ["–", "–", "–"]
 
@@ -556,7 +657,7 @@ def test_a_behaviour_has_pictures_sentences_and_tables(tmp_path: Path) -> None:
     kept = claim("F1", evidence, kind="faithfulness", circuit="mine", at_least="80")
     report = report_on(evidence, kept)
     shown, unshown = doings(report)
-    assert shown.title == "Does it do anything? prefers, recorded"
+    assert (shown.about, shown.title) == ("does", "prefers, recorded")
     assert [picture.title for picture in shown.pictures] == [
         "What differs, and what matters",
         "What is kept, by size",
@@ -569,12 +670,12 @@ def test_a_behaviour_has_pictures_sentences_and_tables(tmp_path: Path) -> None:
     assert [len(content.body) for content in (every, cells, sets)] == [13, 24, 2]
     for content in (every, cells, sets):
         assert {len(row) for row in content.body} == {len(content.head)}
-    assert (unshown.pictures, unshown.tables) == ([], [])
+    assert (unshown.pictures, unshown.tables) == ([], ())
     turns = turning(report)
     assert turns is not None
     assert turns.body[0][:3] == ["F1", "holds", "2 of 12 cells"]
     text = page([report], "pytest", tmp_path, "")
-    assert text.count("<h3>Does it do anything? ") == 2
+    assert text.count("<h4>What differs, and what matters: prefers, recorded</h4>") == 1
 
 
 def test_what_a_behaviour_shows_is_drawn_and_shuts_no_reader_out(
@@ -590,8 +691,8 @@ def test_what_a_behaviour_shows_is_drawn_and_shuts_no_reader_out(
     )
     (tmp_path / "index.html").write_text(text, encoding="utf-8")
     with opening(browser, tmp_path / "index.html") as found:
-        view = found.locator("section[aria-label^='Does it do anything? prefers']")
-        assert view.locator(".drawing svg").count() == 3 + 2 + 2
+        line = found.locator(".line").filter(has_text="Does it do anything?")
+        assert line.locator(".drawing svg").count() == 3 + 2 + 2
         open_all(found)
         assert violations(found) == []
 

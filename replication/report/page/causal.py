@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 from replication.circuits.components import ModelShape
@@ -25,36 +24,26 @@ from replication.report.causal_text import (
     circuit_rows,
     share,
 )
-from replication.report.page.gallery import Picture, Table
+from replication.report.page.gallery import Picture, Table, View
 from replication.report.pictures.causal import ENDS, cells, curve, shapes
 from replication.report.pictures.effects import DEEPEST, NAMED, differs_and_matters, effects
 from replication.report.record import ExperimentReport
 from replication.report.rows import number
 
 
-@dataclass(frozen=True)
-class Doing:
-    """One behaviour: pictures, what is said of it, and tables, of which some are folded away."""
-
-    title: str
-    pictures: Sequence[Picture]
-    sentences: Sequence[tuple[str, str]]
-    tables: Sequence[Table]
-    folded: Sequence[tuple[str, Table]]
-
-
-def doings(report: ExperimentReport) -> Iterator[Doing]:
+def doings(report: ExperimentReport) -> Iterator[View]:
     """One for each behaviour, on the best evidence on which interventions were run."""
     ran = best_causal(report)
     for found in ran.behaviours if ran else ():
         assert ran is not None
-        title = f"Does it do anything? {found.behaviour}, {ran.evidence}"
+        title = f"{found.behaviour}, {ran.evidence}"
         sentences = list(causal_sentences(found, ran))
         if isinstance(found, NotShownRecord):
-            yield Doing(title, [], sentences, [], [])
+            yield View("does", title, [], sentences)
         else:
             figures = report.figures[ran.evidence].results[found.measures]
-            yield Doing(
+            yield View(
+                "does",
                 title,
                 list(_pictures(found, figures.shape)),
                 sentences,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 from replication.circuits.components import parse
 from replication.controls.thresholds import THRESHOLDS
@@ -25,6 +26,7 @@ from replication.report.record import (
 )
 from replication.report.rows import Comparison, Row, compared, components, interval, number
 
+About = Literal["adds up", "replicates", "means", "does"]
 SHOWN = 30  # components in a picture with a line for each
 LENGTHS = 8  # components in the pictures of what length explains
 
@@ -49,14 +51,18 @@ class Table:
 
 @dataclass(frozen=True)
 class View:
-    """One result, or two circuits on one grid: pictures, what the controls say, and a table."""
+    """Something that answers one of the questions: pictures, what is said of it, and tables.
 
+    It is a result's scores, its controls, two circuits on one grid, or a behaviour. Of the tables
+    some are `folded` away, each under a summary.
+    """
+
+    about: About
     title: str
     pictures: Sequence[Picture]
-    rows: Table
     sentences: Sequence[tuple[str, str]] = ()
-    left_out: Sequence[LeftOutRecord] = ()
-    is_comparison: bool = False
+    tables: Sequence[Table] = ()
+    folded: Sequence[tuple[str, Table]] = ()
 
 
 @dataclass(frozen=True)
@@ -69,11 +75,11 @@ class _Shown:
 
 
 def views(report: ExperimentReport) -> Iterator[View]:
-    """One view for each result pictured, and one for every two circuits on one grid."""
+    """Every two circuits on one grid; and of each result pictured its scores, and its controls."""
     shown = list(_shown_results(report))
-    for one in shown:
-        yield _result(report, one)
     yield from _comparisons(shown)
+    for one in shown:
+        yield from _result(report, one)
 
 
 def _shown_results(report: ExperimentReport) -> Iterator[_Shown]:
@@ -85,25 +91,46 @@ def _shown_results(report: ExperimentReport) -> Iterator[_Shown]:
             yield _Shown(kind, name, figures)
 
 
-def _result(report: ExperimentReport, shown: _Shown) -> View:
-    """A result: its circuit, its scores, what became of them."""
+def _result(report: ExperimentReport, shown: _Shown) -> Iterator[View]:
+    """A result: its circuit and scores, and what the controls say of them."""
     wanted = (shown.evidence, shown.name)
     controls = next((one for one in report.controls if (one.evidence, one.result) == wanted), None)
     by_rank = sorted(
         controls.components if controls else [], key=lambda one: (one.kind != "mlp", one.rank)
     )
     rows = components(shown.figures, by_rank)
-    stability = controls and controls.stability
     title = f"{shown.name}, {shown.evidence}"
-    return View(
+    yield View(
+        about="adds up" if shown.evidence == "published" else "replicates",
         title=title,
-        pictures=[
-            *_score_pictures(rows, shown.figures, controls),
-            *(_control_pictures(rows, by_rank, controls) if controls else ()),
+        pictures=list(_score_pictures(rows, shown.figures, controls)),
+        sentences=[] if controls else [("", "No verification was run on this result.")],
+        folded=[("The same as a table", _table(rows, by_rank, f"{title}: every component"))],
+    )
+    if controls:
+        stability = controls.stability
+        yield View(
+            about="means",
+            title=title,
+            pictures=list(_control_pictures(rows, by_rank, controls)),
+            sentences=list(sentences(controls)),
+            folded=[("Leaving pairs out", _left_out(stability.leave_one_out))] if stability else [],
+        )
+
+
+def _left_out(found: Sequence[LeftOutRecord]) -> Table:
+    return Table(
+        head=["left out", "shared", "gained", "lost"],
+        body=[
+            [
+                ", ".join(map(str, one.pairs)),
+                f"{one.shared} of {one.of}",
+                ", ".join(one.gained) or "none",
+                ", ".join(one.lost) or "none",
+            ]
+            for one in found
         ],
-        rows=_table(rows, by_rank, f"{title}: every component"),
-        sentences=list(sentences(controls)) if controls else [],
-        left_out=stability.leave_one_out if stability else [],
+        caption="The selection with pairs left out, those of a cluster together",
     )
 
 
@@ -178,23 +205,7 @@ ASSUMED = " Published norms give it if those of all other positions are alike on
 def _control_pictures(
     rows: Sequence[Row], by_rank: Sequence[ComponentRecord], controls: ControlsRecord
 ) -> Iterator[Picture]:
-    if any(row.probability is not None for row in rows):
-        yield Picture(
-            "How sure the selection is",
-            f"How often each component is selected in {controls.resamples:,} draws of"
-            f" {controls.pairs} pairs. Filled: in the circuit. Hollow: left out.",
-            [probabilities(rows)],
-        )
     selected = [one for one in by_rank if one.selected and one.score]
-    chosen = [one for one in selected if one.same_side_quantiles][:SHOWN]
-    if chosen:
-        yield Picture(
-            "Would unrelated prompts score as high?",
-            "The same score between prompts of one side: its range (line), its middle half (box)"
-            " and its median (tick), with the pairs' score as 1."
-            + (f" The first {SHOWN} of the circuit." if len(chosen) == SHOWN else ""),
-            [null(chosen)],
-        )
     shares = [one for one in selected if one.length_share and any(one.length_share)][:SHOWN]
     if shares:
         yield Picture(
@@ -205,6 +216,22 @@ def _control_pictures(
             " the score, a bar where digits leave a range."
             + (ASSUMED if any(one.length_breakdown for one in shares) else ""),
             [length_shares(shares, THRESHOLDS.artefact_share.value)],
+        )
+    chosen = [one for one in selected if one.same_side_quantiles][:SHOWN]
+    if chosen:
+        yield Picture(
+            "Would unrelated prompts score as high?",
+            "The same score between prompts of one side: its range (line), its middle half (box)"
+            " and its median (tick), with the pairs' score as 1."
+            + (f" The first {SHOWN} of the circuit." if len(chosen) == SHOWN else ""),
+            [null(chosen)],
+        )
+    if any(row.probability is not None for row in rows):
+        yield Picture(
+            "How sure the selection is",
+            f"How often each component is selected in {controls.resamples:,} draws of"
+            f" {controls.pairs} pairs. Filled: in the circuit. Hollow: left out.",
+            [probabilities(rows)],
         )
     lengths = controls.length
     scored = [one for one in selected if one.by_pair and one.length_norm is not None]
@@ -287,16 +314,20 @@ def _cell(value: float | Ends | str | None) -> str:
 
 
 def _comparisons(shown: Sequence[_Shown]) -> Iterator[View]:
-    """Every two pictured circuits on one grid, the published one first."""
+    """Every two pictured circuits on one grid, those with the run's first."""
     published = [one for one in shown if one.evidence == "published"]
     measured = [one for one in shown if one.evidence != "published"]
     circuits = [one for one in [*published, *measured] if one.figures.nodes is not None]
-    for left, right in combinations(circuits, 2):
+    with_the_run_first = sorted(
+        combinations(circuits, 2), key=lambda two: two[1].evidence == "published"
+    )
+    for left, right in with_the_run_first:
         if left.figures.shape == right.figures.shape:
             found = compared(
                 _label(left), components(left.figures), _label(right), components(right.figures)
             )
             yield View(
+                about="replicates",
                 title=f"{found.left} against {found.right}",
                 pictures=[
                     Picture(
@@ -305,8 +336,7 @@ def _comparisons(shown: Sequence[_Shown]) -> Iterator[View]:
                         [comparison(found, left.figures.shape)],
                     )
                 ],
-                rows=_differing(found),
-                is_comparison=True,
+                tables=[_differing(found)],
             )
 
 

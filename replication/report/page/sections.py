@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
 
 from pydantic import JsonValue
 
@@ -13,8 +14,8 @@ from replication.evidence.evidence import RunProvenance
 from replication.report.answers import Answer, answers, lacks
 from replication.report.findings import Finding, findings
 from replication.report.operating import HEAD, rows, summary
-from replication.report.page.causal import Doing, doings, turning
-from replication.report.page.gallery import Table, View, views
+from replication.report.page.causal import doings, turning
+from replication.report.page.gallery import About, Picture, Table, View, views
 from replication.report.provenance import Apart, apart
 from replication.report.record import (
     EVIDENCE,
@@ -61,26 +62,33 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Question:
+    """One of the four questions: its answer, the picture beside it, and what else it rests on."""
+
+    answer: Answer
+    beside: Picture | None
+    views: Sequence[View]
+
+
+@dataclass(frozen=True)
 class Section:
     """An experiment on the page; `id` is what links lead to.
 
     `apart` is in what recorded and live evidence differ; `operating` are the claims that turn on
-    the budget or the threshold, and `turning` says how many. `doings` are the behaviours, and
-    `cells` the claims on them that turn with the cell.
+    the budget or the threshold, and `turning` says how many. `cells` are the claims on behaviours
+    that turn with the cell.
     """
 
     name: str
     id: str
     title: str
-    answers: Sequence[Answer]
+    questions: Sequence[Question]
     apart: Sequence[Apart]
     findings: Sequence[Finding]
     claims: Sequence[JudgedClaim]
     facets: Sequence[Facet]
     turning: str
     operating: Table
-    views: Sequence[View]
-    doings: Sequence[Doing]
     cells: Table | None
     differences: Mapping[str, Sequence[str]]
     origins: Sequence[Origin]
@@ -92,15 +100,13 @@ def section(report: ExperimentReport) -> Section:
         name=report.name,
         id=report.id,
         title=report.title,
-        answers=answers(report),
+        questions=list(_questions(report)),
         apart=apart(report),
         findings=findings(report),
         claims=[_judged(report, claim) for claim in sorted(report.claims, key=_telling(report))],
         facets=_facets(report),
         turning=summary(report),
         operating=Table(HEAD, list(rows(report)), f"Where claims of {report.name} turn"),
-        views=list(views(report)),
-        doings=list(doings(report)),
         cells=turning(report),
         differences=report.shown_differences(),
         origins=[_origin(report, kind) for kind in EVIDENCE if kind in report.provenance],
@@ -122,6 +128,20 @@ def shown(value: JsonValue) -> str:
             return ", ".join(map(shown, value)) or "none"
         case _:
             return str(value)
+
+
+def _questions(report: ExperimentReport) -> Iterator[Question]:
+    """The four questions; the first picture of each stands beside its answer."""
+    found = [*views(report), *doings(report)]
+    for about, answer in zip(get_args(About), answers(report), strict=True):
+        own = [view for view in found if view.about == about]
+        first = next((view for view in own if view.pictures), None)
+        beside = None
+        if first is not None:
+            picture = first.pictures[0]
+            beside = replace(picture, title=f"{picture.title}: {first.title}")
+        rest = [replace(one, pictures=one.pictures[1:]) if one is first else one for one in own]
+        yield Question(answer, beside, rest)
 
 
 def _telling(report: ExperimentReport) -> Callable[[Claim], int]:

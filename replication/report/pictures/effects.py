@@ -10,7 +10,7 @@ from replication.circuits.components import INPUT, ModelShape, parse
 from replication.controls.thresholds import THRESHOLDS
 from replication.report.causal_record import CausalComponentRecord, CausalRecord
 from replication.report.causal_text import between, most, scored, share
-from replication.report.pictures.grids import OUTLINE, grid
+from replication.report.pictures.grids import OUTLINE, grid, height
 from replication.report.pictures.marks import Spec, clipped, limit_up, picture
 from replication.report.pictures.names import Point, placed
 from replication.report.rows import number
@@ -46,7 +46,7 @@ def effects(found: CausalRecord, shape: ModelShape) -> Spec:
         f" beside them: what of {found.behaviour} goes when each alone is ablated. A plus marks"
         f" {signs['necessary']} that are necessary, a minus {signs['against']} that work against"
         f" it. The components of {found.measures} are outlined.",
-        26 * (shape.n_layers + 1),
+        height(shape),
         [
             _squares(is_input, whole),
             _squares(is_other, axes),

@@ -42,8 +42,10 @@ def grid(shape: ModelShape) -> Spec:
     }
 
 
-def _height(shape: ModelShape) -> int:
-    return 26 * (shape.n_layers + 1)
+def height(shape: ModelShape) -> int:
+    """How high a grid is, in pixels: cells of a deep model are lower, to be seen at once."""
+    lines = shape.n_layers + 1
+    return lines * max(13, min(26, 520 // lines))
 
 
 def circuit(rows: Sequence[Row], shape: ModelShape) -> Spec:
@@ -60,7 +62,7 @@ def circuit(rows: Sequence[Row], shape: ModelShape) -> Spec:
     used = ("kind", "layer", "column", "score", "selected")
     return picture(
         description,
-        _height(shape),
+        height(shape),
         [
             _source(axes),
             *(_scored(kind, axes) for kind in kinds),
@@ -139,7 +141,7 @@ def comparison(found: Comparison, shape: ModelShape) -> Spec:
     is_input, is_other = "datum.kind === 'input'", "datum.kind !== 'input'"
     return picture(
         f"The grid of both circuits' model, with a mark for each component: {tally}.",
-        _height(shape),
+        height(shape),
         [
             _plate(is_input, whole),
             _plate(is_other, {**axes, "tooltip": tooltip}),

@@ -32,6 +32,9 @@
     page.dataset.pictures = "drawn";
   }
 
+  // What is closed has no width: what is drawn in it takes its own when it opens.
+  const fit = () => window.dispatchEvent(new Event("resize"));
+
   function filter(form) {
     const claims = [...form.parentElement.querySelectorAll(".claim")];
     const boxes = [...form.querySelectorAll("input")];
@@ -60,11 +63,50 @@
       found === claims.length ? `All ${found} claims` : `${found} of ${claims.length} claims`;
   }
 
-  for (const form of document.querySelectorAll(".filters")) {
-    form.addEventListener("change", () => filter(form));
-    form.addEventListener("submit", (event) => event.preventDefault());
-    filter(form);
+  // The address says what is shown: #EXPERIMENT-CLAIM, or #in=EXPERIMENT&verdict=refuted&...
+  const forms = [...document.querySelectorAll(".filters")];
+
+  function address(form) {
+    const chosen = [...form.querySelectorAll("input:checked")].map((box) => [box.name, box.value]);
+    return `#${new URLSearchParams([["in", form.dataset.experiment], ...chosen])}`;
   }
+
+  function follow() {
+    const hash = location.hash.slice(1);
+    const wanted = new URLSearchParams(hash.includes("=") ? hash : "");
+    const only = wanted.get("in");
+    for (const form of forms) {
+      const isMeant = only === null || only === form.dataset.experiment;
+      for (const box of form.querySelectorAll("input"))
+        box.checked = isMeant && wanted.getAll(box.name).includes(box.value);
+      filter(form);
+    }
+    const target = document.querySelector(":target");
+    for (let one = target; one; one = one.parentElement) if (one.matches("details")) one.open = true;
+    if (target) target.scrollIntoView();
+    return wanted.size ? forms.find((form) => only === null || only === form.dataset.experiment) : null;
+  }
+
+  for (const form of forms) {
+    form.addEventListener("change", () => {
+      filter(form);
+      history.pushState(null, "", address(form));
+    });
+    form.addEventListener("submit", (event) => event.preventDefault());
+  }
+  addEventListener("hashchange", follow);
+  follow()?.parentElement.scrollIntoView();
+
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")].filter((one) => !one.closest(".drawing"));
+    for (const one of closed) one.open = true;
+    fit();
+  });
+  addEventListener("afterprint", () => {
+    for (const one of closed) one.open = false;
+  });
+  document.addEventListener("toggle", (event) => event.target.querySelector(".drawing") && fit(), true);
   dark.addEventListener("change", draw);
   draw();
 })();

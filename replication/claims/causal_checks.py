@@ -168,6 +168,7 @@ class _OfCircuit(CausalCheck):
             ),
             self.averaging or averaging,
         )
+        _check_kept(found, self.circuit)
         faithful = found.judged(self.circuit, cell)
         if faithful is None:
             raise CannotJudge(f"{self.circuit} was not run in this cell: {cell}")
@@ -269,6 +270,16 @@ class Equivalence(_OfCircuit):
         return conjunction([Part(verdict, text)], 100 * found.value, f"100 ± {self.within}")
 
 
+def _check_kept(found: Causal, circuit: str) -> None:
+    """Refuse a rival that selects no circuit, saying why.
+
+    Raises:
+        CannotJudge: it selects none.
+    """
+    if reason := found.behaved.unselected.get(circuit):
+        raise CannotJudge(f"{circuit} was not run: {reason}")
+
+
 class BeatsMatched(CausalCheck):
     """A circuit comes nearer to the whole model than matched circuits do, by their exact ranks."""
 
@@ -277,7 +288,9 @@ class BeatsMatched(CausalCheck):
     level: Level = "0.05"
 
     def judge_causal(self, controls: Controls) -> Outcome:
-        found = self.causal(controls).matched.get(self.circuit)
+        ran = self.causal(controls)
+        _check_kept(ran, self.circuit)
+        found = ran.matched.get(self.circuit)
         if found is None:
             raise CannotJudge(f"{self.circuit} was not run on {self.behaviour}")
         level = float(fraction(self.level))

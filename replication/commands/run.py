@@ -19,6 +19,7 @@ from replication.circuits.circuit import Circuit, circuit_file
 from replication.circuits.comparison import compare_circuits, describe_comparison
 from replication.circuits.result_files import result_files
 from replication.circuits.scores import highest, table_of
+from replication.circuits.selection import NotSelected
 from replication.engine.attention import attention_stream
 from replication.engine.models import LoadedModel
 from replication.engine.scores.attention import attention_scores
@@ -145,7 +146,10 @@ def _rival(
         means = mean_scores(scores[0] for _, scores in scored)
     except _NotShown as error:
         return None, [f"no circuit by {kind}: {error}"]
-    rival = rival_circuit(spec, kind, table_of(means, model.shape))
+    try:
+        rival = rival_circuit(spec, kind, table_of(means, model.shape))
+    except NotSelected as error:
+        return None, [f"no circuit by {kind}: {error}"]
     return rival, describe_comparison(compare_circuits(circuit, rival), spec.scoring.kind, kind)
 
 

@@ -50,7 +50,7 @@ def rival_circuit(spec: Spec, kind: RivalKind, scores: ScoreTable) -> Circuit:
     """The circuit that rival scores select under the experiment's budget.
 
     Raises:
-        InputError: the budget or the rival's threshold cannot be met.
+        NotSelected: the budget or the rival's threshold cannot be met.
     """
     changed = {"mlp_threshold": spec.ablation.rivals[kind]}
     rule = spec.selection.model_copy(update=changed)
@@ -59,7 +59,7 @@ def rival_circuit(spec: Spec, kind: RivalKind, scores: ScoreTable) -> Circuit:
     try:
         return select_circuit(there, {kind: scores})
     except NotSelected as error:
-        raise InputError(f"ablation.rivals: {kind}: {error}") from None
+        raise NotSelected(f"ablation.rivals: {kind}: {error}") from None
 
 
 def kept_circuits(
@@ -67,19 +67,22 @@ def kept_circuits(
     tables: Mapping[str, ScoreTable],
     rivals: Mapping[ScoreKind, ScoreTable],
     published: Mapping[str, Circuit],
-) -> dict[str, tuple[Component, ...]]:
+) -> tuple[dict[str, tuple[Component, ...]], dict[str, str]]:
     """The circuits that are kept alone, by name: the measured one, its rivals, published ones.
 
     `tables` are what is measured. A rival is named by the kind of its scores; there is none where
-    those could not be had.
+    those could not be had, nor where they select none: the second dict says why, by its name.
 
     Raises:
-        NotSelected: the budget or the threshold cannot be met.
-        InputError: a rival's threshold cannot be met.
+        NotSelected: the experiment's own budget or threshold cannot be met.
     """
     circuits = {spec.measures: select_circuit(spec, tables).nodes}
+    unselected: dict[str, str] = {}
     for kind in spec.ablation.rivals:
         if kind in rivals:
-            circuits[kind] = rival_circuit(spec, kind, rivals[kind]).nodes
+            try:
+                circuits[kind] = rival_circuit(spec, kind, rivals[kind]).nodes
+            except NotSelected as error:
+                unselected[kind] = str(error)
     others = {name: one.nodes for name, one in published.items() if name != spec.measures}
-    return circuits | others
+    return circuits | others, unselected

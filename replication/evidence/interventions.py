@@ -7,7 +7,7 @@ Effects are differences of two such figures on the same pair.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32
@@ -79,7 +79,8 @@ class Behaved:
     """One behaviour of every pair under every circuit and component that was run.
 
     `whole` is the model's own, and `counterparts` what it does on each counterpart, by the same
-    answers. `circuits` are those that were kept, by name; from the one that the experiment measures
+    answers. `circuits` are those that were kept, by name, and `unselected` the rivals that there
+    are none of, with the reasons; from the one that the experiment measures
     the components were taken one by one (`inside`, in the order of its nodes, the input aside), and
     in sets (`tried`). `matched` are the random circuits of each one's make-up, as they were drawn,
     in the judged setting. `restored` is what comes back when each component alone is restored in
@@ -101,6 +102,7 @@ class Behaved:
     given: Sequence[Given]
     inside: Rows
     tried: Tried
+    unselected: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

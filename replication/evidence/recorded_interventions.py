@@ -65,6 +65,7 @@ class _Rows(_Table):
     by_position: bool
     seed: int
     circuits: list[tuple[str, list[str]]]
+    unselected: dict[str, str] = {}
     settings: list[Setting]
     sizes: list[_Count]
     draws: _Count
@@ -203,6 +204,8 @@ def _row_faults(rows: _Rows, spec: Spec) -> Iterator[str]:
         yield f"circuits: expected {quoted(spec.measures)} as the first"
     if list(rows.matched) != sorted(circuits):
         yield f"matched: expected {listed(sorted(circuits))}, found {listed(rows.matched)}"
+    if strange := [name for name in rows.unselected if name not in spec.ablation.rivals]:
+        yield f"unselected: expected names of ablation.rivals, found {listed(strange)}"
     if rows.judged != judged or not {judged, judged._replace(direction="ablate")} <= {
         *rows.settings
     }:
@@ -328,6 +331,7 @@ def _rows(behaved: Behaved | Unshown) -> _Rows | _Nothing:
         by_position=behaved.by_position,
         seed=behaved.seed,
         circuits=[(name, names(nodes)) for name, nodes in behaved.circuits.items()],
+        unselected=dict(behaved.unselected),
         settings=list(behaved.settings),
         sizes=list(behaved.curve.sizes),
         draws=behaved.curve.matched.shape[1],
@@ -424,4 +428,5 @@ def _behaved(rows: _Rows | _Nothing, tensors: Tensors) -> Behaved | Unshown:
             tensors["of_model"],
             tensors["of_circuit"],
         ),
+        unselected=rows.unselected,
     )

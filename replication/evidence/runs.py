@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -201,7 +201,7 @@ def _interventions(
         tables = {name: table_of(mean_scores([one]), spec.model.shape) for name, one in by_table}
     else:
         tables = {spec.scoring.kind: by_kind[spec.scoring.kind]}
-    circuits = kept_circuits(spec, tables, by_kind, published)
+    circuits, unselected = kept_circuits(spec, tables, by_kind, published)
     ranking = best_first(highest(list(tables.values())).middles())
     behaviours: dict[str, Behaved | Unshown] = {}
     for name, subject in subjects.items():
@@ -209,7 +209,7 @@ def _interventions(
             own = subject.behaviour.kind, subject.whole, subject.counterparts
             behaviours[name] = Unshown(*own, reason)
         else:
-            behaviours[name] = behaved(
+            ran = behaved(
                 subject,
                 found[name],
                 circuits,
@@ -218,4 +218,5 @@ def _interventions(
                 spec.ablation,
                 spec.verification.seed,
             )
+            behaviours[name] = replace(ran, unselected=unselected)
     return Interventions(loaded.provenance_of_runs, behaviours)

@@ -103,6 +103,7 @@ def _causal(found: Causal, evidence: Evidence) -> CausalRecord:
         counterparts=_counterparts(found.counterparts, evidence),
         measures=next(iter(behaved.circuits)),
         circuits={name: names(nodes) for name, nodes in behaved.circuits.items()},
+        unselected=dict(behaved.unselected),
         cell=_cell(found.cell),
         cell_in_words=str(found.cell),
         is_told=found.is_told,

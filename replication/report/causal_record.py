@@ -169,7 +169,7 @@ class CausalRecord(_Record):
     """Everything that is said of one behaviour that the model shows; the largest effect first.
 
     `circuits` are those that were kept, by name, and `measures` is the one that the experiment
-    measures. `cell` is the judged one.
+    measures; `unselected` says of rivals that select none why. `cell` is the judged one.
     """
 
     behaviour: str
@@ -179,6 +179,7 @@ class CausalRecord(_Record):
     counterparts: dict[str, ShownRecord]
     measures: str
     circuits: dict[str, list[str]]
+    unselected: dict[str, str] = {}
     cell: CellRecord
     cell_in_words: str
     is_told: bool

@@ -151,6 +151,7 @@ def causal_sentences(
     parts = {
         "Judged in": _judged,
         "Other cells": _cells,
+        "Not selected": _unselected,
         "Curve": _curve,
         "Words": _words,
         "What differs against what matters": _differs,
@@ -160,6 +161,11 @@ def causal_sentences(
     for heading, part in parts.items():
         for number, line in enumerate(part(found)):
             yield ("" if number else heading), line
+
+
+def _unselected(found: CausalRecord) -> Iterator[str]:
+    for name, reason in found.unselected.items():
+        yield f"{name} was not run: {reason}."
 
 
 def _behaviour(found: CausalRecord | NotShownRecord, ran: CausalRecords) -> str:

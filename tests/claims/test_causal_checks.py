@@ -15,7 +15,7 @@ from replication.claims.claim import Claim, judged_on
 from replication.claims.keys import Known
 from replication.controls.verify import Controls, causal_controls
 from replication.evidence.evidence import Evidence
-from replication.evidence.interventions import NoInterventions
+from replication.evidence.interventions import Interventions, NoInterventions
 from replication.experiment.behaviours import Setting
 from tests.claims.behaved_evidence import (
     N_PAIRS,
@@ -170,6 +170,23 @@ def test_a_word_is_not_shown_of_what_is_not_told_from_nothing() -> None:
     found = judged(stated("matters", **LACKING["matters"]), behaving(Says(whole=0.4)))
     assert found.verdict == "undecided"
     assert "is not clearly more than without any" in found.reason
+
+
+@pytest.mark.parametrize("kind", ["faithfulness", "equivalence", "beats_matched"])
+def test_of_a_rival_that_selects_nothing_only_its_own_comparison_is_not_judged(kind: str) -> None:
+    evidence = behaving()
+    ran = behaved_in(evidence)
+    circuits = {name: nodes for name, nodes in ran.circuits.items() if name != "effect"}
+    lacking = replace(ran, circuits=circuits, unselected={"effect": "no MLP reaches it"})
+    assert evidence.measured is not None
+    names = {"names": lacking}
+    without = with_interventions(SPEC, Interventions(evidence.measured.provenance, names))
+    of_rival = judged(stated(kind, **LACKING[kind] | {"circuit": "effect"}), without)
+    assert (of_rival.verdict, of_rival.reason) == (
+        "undecided",
+        "effect was not run: no MLP reaches it",
+    )
+    assert judged(stated(kind, **LACKING[kind]), without).verdict == "holds"
 
 
 @pytest.mark.parametrize("kind", ["faithfulness", "equivalence"])

@@ -33,6 +33,7 @@ from replication.evidence.intervening import (
     single,
 )
 from replication.evidence.interventions import Behaved, Interventions, NoInterventions, Unshown
+from replication.evidence.recorded_interventions import read_interventions, record_interventions
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, Setting
 from replication.experiment.spec import Experiment, read_experiment
 from replication.inputs.files import InputError
@@ -445,6 +446,28 @@ def test_rivals_select_under_the_same_budget(experiment: Experiment, gpt2_folder
     chosen = set(names.circuits["run"])
     assert {components[place] for place in heads[:2]} == {o for o in chosen if o.kind == "head"}
     assert len([one for one in names.circuits["differential"] if one.kind == "mlp"]) == 3
+
+
+def test_a_rival_that_selects_nothing_leaves_itself_out_and_says_why(
+    experiment: Experiment, gpt2_folder: Path, tmp_path: Path
+) -> None:
+    asked = changed(
+        experiment,
+        scoring={"kind": "effect", "behaviour": "names"},
+        selection={"mlp_threshold": 0.0},
+        ablation={"rivals": {"differential": 1e9, "attribution": 0.1}},
+    )
+    asked = Experiment(tmp_path, asked.spec, asked.source)
+    runs = runs_of(asked, gpt2_folder, with_interventions=True)
+    assert isinstance(runs.interventions, Interventions)
+    record_interventions(asked, runs.interventions)
+    for found in (runs.interventions, read_interventions(asked)):
+        names = found.behaviours["names"]
+        assert isinstance(names, Behaved)
+        assert list(names.circuits) == ["run", "attribution"]
+        (reason,) = names.unselected.values()
+        assert list(names.unselected) == ["differential"]
+        assert reason.startswith("ablation.rivals: differential: no MLP reaches the threshold of 1")
 
 
 def test_scores_of_a_behaviour_need_one_that_is_shown(

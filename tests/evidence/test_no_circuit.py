@@ -119,6 +119,22 @@ def test_interventions_are_not_recorded_without_a_circuit(
     assert after == before
 
 
+def test_a_run_is_written_where_a_rival_selects_nothing(
+    asking_experiment: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
+    experiment = copied(asking_experiment, tmp_path / "asking")
+    spec = experiment / "experiment.toml"
+    edit(spec, "[ablation]", "[ablation]\nrivals = { attribution = 1e9 }")
+    edit(spec, "[scoring]", '[scoring]\nbehaviour = "names"')
+    out = tmp_path / "out"
+    arguments = [str(experiment), "--model", str(gpt2_folder), "--out", str(out), "--device", "cpu"]
+    done = CliRunner().invoke(cli.app, ["run", *arguments])
+    assert done.exit_code == 0, done.output
+    assert "no circuit by attribution: ablation.rivals: attribution: no MLP" in done.output
+    assert (out / "circuit.json").is_file()
+    assert not (out / "circuit_attribution.json").exists()
+
+
 @pytest.mark.parametrize(
     ("rest", "kinds"),
     [('{ rest = "head" }', {"input", "head"}), ('{ rest = "mlp" }', {"input", "mlp"})],

@@ -318,6 +318,8 @@ REFUSALS: dict[str, tuple[Callable[[Tensors, Metadata], object], str]] = {
                       "rows: names: circuits: expected 'run' as the first"),
     "no circuit": (rows(lambda one: one.update(circuits=[])),
                    "rows: names: circuits: expected 'run' as the first"),
+    "unselected others": (rows(lambda one: one.update(unselected={"random": "none"})),
+                          "rows: names: unselected: expected names of ablation.rivals, found ran"),
     "matched of others": (rows(lambda one: one.update(matched={"ran": 25})),
                           "rows: names: matched: expected run, found ran"),
     "nothing matched": (rows(lambda one: one.update(matched={"run": 0})),

@@ -21,6 +21,7 @@ import pytest_circuit_replication as entry_point
 from pytest_circuit_replication import PACKAGE
 
 if TYPE_CHECKING:
+    from replication.report.made import Made
     from replication.report.record import Handover
     from replication.session import Session
 
@@ -74,6 +75,7 @@ class Hooks:
         self.config = config
         self.reports = _folder(config, "replication_reports", "reports")
         self.written: Path | None = None
+        self.made: Made | None = None
         self.problem: str | None = None
         if visible(str(self.reports)) != str(self.reports):
             raise InputError(
@@ -182,8 +184,8 @@ class Hooks:
             return
         command = visible(shlex.join(["pytest", *map(str, self.config.invocation_params.args)]))
         library = drawing_library(cache_folder("page"))
-        made = made_by(command, self.session.options.experiments)
-        self.written = write_report(self.reports, reports, made, library, self._write_junit)
+        self.made = made_by(command, self.session.options.experiments)
+        self.written = write_report(self.reports, reports, self.made, library, self._write_junit)
         for plugin in self._junit():
             plugin.logfile = str(self.written / "junit.xml")  # where pytest says that it is
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
@@ -213,7 +215,7 @@ class Hooks:
         reports = list(session.reports.values())
         if any(report.found for report in reports):
             terminalreporter.section("replication")
-            for line, markup in summary(reports, session.options.live, self.written):
+            for line, markup in summary(reports, session.options.live, self.written, self.made):
                 terminalreporter.write_line(visible(line), **markup)
         if self.problem is not None:
             terminalreporter.write_line(one_line(self.problem), red=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from replication.circuits.circuit import Circuit, circuit_file, cost_totals, describe_totals
 from replication.circuits.components import Component, Kind
+from replication.circuits.intervals import show
 from replication.circuits.scores import ScoreTable, best_first
 
 
@@ -231,16 +232,14 @@ def _distances(left: Circuit, right: Circuit, right_name: str, scores: ScoreTabl
     }
     lines = [
         f"In {right_name} the heads end between {edge.last_in} (the lowest known score in,"
-        f" {float(edge.last_score):.4g}) and {edge.first_out} (the highest known one out,"
-        f" {float(edge.first_score):.4g})."
+        f" {show(scores.scores[edge.last_in])}) and {edge.first_out} (the highest known one out,"
+        f" {show(scores.scores[edge.first_out])})."
     ]
     widest = max(distances.values())
     share = f", {float(100 * widest / edge.middle):.2g}% of its score" if edge.middle else ""
     lines.append(
-        f"The {len(differing)} differing heads lie within {float(widest):.2g} of that cut{share}: "
-        + ", ".join(
-            f"{component} {float(scores.scores[component].middle):.4g}" for component in differing
-        )
+        f"The {len(differing)} differing heads lie within {float(widest):.6g} of that cut{share}: "
+        + ", ".join(f"{component} {show(scores.scores[component])}" for component in differing)
         + "."
     )
     return lines

@@ -326,7 +326,8 @@ def highest(tables: Sequence[ScoreTable]) -> ScoreTable:
             so_far = found.setdefault(part, score)
             if part not in best or score.middle > best[part].scores[part].middle:
                 best[part] = table
-            found[part] = Interval(max(so_far.low, score.low), max(so_far.high, score.high))
+            higher = Interval(max(so_far.low, score.low), max(so_far.high, score.high))
+            found[part] = next((one for one in (so_far, score) if one == higher), higher)
     pairs = sorted({number for table in tables for number in table.by_pair})
     return ScoreTable(
         found,

@@ -30,6 +30,7 @@ from replication.report.record import (
     ExperimentReport,
     JudgementRecord,
     Outcome,
+    OutsideRecord,
     ReplicationRecord,
 )
 
@@ -220,7 +221,7 @@ def _agrees(found: ReplicationRecord, report: ExperimentReport) -> str:
     """The answer, from what agrees and what does not."""
     agreeing, differing = len(found.same), len(found.changed)
     if (against := found.against) is not None:
-        agreeing += against.scores - len(against.outside)
+        agreeing += against.scores + against.pair_scores - len(against.outside)
         differing += len(against.outside)
         if against.nodes is not None:
             is_same = not against.only_published and not against.only_measured
@@ -253,15 +254,16 @@ def _agreement(found: ReplicationRecord) -> Iterator[str]:
 
 def _of_result(against: AgainstRecord) -> Iterator[str]:
     """What of a published table and circuit a run gives again."""
-    if against.scores:
-        named = [
-            f"{one.component}{f' by {one.table}' if one.table else ''}"
-            f" ({one.measured:.6g}, printed {one.printed})"
-            for one in against.outside
-        ]
-        but = f", all but {fitting(named, LIST)}" if named else ""
-        within = against.scores - len(against.outside)
-        yield f"{within} of {against.scores} published scores are met to the printed digits{but}"
+    on_all = [one for one in against.outside if one.pair is None]
+    on_one = [one for one in against.outside if one.pair is not None]
+    for what, count, outside in (
+        ("published scores", against.scores, on_all),
+        ("published scores of single pairs", against.pair_scores, on_one),
+    ):
+        if count:
+            but = f", all but {fitting(list(map(_outside, outside)), LIST)}" if outside else ""
+            within = count - len(outside)
+            yield f"{within} of {count} {what} are met to the printed digits{but}"
     if against.no_circuit is not None:
         yield f"The rule selects no circuit: {against.no_circuit}"
         return
@@ -275,6 +277,12 @@ def _of_result(against: AgainstRecord) -> Iterator[str]:
     yield (
         f"The rule selects {shared} of the published circuit's {against.nodes} nodes, and {others}"
     )
+
+
+def _outside(one: OutsideRecord) -> str:
+    table = f" by {one.table}" if one.table else ""
+    pair = f" of pair {one.pair}" if one.pair is not None else ""
+    return f"{one.component}{table}{pair} ({one.measured:.6g}, printed {one.printed})"
 
 
 def _means(report: ExperimentReport) -> Answer:

@@ -12,6 +12,7 @@ from replication.inputs.messages import LIST, MESSAGE, fitting
 from replication.report.how_often import said
 from replication.report.markdown import escaped, table
 from replication.report.record import ComponentRecord, ControlsRecord, SpreadRecord
+from replication.report.rows import interval, score_shown
 
 SHOWN = 8  # components of a kind in the table
 MARKERS = 5  # that are named
@@ -276,7 +277,7 @@ def _random_weights(found: ControlsRecord) -> Iterator[str]:
         f" {points}."
     )
     selected = [one for one in found.components if one.selected and one.over_random is not None]
-    best = [one for one in selected if one.rank <= RATIOS]
+    best = [one for one in selected if one.listed_rank <= RATIOS]
     if best:
         named = ", ".join(f"{one.component} {_times(one)}" for one in best)
         yield f"The circuit's best score so many times that point of their kind: {named}."
@@ -329,7 +330,7 @@ def sentences(found: ControlsRecord) -> Iterator[tuple[str, str]]:
 
 def _best(found: ControlsRecord) -> list[ComponentRecord]:
     """The components of the table: the best of each kind."""
-    return [one for one in found.components if one.rank <= SHOWN]
+    return [one for one in found.components if one.listed_rank <= SHOWN]
 
 
 def _share(one: ComponentRecord) -> str:
@@ -347,18 +348,9 @@ def _until(one: ComponentRecord) -> str:
 def _table(found: ControlsRecord) -> list[str]:
     columns: dict[str, Callable[[ComponentRecord], str | None]] = {
         "component": lambda one: str(one.component),
-        "score:": lambda one: one.printed or f"{one.score:.4g}",
-        "95% interval:": lambda one: one.interval and "{:.3g} to {:.3g}".format(*one.interval),
-        "selected in:": lambda one: _figure(one.selection_probability, ".0%"),
-        "within the sides:": lambda one: _figure(one.same_side_score, ".4g"),
-        "property makes:": _property,
-        "q:": lambda one: _figure(one.q_value, ".2g"),
-        "q, length out:": lambda one: _figure(one.controlled_q_value, ".2g"),
-        "without the first position:": lambda one: _figure(one.score_without_first, ".4g"),
-        "pairs of one length:": lambda one: _figure(one.matched_score, ".4g"),
-        "explained by length:": _share,
-        "goes with length:": lambda one: _figure(one.length_fit, ".0%"),
-        "over random weights:": _times,
+        "score:": score_shown,
+        "95% interval:": lambda one: one.interval and interval(*one.interval),
+        **{f"{name}:": column for name, column in FIGURES.items()},
         "": lambda one: f"**{one.word}**",
         "how often": lambda one: said(one.how_often),
     }
@@ -379,6 +371,21 @@ def _figure(value: float | None, form: str) -> str:
 def _times(one: ComponentRecord) -> str:
     """The score over the 95% point of random weights."""
     return _figure(one.over_random, ".3g")
+
+
+# What the controls give of a component, as every table has it; empty where it was not computed.
+FIGURES: Mapping[str, Callable[[ComponentRecord], str]] = {
+    "selected in": lambda one: _figure(one.selection_probability, ".0%"),
+    "within the sides": lambda one: _figure(one.same_side_score, ".4g"),
+    "property makes": _property,
+    "q": lambda one: _figure(one.q_value, ".2g"),
+    "q, length out": lambda one: _figure(one.controlled_q_value, ".2g"),
+    "without the first position": lambda one: _figure(one.score_without_first, ".4g"),
+    "pairs of one length": lambda one: _figure(one.matched_score, ".4g"),
+    "explained by length": _share,
+    "goes with length": lambda one: _figure(one.length_fit, ".0%"),
+    "over random weights": _times,
+}
 
 
 def _reasons(found: ControlsRecord) -> list[str]:

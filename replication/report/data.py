@@ -14,7 +14,7 @@ from replication.report.answers import replication
 from replication.report.record import EVIDENCE, VERDICTS, ExperimentReport, Outcome
 
 FORMAT = "replication.claims.1"
-CONTROLS_FORMAT = "replication.verification.3"
+CONTROLS_FORMAT = "replication.verification.4"
 
 
 def claims_json(reports: Iterable[ExperimentReport], command: str) -> dict[str, Any]:

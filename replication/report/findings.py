@@ -80,7 +80,7 @@ def _doubts(report: ExperimentReport) -> Iterator[Finding]:
     for found in best_controls(report):
         selected = sorted(
             (one for one in found.components if one.selected),
-            key=lambda one: (one.kind != "mlp", one.rank),
+            key=lambda one: (one.kind != "mlp", one.listed_rank),
         )
         on = f"({found.result}, {found.evidence})"
         by_length = [one for one in selected if _is_by_length(one, found)]

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from replication.arithmetic.figures import Figure
 from replication.circuits.comparison import cut, explain, only_in
 from replication.circuits.components import Component, Kind, ModelShape, names
-from replication.circuits.intervals import equals, plain, show
+from replication.circuits.intervals import Interval, equals, plain, show
 from replication.circuits.result_files import result_files
 from replication.circuits.scores import ScoreTable, highest
 from replication.claims.claim import Claim, Judgement
@@ -123,8 +123,9 @@ def controls_records(controls: Controls, evidence: Evidence) -> Iterator[Control
 
 def _measured_record(found: MeasuredControls, evidence: Evidence) -> ControlsRecord:
     components = evidence.spec.model.shape.components()
+    places = _places(evidence.spec, evidence.shape, found.measured, found.measured.scores)
     records = [
-        _measured_component(found, index, component)
+        _measured_component(found, index, component, places)
         for index, component in enumerate(components)
         if component in found.words
     ]
@@ -153,7 +154,7 @@ def _measured_record(found: MeasuredControls, evidence: Evidence) -> ControlsRec
 
 
 def _measured_component(
-    found: MeasuredControls, index: int, component: Component
+    found: MeasuredControls, index: int, component: Component, places: Mapping[Component, int]
 ) -> ComponentRecord:
     measured = found.measured
     figures: dict[str, JsonValue] = {}
@@ -189,7 +190,8 @@ def _measured_component(
         {
             "component": str(component),
             "kind": component.kind,
-            "rank": measured.scores.ranks[component],
+            "rank": places.get(component),
+            "listed_rank": measured.scores.ranks[component],
             "score": float(measured.means[index]),
             "selected": measured.circuit is not None and component in measured.circuit.nodes,
             "by_pair": measured.pair_scores[:, index].tolist(),
@@ -234,7 +236,9 @@ def _known_ends(ends: Float64[np.ndarray, " 2"]) -> list[JsonValue] | None:
 
 
 def _published_record(found: PublishedControls, evidence: Evidence) -> ControlsRecord:
-    records = [_published_component(found, component) for component in found.table.scores]
+    result = evidence.results[found.result]
+    places = _places(evidence.spec, evidence.shape, result, found.table)
+    records = [_published_component(found, component, places) for component in found.table.scores]
     lengths = found.lengths
     return ControlsRecord(
         evidence=evidence.kind,
@@ -254,7 +258,9 @@ def _published_record(found: PublishedControls, evidence: Evidence) -> ControlsR
     )
 
 
-def _published_component(found: PublishedControls, component: Component) -> ComponentRecord:
+def _published_component(
+    found: PublishedControls, component: Component, places: Mapping[Component, int]
+) -> ComponentRecord:
     length = found.length.get(component)
     figures: dict[str, JsonValue] = {}
     if length is not None and not isinstance(length, NotComputed):
@@ -270,7 +276,8 @@ def _published_component(found: PublishedControls, component: Component) -> Comp
         {
             "component": str(component),
             "kind": component.kind,
-            "rank": found.table.ranks[component],
+            "rank": places.get(component),
+            "listed_rank": found.table.ranks[component],
             "score": float(found.table.scores[component].middle),
             "printed": found.table.scores[component].as_printed,
             "selected": component in nodes,
@@ -457,24 +464,28 @@ def against_published(published: Result | None, evidence: Evidence) -> AgainstRe
         return None
     there, here = _tables(published), _tables(measured)
     compared = [
-        (name, component, here[name].scores[component], score)
+        (name, pair, component, own[component], score)
         for name, table in there.items()
         if name in here
-        for component, score in table.scores.items()
-        if component in here[name].scores
+        for pair, scores, own in _on_pairs(table, here[name])
+        for component, score in scores.items()
+        if component in own
     ]
+    of_pairs = sum(pair is not None for _, pair, *_ in compared)
     circuit, nodes = published.circuit, measured.circuit.nodes if measured.circuit else ()
     return AgainstRecord(
         result=evidence.spec.measures,
-        scores=len(compared),
+        scores=len(compared) - of_pairs,
+        pair_scores=of_pairs,
         outside=[
             OutsideRecord(
                 component=str(component),
                 table=name or None,
+                pair=pair,
                 measured=float(found.middle),
                 printed=show(score),
             )
-            for name, component, found, score in compared
+            for name, pair, component, found, score in compared
             if equals(found, score) != "holds"
         ],
         nodes=len(circuit.nodes) if circuit else None,
@@ -482,6 +493,17 @@ def against_published(published: Result | None, evidence: Evidence) -> AgainstRe
         only_measured=names(only_in(nodes, circuit.nodes)) if circuit else [],
         no_circuit=measured.no_circuit,
     )
+
+
+Scores = Mapping[Component, Interval]
+
+
+def _on_pairs(there: ScoreTable, here: ScoreTable) -> Iterator[tuple[int | None, Scores, Scores]]:
+    """Both tables' scores on all pairs, and on each pair of which both have some."""
+    yield None, there.scores, here.scores
+    for pair, scores in there.by_pair.items():
+        if pair in here.by_pair:
+            yield pair, scores, here.by_pair[pair]
 
 
 def _tables(result: Result) -> Mapping[str, ScoreTable]:

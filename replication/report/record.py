@@ -78,16 +78,18 @@ class JudgementRecord(_Record):
 class ComponentRecord(_Record):
     """What is known of one component's score; None where a control was not computed.
 
-    `rank` is that among its kind, `printed` the score as it was published, and `over_random` the
-    score over the 95% point of random weights. The other figures are those of the same names in
-    `controls.stability`, `controls.null`, `controls.property` and `controls.length`;
-    `length_breakdown` is that of `controls.published_length`, and `how_often` is how often such a
-    word is right.
+    `rank` is that among all of its kind in the model, None where the table lists too few to know
+    it, and `listed_rank` that among those with a score. `printed` is the score as it was published,
+    and `over_random` the score over the 95% point of random weights. The other figures are those of
+    the same names in `controls.stability`, `controls.null`, `controls.property` and
+    `controls.length`; `length_breakdown` is that of `controls.published_length`, and `how_often`
+    is how often such a word is right.
     """
 
     component: str
     kind: Kind
-    rank: int
+    rank: int | None
+    listed_rank: int
     score: float
     printed: str | None = None
     selected: bool
@@ -331,10 +333,11 @@ class OperatingRecord(_Record):
 
 
 class OutsideRecord(_Record):
-    """A measured score that lies outside the digits of the published one."""
+    """A measured score, on all pairs or on one, outside the digits of the published one."""
 
     component: str
     table: str | None = None
+    pair: int | None = None
     measured: float
     printed: str
 
@@ -342,13 +345,15 @@ class OutsideRecord(_Record):
 class AgainstRecord(_Record):
     """A run's scores and circuit against those that were published of the same result.
 
-    `scores` is how many published scores were measured again, and `nodes` how many the published
+    `scores` is how many published scores were measured again, `pair_scores` how many of single
+    pairs, and `nodes` how many the published
     circuit has; None where none was published. The run's own circuit has all of these but
     `only_published`, and `only_measured` besides; `no_circuit` says why it has none.
     """
 
     result: str
     scores: int
+    pair_scores: int = 0
     outside: list[OutsideRecord] = []
     nodes: int | None = None
     only_published: list[str] = []

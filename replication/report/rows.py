@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 from replication.circuits.components import INPUT, Component, Kind, parse
@@ -32,6 +33,7 @@ class Row:
 
     `layer` and `column` are its place on the grid. `listed` is how many of its kind have a score,
     and `of` how many there are, among which `place` is its rank; `limit` is what selects one.
+    `ends` are those of what a printed score's digits allow; `score` is half-way between them.
     """
 
     component: str
@@ -49,6 +51,7 @@ class Row:
     probability: float | None
     printed: str | None = None
     place: int | None = None
+    ends: Ends | None = None
 
     @property
     def distance(self) -> float | None:
@@ -62,17 +65,35 @@ class Row:
         if self.kind == KINDS["input"]:
             return Words("none", "none", "none", "none", circuit)
         return Words(
-            score=number(self.score, "not published"),
-            rank=f"{self.rank} of {self.listed} listed {self.kind}s" if self.rank else "not known",
+            score=self._in_digits,
+            rank=self._rank_in_words,
             interval=interval(self.low, self.high),
-            distance="not known" if self.distance is None else f"{self.distance:+.3g}",
+            distance=self._distance_in_digits,
             circuit=circuit,
         )
 
     @property
-    def in_digits(self) -> str:
-        """The score with the digits that were printed, if it was."""
-        return self.printed or self.words.score
+    def _in_digits(self) -> str:
+        if self.printed or self.ends is None:
+            return self.printed or figure(self.score, "not published")
+        return f"{figure(self.ends[0])} to {figure(self.ends[1])}"
+
+    @property
+    def _rank_in_words(self) -> str:
+        """The rank among all of its kind, or else among those that are listed."""
+        if self.place is not None:
+            return f"{self.place} of {self.of} {self.kind}s"
+        return f"{self.rank} of {self.listed} listed {self.kind}s" if self.rank else "not known"
+
+    @property
+    def _distance_in_digits(self) -> str:
+        """The distance, exact of a printed score."""
+        if self.score is None or self.limit is None:
+            return "not known"
+        if self.printed:
+            return f"{Decimal(self.printed) - Decimal(repr(self.limit)):+f}"
+        ends = dict.fromkeys(self.ends or (self.score,))
+        return " to ".join(f"{end - self.limit:+.6g}" for end in ends)
 
     @property
     def in_words(self) -> str:
@@ -117,15 +138,30 @@ def _row(
         probability=known.selection_probability if known else None,
         printed=figures.printed.get(name),
         place=figures.places.get(name),
+        ends=_ends(figures.scores[name]) if figures.scores and name in figures.scores else None,
     )
+
+
+def _ends(score: float | Ends) -> Ends | None:
+    return score if isinstance(score, tuple) else None
 
 
 def _middle(score: float | Ends) -> float:
     return (score[0] + score[1]) / 2 if isinstance(score, tuple) else score
 
 
+def figure(value: float | None, lack: str = "not known") -> str:
+    """A score, or what selects by it, as a reader sees it: six digits, as arithmetic has it."""
+    return lack if value is None else f"{value:.6g}"
+
+
+def score_shown(one: ComponentRecord) -> str:
+    """A component's score with the digits that were printed, if it was."""
+    return one.printed or figure(one.score)
+
+
 def number(value: float | None, lack: str = "not known") -> str:
-    """A figure as a reader sees it: four digits."""
+    """Any other figure as a reader sees it: four digits."""
     return lack if value is None else f"{value:.4g}"
 
 

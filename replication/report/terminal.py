@@ -9,6 +9,7 @@ from replication.claims.claim import QUESTION
 from replication.inputs.messages import shortened
 from replication.report.answers import answers
 from replication.report.findings import findings
+from replication.report.made import Made
 from replication.report.provenance import apart
 from replication.report.record import EVIDENCE, ExperimentReport
 from replication.report.text import partial
@@ -18,9 +19,15 @@ QUESTIONS = ("adds up", "replicates", "means what it says", "does anything")
 
 
 def summary(
-    reports: Sequence[ExperimentReport], live: str | None, folder: Path | None
+    reports: Sequence[ExperimentReport],
+    live: str | None,
+    folder: Path | None,
+    made: Made | None = None,
 ) -> Iterator[Line]:
-    """Lines with their colours; `folder` is where the report is, if it could be written."""
+    """Lines with their colours.
+
+    `folder` is where the report is, if it could be written, and `made` how it is made.
+    """
     for report in reports:
         answered = answers(report)
         shown = "; ".join(
@@ -46,6 +53,8 @@ def summary(
                 yield f"  {one.text[0].lower()}{one.text[1:]}", {"yellow": True}
     if (said := partial(reports)) is not None:
         yield said, {"yellow": True}
+    if made is not None:
+        yield f"{made.said[0].lower()}{made.said[1:]}", {}
     if folder is not None:
         yield f"report: {folder / 'index.html'}, and as text {folder / 'claims.md'}", {}
 

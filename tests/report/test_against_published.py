@@ -54,6 +54,19 @@ def test_tables_are_compared_by_their_names() -> None:
     )
 
 
+def test_scores_of_single_pairs_are_compared_as_far_as_they_were_published() -> None:
+    first = {1: table({"m0": "10.5", "a0.h1": "3.1"}).scores, 3: table({"m0": "9.00"}).scores}
+    there = published(rerun=replace(PRINTED, by_pair=first)).results["rerun"]
+    run = run_with({"m0": 10.51, "a0.h1": 3.0}, "input")
+    assert isinstance(run.measured, Measured)
+    by_pair = {1: table({"m0": 10.54, "a0.h1": 3.2}).scores, 2: table({"m0": 1.0}).scores}
+    own = replace(run.measured, scores=replace(run.measured.scores, by_pair=by_pair))
+    found = against_published(there, replace(run, results={"rerun": own}))
+    assert found is not None
+    assert (found.scores, found.pair_scores) == (2, 2)
+    assert found.outside == [OutsideRecord(component="a0.h1", pair=1, measured=3.2, printed="3.1")]
+
+
 def test_without_a_run_or_a_published_result_there_is_nothing_to_compare() -> None:
     there = published(rerun=PRINTED)
     assert against_published(there.results["rerun"], there) is None

@@ -73,6 +73,7 @@ def report_of(
                 component=f"m{number}",
                 kind="mlp",
                 rank=number + 1,
+                listed_rank=number + 1,
                 score=1.0,
                 selected=number < len(words),
                 word=word,
@@ -162,6 +163,12 @@ OUTSIDE = OutsideRecord(component="m2", measured=3.004, printed="3.00")
             {"only_published": ["m2"], "only_measured": ["m3"]},
             "Not entirely",
             "The rule selects 3 of the published circuit's 4 nodes, and m3",
+        ),
+        (
+            {"pair_scores": 3, "outside": [OUTSIDE.model_copy(update={"pair": 2})]},
+            "Not entirely",
+            "2 of 3 published scores of single pairs are met to the printed digits, all but m2 of"
+            " pair 2 (3.004, printed 3.00)",
         ),
         ({"scores": 0, "only_published": ["m2"]}, "No", "The rule selects 3 of"),
         ({"scores": 1, "outside": [OUTSIDE], "nodes": None}, "No", "0 of 1 published scores"),

@@ -47,7 +47,8 @@ def with_component(evidence: Kind, size: int | None = None, **known: Any) -> Exp
     (controls,) = handed.controls
     lacking = dict.fromkeys(("stability", "null", "length"), "there is nothing")
     about: dict[str, Any] = {
-        "component": "m2", "kind": "mlp", "rank": 1, "score": 1.0, "selected": True, "reason": "so"
+        "component": "m2", "kind": "mlp", "rank": 1, "listed_rank": 1, "score": 1.0,
+        "selected": True, "reason": "so",
     }  # fmt: skip
     component = ComponentRecord(**about, **known)
     nodes = None if size is None else ["input", *(f"a0.h{number}" for number in range(size))]

@@ -299,13 +299,13 @@ def test_the_circuit_has_a_cell_for_each_component_and_says_what_it_knows(shown:
     assert len(original) == 1 + 12 + 144
     assert sum(text.endswith("circuit in the circuit") for text in original) == 54
     assert (
-        "m2: score 32.47, rank 1 of 12 listed MLPs, interval not computed,"
-        " distance +25.5, circuit in the circuit" in original
+        "m2: score 32.47, rank 1 of 12 MLPs, interval not computed,"
+        " distance +25.47, circuit in the circuit" in original
     )
     minilm = cells(shown, "The circuit", 2)
     assert len(minilm) == 1 + 6 + 72
     best = next(text for text in minilm if text.startswith("m5:"))
-    assert re.search(r"interval 2\.\d+ to 4\.\d+, distance \+1\.17", best)
+    assert re.search(r"interval 2\.\d+ to 4\.\d+, distance \+1\.17495", best)
 
 
 def test_two_circuits_stand_on_one_grid(shown: Page) -> None:
@@ -328,7 +328,7 @@ def test_two_circuits_stand_on_one_grid(shown: Page) -> None:
 def test_hovering_shows_score_rank_interval_and_distance(shown: Page) -> None:
     shown.locator("#sarcasm-minilm [aria-label^='a3.h11:']").first.hover()
     text = shown.locator("#vg-tooltip-element").inner_text()
-    for word in ("score", "rank", "18 of 72 listed heads", "interval", "distance", "the circuit"):
+    for word in ("score", "rank", "18 of 72 heads", "interval", "distance", "the circuit"):
         assert word in text
 
 
@@ -645,9 +645,9 @@ def test_the_table_of_a_result_has_a_column_for_each_control_that_was_computed()
     )
     scores, _ = views(report)
     ((_, rows),) = scores.folded
-    assert rows.head[6:] == ["length explains", "word", "reason"]
+    assert rows.head[6:] == ["explained by length", "word", "reason"]
     cells = {line[0]: line[6:] for line in rows.body}
-    assert cells["m0"][:2] == ["0.1 to 0.25", "specific"]
+    assert cells["m0"][:2] == ["10 to 25%", "specific"]
     assert cells["a0.h0"] == ["–", "–", "–"]
 
 

@@ -47,7 +47,12 @@ def figures(**changes: Any) -> ResultFigures:
 
 def controlled(component: str, **known: Any) -> ComponentRecord:
     """What the controls know of one component."""
-    given = {"kind": "head" if component.startswith("a") else "mlp", "rank": 1, "score": 2.0}
+    given = {
+        "kind": "head" if component.startswith("a") else "mlp",
+        "rank": 1,
+        "listed_rank": 1,
+        "score": 2.0,
+    }
     said = {"selected": True, "word": "not shown", "reason": ""}
     return ComponentRecord.model_validate({"component": component, **given, **said, **known})
 
@@ -62,7 +67,7 @@ def test_rows_say_what_is_known_of_each_component_and_what_is_not() -> None:
     assert list(rows) == ["input", "m0", "m1", *(f"a{x}.h{y}" for x in range(2) for y in range(3))]
     assert rows["m1"].score == pytest.approx(3.0)
     assert rows["m1"].distance == pytest.approx(1.0)
-    assert rows["a1.h1"].words.rank == "3 of 3 listed heads"
+    assert rows["a1.h1"].words.rank == "3 of 6 heads"
     assert rows["a1.h1"].words.distance == "-0.1"
     assert rows["a0.h0"].words.score == "not published"
     assert rows["a0.h0"].words.rank == "not known"
@@ -76,7 +81,8 @@ def test_rows_say_what_is_known_of_each_component_and_what_is_not() -> None:
 
 
 def test_ranks_are_those_of_the_score_table_and_not_counted_again() -> None:
-    rows = {row.component: row for row in components(figures(ranks={"m0": 1, "m1": 2}))}
+    counted = figures(ranks={"m0": 1, "m1": 2}, places={})
+    rows = {row.component: row for row in components(counted)}
     assert rows["m0"].words.rank == "1 of 2 listed MLPs"
     assert rows["a1.h1"].rank is None
 
@@ -86,7 +92,7 @@ def test_a_row_as_data_has_what_the_picture_and_its_hovering_use() -> None:
     data = row_values(row, "score", "selected")
     assert {entry["field"] for entry in TOOLTIP} | {"score", "selected", "in words"} == set(data)
     assert data["in words"] == (
-        "m1: score 3, rank 1 of 2 listed MLPs, interval not computed, distance +1,"
+        "m1: score 2.95 to 3.05, rank 1 of 2 MLPs, interval not computed, distance +0.95 to +1.05,"
         " circuit in the circuit"
     )
 
@@ -100,8 +106,8 @@ def test_compared_circuits_have_a_state_for_each_component() -> None:
     assert [row.left.component for row in found.rows if row.differs] == ["m0", "m1", "a1.h0"]
     spec = comparison(found, SHAPE)
     assert "2 in both, 2 only in here, 1 only in there, 4 in neither" in spec["description"]
-    assert "m1: only in here; here: 3, there: 3" in labels(spec)
-    assert spec["data"]["values"][2]["left rank"] == "1 of 2 listed MLPs"
+    assert "m1: only in here; here: 2.95 to 3.05, there: 2.95 to 3.05" in labels(spec)
+    assert spec["data"]["values"][2]["left rank"] == "1 of 2 MLPs"
 
 
 def test_the_circuit_is_drawn_with_a_cell_for_each_component_and_an_outline_for_its_nodes() -> None:
@@ -158,9 +164,17 @@ def test_a_head_stands_on_its_own_rank_and_not_behind_the_last_listed_one() -> N
     assert not any(layer["mark"].get("style") == "limit" for layer in spec["layer"])
     by_name = {row.component: row for row in rows}
     assert (by_name["a8.h2"].place, "a8.h2" in ranks) == (None, False)
-    assert by_name["a11.h8"].in_digits == "3.00"
-    assert by_name["a4.h3"].in_digits == "0.7940"
-    assert by_name["a0.h0"].in_digits == "not published"
+    shown = {name: row.words for name, row in by_name.items()}
+    assert shown["a11.h8"].score == "3.00"
+    assert shown["a4.h3"].score == "0.7940"
+    assert shown["a0.h0"].score == "not published"
+    assert (shown["m2"].distance, shown["m3"].distance) == ("+24.51", "not known")
+    # The lowest known score in is 0.8319, the highest known one out 0.8009: half-way is 0.8164.
+    assert (shown["a2.h9"].distance, shown["a3.h6"].distance) == ("+0.0537", "-0.0155")
+    assert (shown["a2.h9"].rank, shown["a8.h2"].rank) == (
+        "36 of 144 heads",
+        "16 of 16 listed heads",
+    )
 
 
 def test_a_selection_is_unsure_between_the_bounds_of_a_stable_one() -> None:

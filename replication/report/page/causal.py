@@ -28,7 +28,7 @@ from replication.report.page.gallery import Picture, Table, View
 from replication.report.pictures.causal import ENDS, cells, curve, shapes
 from replication.report.pictures.effects import DEEPEST, NAMED, differs_and_matters, effects
 from replication.report.record import ExperimentReport
-from replication.report.rows import number
+from replication.report.rows import figure, number
 
 
 def doings(report: ExperimentReport) -> Iterator[View]:
@@ -161,7 +161,7 @@ def _component(one: CausalComponentRecord, others: Sequence[str]) -> list[str]:
         "–" if one.inside is None else share(one.inside),
         number(one.mean),
         number(one.attribution),
-        number(one.differential, "–"),
+        figure(one.differential, "–"),
         one.word,
         one.reason,
     ]

@@ -10,7 +10,7 @@ from typing import Literal
 from replication.circuits.components import parse
 from replication.controls.thresholds import THRESHOLDS
 from replication.evidence.evidence import Kind as EvidenceKind
-from replication.report.controls_text import sentences
+from replication.report.controls_text import FIGURES, sentences
 from replication.report.how_often import said
 from replication.report.pictures.controls import length, length_shares, null
 from replication.report.pictures.grids import circuit, comparison
@@ -19,12 +19,11 @@ from replication.report.pictures.scores import head_scores, mlp_scores, probabil
 from replication.report.record import (
     ComponentRecord,
     ControlsRecord,
-    Ends,
     ExperimentReport,
     LeftOutRecord,
     ResultFigures,
 )
-from replication.report.rows import Comparison, Row, compared, components, interval, number
+from replication.report.rows import Comparison, Row, compared, components
 
 About = Literal["adds up", "replicates", "means", "does"]
 SHOWN = 30  # components in a picture with a line for each
@@ -96,7 +95,8 @@ def _result(report: ExperimentReport, shown: _Shown) -> Iterator[View]:
     wanted = (shown.evidence, shown.name)
     controls = next((one for one in report.controls if (one.evidence, one.result) == wanted), None)
     by_rank = sorted(
-        controls.components if controls else [], key=lambda one: (one.kind != "mlp", one.rank)
+        controls.components if controls else [],
+        key=lambda one: (one.kind != "mlp", one.listed_rank),
     )
     rows = components(shown.figures, by_rank)
     title = f"{shown.name}, {shown.evidence}"
@@ -253,7 +253,7 @@ def _first_of_each(scored: Sequence[ComponentRecord]) -> list[ComponentRecord]:
 
 COLUMNS: dict[str, Callable[[Row], str]] = {
     "component": lambda row: row.component,
-    "score": lambda row: row.in_digits,
+    "score": lambda row: row.words.score,
     "interval": lambda row: row.words.interval,
     "rank": lambda row: row.words.rank,
     "circuit": lambda row: row.words.circuit,
@@ -261,21 +261,10 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 }
 
 
-CONTROL_COLUMNS: dict[str, Callable[[ComponentRecord], float | Ends | str | None]] = {
-    "selected in": lambda one: one.selection_probability,
-    "same-side score": lambda one: one.same_side_score,
-    "shuffled score": lambda one: one.shuffled_score,
-    "p": lambda one: one.p_value,
-    "q": lambda one: one.q_value,
-    "controlled q": lambda one: one.controlled_q_value,
-    "property makes": lambda one: one.property_share,
-    "interval of that": lambda one: one.property_interval,
-    "length explains": lambda one: one.length_share,
-    "equal lengths": lambda one: one.matched_score,
-    "without first position": lambda one: one.score_without_first,
-    "over random weights": lambda one: one.over_random,
+CONTROL_COLUMNS: dict[str, Callable[[ComponentRecord], str]] = {
+    **FIGURES,
     "word": lambda one: one.word,
-    "how often": lambda one: said(one.how_often),
+    "how often": lambda one: said(one.how_often) or "",
     "reason": lambda one: one.reason,
 }
 
@@ -283,34 +272,20 @@ CONTROL_COLUMNS: dict[str, Callable[[ComponentRecord], float | Ends | str | None
 def _table(rows: Sequence[Row], by_rank: Sequence[ComponentRecord], caption: str) -> Table:
     """Every component with its figures, those of the controls where there are any."""
     known = {one.component: one for one in by_rank}
-    more = {
-        title: column
-        for title, column in CONTROL_COLUMNS.items()
-        if any(column(one) is not None for one in by_rank)
-    }
+    more = {title: column for title, column in CONTROL_COLUMNS.items() if any(map(column, by_rank))}
     ordered = sorted(rows, key=lambda row: (row.kind == "head", row.rank or 0))
     return Table(
         head=[*COLUMNS, *more],
         body=[
             [column(row) for column in COLUMNS.values()]
             + [
-                _cell(column(known[row.component]) if row.component in known else None)
+                (row.component in known and column(known[row.component])) or "–"
                 for column in more.values()
             ]
             for row in ordered
         ],
         caption=caption,
     )
-
-
-def _cell(value: float | Ends | str | None) -> str:
-    match value:
-        case str():
-            return value
-        case (low, high):
-            return interval(low, high)
-        case _:
-            return number(value, "–")
 
 
 def _comparisons(shown: Sequence[_Shown]) -> Iterator[View]:
@@ -356,8 +331,8 @@ def _differing(found: Comparison) -> Table:
             [
                 row.left.component,
                 row.state,
-                *(row.left.in_digits, row.left.words.distance),
-                *(row.right.in_digits, row.right.words.distance),
+                *(row.left.words.score, row.left.words.distance),
+                *(row.right.words.score, row.right.words.distance),
             ]
             for row in found.rows
             if row.differs

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from replication.report.pictures.marks import NAMES, Spec, limit_across, picture
 from replication.report.record import ComponentRecord, Ends, LengthRecord
-from replication.report.rows import number
+from replication.report.rows import figure, number, score_shown
 
 
 def null(components: Sequence[ComponentRecord]) -> Spec:
@@ -63,7 +63,7 @@ def _null_values(one: ComponentRecord, quantiles: Sequence[float]) -> Spec:
         "q75": q75,
         "most": most,
         "in words": f"{one.component}: prompts of the same side score"
-        f" {number(quantiles[0])} to {number(quantiles[4])}, the pairs {number(one.score)}",
+        f" {number(quantiles[0])} to {number(quantiles[4])}, the pairs {score_shown(one)}",
     }
 
 
@@ -144,7 +144,7 @@ _PAIR_LOOK: Spec = {
     "size": {"value": 55},
     "tooltip": [
         {"field": "pair"},
-        {"field": "score", "format": ".4g"},
+        {"field": "score", "format": ".6~g"},
         {"field": "difference", "title": "|1/T − 1/T′|", "format": ".4g"},
     ],
     "description": {"field": "in words"},
@@ -194,7 +194,7 @@ def _pair_values(component: str, scores: Sequence[float], lengths: LengthRecord)
             "difference": difference,
             "score": score,
             "matched": pair in lengths.matched_pairs,
-            "in words": f"{component}, pair {pair}: score {number(score)}"
+            "in words": f"{component}, pair {pair}: score {figure(score)}"
             f" at a difference of {number(difference)}",
         }
         for pair, (difference, score) in enumerate(

@@ -13,7 +13,7 @@ from replication.report.causal_text import between, most, scored, share
 from replication.report.pictures.grids import OUTLINE, grid, height
 from replication.report.pictures.marks import Spec, clipped, limit_up, picture
 from replication.report.pictures.names import Point, placed
-from replication.report.rows import number
+from replication.report.rows import figure
 
 DEEPEST = 0.4  # of the behaviour: from there on the colour is full
 NAMED = 5  # components that differ most, and as many that matter most
@@ -115,12 +115,12 @@ def _values(one: CausalComponentRecord, found: CausalRecord) -> Spec:
         "selected": one.selected,
         "goes": share(one.effect),
         "interval": between(one.interval),
-        "differs": number(one.differential, "none"),
+        "differs": figure(one.differential, "none"),
         "word": one.word,
         "circuit": circuit,
         "in words": f"{one.component}: {share(one.effect)} of the behaviour goes with it, interval"
         f" {between(one.interval)}: {one.word}; differential score"
-        f" {number(one.differential, 'none')}, {circuit}",
+        f" {figure(one.differential, 'none')}, {circuit}",
     }
 
 

@@ -16,7 +16,7 @@ from replication.report.pictures.marks import (
     picture,
     row_values,
 )
-from replication.report.rows import KINDS, Row, number
+from replication.report.rows import KINDS, Row, figure
 
 _SCORE: Spec = {
     "field": "score",
@@ -48,12 +48,12 @@ def mlp_scores(rows: Sequence[Row]) -> Spec:
     threshold = shown[0].limit if shown else None
     return picture(
         f"Bars: the scores of {len(shown)} MLPs, best first, and the threshold of"
-        f" {number(threshold)}. Filled bars are selected, hollow ones left out.",
+        f" {figure(threshold)}. Filled bars are selected, hollow ones left out.",
         18 * len(shown),
         [
             *scores,
             *([spans] if _has_intervals(shown) else []),
-            *limit_across(threshold, f"threshold {number(threshold)}"),
+            *limit_across(threshold, f"threshold {figure(threshold)}"),
         ],
         data={"values": [row_values(row, "score", "low", "high", "selected") for row in shown]},
     )
@@ -76,7 +76,7 @@ def head_scores(rows: Sequence[Row], near: Collection[str]) -> Spec:
     cut = shown[0].limit if lists_all else None
     used = ("score", "low", "high", "selected")
     marked = sum(row.component in near for row in shown)
-    ends = "" if cut is None else f", and the cut-off at {number(cut)}, where the budget was spent"
+    ends = "" if cut is None else f", and the cut-off at {figure(cut)}, where the budget was spent"
     near_it = f"; triangles mark the {marked} heads nearest to the cut-off" if marked else ""
     return picture(
         f"Bars: the scores of {len(shown)} heads by rank{ends}. Filled bars are selected, hollow"
@@ -153,7 +153,7 @@ def _cut_off(cut: float) -> Spec:
         "title": None,
         "orient": "right",
         "values": [cut],
-        "labelExpr": "['cut-off', format(datum.value, '.4')]",
+        "labelExpr": f"['cut-off', '{figure(cut)}']",
         "labelColor": {"expr": "limit"},
         "grid": False,
         "ticks": False,

@@ -76,8 +76,9 @@ def main(page: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         for look in ("light", "dark"):
-            tab = browser.new_page(viewport={"width": 1180, "height": 880}, color_scheme=look)
+            tab = browser.new_page(viewport={"width": 1180, "height": 1350}, color_scheme=look)
             tab.goto(page.resolve().as_uri())
+            tab.wait_for_function("document.documentElement.dataset.pictures === 'drawn'")
             tab.screenshot(path=SAMPLE / f"page-{look}.png")
 
 

@@ -299,8 +299,8 @@ def test_the_circuit_has_a_cell_for_each_component_and_says_what_it_knows(shown:
     assert len(original) == 1 + 12 + 144
     assert sum(text.endswith("circuit in the circuit") for text in original) == 54
     assert (
-        "m2: score 32.47, rank 1 of 12 MLPs, interval not computed,"
-        " distance +25.47, circuit in the circuit" in original
+        "m2: score 32.4653, rank 1 of 12 MLPs, interval not computed,"
+        " distance +25.4653, circuit in the circuit" in original
     )
     minilm = cells(shown, "The circuit", 2)
     assert len(minilm) == 1 + 6 + 72

@@ -54,11 +54,6 @@ class Row:
     ends: Ends | None = None
 
     @property
-    def distance(self) -> float | None:
-        """How far the score lies above the limit."""
-        return None if self.score is None or self.limit is None else self.score - self.limit
-
-    @property
     def words(self) -> Words:
         """What hovering shows."""
         circuit = {True: "in the circuit", False: "left out", None: "not known"}[self.selected]
@@ -87,7 +82,7 @@ class Row:
 
     @property
     def _distance_in_digits(self) -> str:
-        """The distance, exact of a printed score."""
+        """How far the score lies above the limit; exact, where it was printed."""
         if self.score is None or self.limit is None:
             return "not known"
         if self.printed:

@@ -66,7 +66,6 @@ def test_rows_say_what_is_known_of_each_component_and_what_is_not() -> None:
     rows = {row.component: row for row in components(figures())}
     assert list(rows) == ["input", "m0", "m1", *(f"a{x}.h{y}" for x in range(2) for y in range(3))]
     assert rows["m1"].score == pytest.approx(3.0)
-    assert rows["m1"].distance == pytest.approx(1.0)
     assert rows["a1.h1"].words.rank == "3 of 6 heads"
     assert rows["a1.h1"].words.distance == "-0.1"
     assert rows["a0.h0"].words.score == "not published"

@@ -295,29 +295,44 @@ def select(
 
 @app.command()
 def compare(
-    left: Annotated[Path, typer.Argument(metavar="LEFT.json", readable=False)],
-    right: Annotated[Path, typer.Argument(metavar="RIGHT.json", readable=False)],
-    left_notation: Annotated[
-        str | None, typer.Option(metavar=NOTATION, help=f"of LEFT.json: {NOTATION_HELP}")
-    ] = None,
-    right_notation: Annotated[
-        str | None, typer.Option(metavar=NOTATION, help=f"of RIGHT.json: {NOTATION_HELP}")
+    circuits: Annotated[
+        list[Path],
+        typer.Argument(metavar="CIRCUIT.json", readable=False, help="two circuits, or more"),
+    ],
+    notation: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=NOTATION,
+            help=f"once for all, or once for each circuit in their order: {NOTATION_HELP}",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    svg: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", readable=False, help="draw them on one grid, as SVG"),
+    ] = None,
+    look: Annotated[
+        str, typer.Option(metavar="light|dark", help="the paper that the picture is for")
+    ] = "light",
 ) -> None:
-    """Compare two circuits: overlap, differences, order, costs."""
-    from replication.circuits.circuit import read_circuit
-    from replication.circuits.comparison import compare_circuits, describe_comparison
+    """Compare two circuits: overlap, differences, order, costs; of more, what they share."""
+    from replication.circuits.notations import NotationName
+    from replication.commands import compare as comparing
+    from replication.report.pictures.theme import Look
 
-    compared = compare_circuits(
-        read_circuit(left, notation=_notation("--left-notation", left_notation)),
-        read_circuit(right, notation=_notation("--right-notation", right_notation)),
-    )
+    stated = [_one_of("--notation", one, NotationName) for one in notation or ()]
+    paper = _one_of("--look", look, Look)
+    read = comparing.read_circuits(circuits, stated)
+    called = comparing.told_apart(circuits)
+    compared = comparing.compare(read, called)
+    if svg is not None:
+        from replication.commands.compared_picture import write_picture
+
+        write_picture(svg, read, called, paper)
     if as_json:
-        print(json.dumps(compared, indent=2))
+        print(json.dumps(compared.data, indent=2))
     else:
-        names = (left.name, right.name) if left.name != right.name else (str(left), str(right))
-        _print(*describe_comparison(compared, *names))
+        _print(*compared.lines)
 
 
 @app.command()

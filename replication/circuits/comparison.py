@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from replication.circuits.circuit import Circuit, circuit_file, cost_totals, describe_totals
 from replication.circuits.components import Component, Kind
 from replication.circuits.intervals import show
 from replication.circuits.scores import ScoreTable, best_first
+
+# What overlaps are counted of, and in words.
+AMONG: Mapping[Kind | Literal["all"], str] = {"all": "nodes", "mlp": "MLPs", "head": "heads"}
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,7 @@ def compare_circuits(left: Circuit, right: Circuit) -> dict[str, Any]:
     kinds: tuple[Kind, ...] = ("mlp", "head")
     return {
         "overlap": {
-            among: _overlap_data(left.of_kind(among), right.of_kind(among))
-            for among in ("all", "mlp", "head")
+            among: _overlap_data(left.of_kind(among), right.of_kind(among)) for among in AMONG
         },
         "only_left": [str(node) for node in only_in(left.nodes, right.nodes)],
         "only_right": [str(node) for node in only_in(right.nodes, left.nodes)],
@@ -73,7 +75,7 @@ def compare_circuits(left: Circuit, right: Circuit) -> dict[str, Any]:
             for among in kinds
             if _are_ordered(left, right)
         },
-        "cost": {"left": _cost_data(left), "right": _cost_data(right)},
+        "cost": {"left": cost_of(left), "right": cost_of(right)},
         "aside": {"left": list(left.aside), "right": list(right.aside)},
         "structure": _structure(left, right),
     }
@@ -94,8 +96,17 @@ def _overlap_data(left: Sequence[Component], right: Sequence[Component]) -> dict
     }
 
 
-def _cost_data(circuit: Circuit) -> dict[str, Any]:
+class Cost(TypedDict):
     """The stated cost, and what the nodes cost under either convention, if the sizes are known."""
+
+    stated: int | None
+    budget: int | None
+    input_counted: int | None
+    input_left_out: int | None
+
+
+def cost_of(circuit: Circuit) -> Cost:
+    """The cost that a circuit states, and what its nodes cost."""
     sizes = circuit.sizes()
     totals = cost_totals(circuit, *sizes) if sizes else None
     return {
@@ -117,12 +128,11 @@ def _structure(left: Circuit, right: Circuit) -> dict[str, Any]:
 
 def describe_comparison(compared: dict[str, Any], left: str, right: str) -> list[str]:
     """A comparison in words."""
-    words = {"all": "nodes", "mlp": "MLPs", "head": "heads"}
     lines = []
     for among, found in compared["overlap"].items():
         percent = "" if found["percent_of_left"] is None else f" ({found['percent_of_left']:.1f}%)"
         lines.append(
-            f"{words[among]:<6} {found['shared']} of {found['left']}{percent}"
+            f"{AMONG[among]:<6} {found['shared']} of {found['left']}{percent}"
             + ("" if found["left"] == found["right"] else f"; {right} has {found['right']}")
         )
     lines.append(f"only in {left}: {', '.join(compared['only_left']) or 'none'}")
@@ -130,22 +140,23 @@ def describe_comparison(compared: dict[str, Any], left: str, right: str) -> list
     for among, names in compared["moved"].items():
         shared = compared["overlap"][among]["shared"]
         lines.append(
-            f"order: {len(names)} of the {shared} shared {words[among]} stand at another place"
+            f"order: {len(names)} of the {shared} shared {AMONG[among]} stand at another place"
             + (f": {', '.join(names)}" if 0 < len(names) <= 10 else "")
         )
     for side, name in (("left", left), ("right", right)):
-        lines.append(f"cost of {name}: {_describe_cost(compared['cost'][side])}")
+        lines.append(f"cost of {name}: {describe_cost(compared['cost'][side])}")
     for side, name in (("left", left), ("right", right)):
         lines += [f"note: {name}: {reason}" for reason in compared["aside"][side]]
     return lines
 
 
-def _describe_cost(cost: dict[str, Any]) -> str:
+def describe_cost(cost: Cost) -> str:
+    """A circuit's cost in words: what is stated, and what its nodes say of that."""
     stated, counted, left_out = cost["stated"], cost["input_counted"], cost["input_left_out"]
     text = "not stated" if stated is None else str(stated)
     if cost["budget"] is not None:
         text += f" of {cost['budget']}"
-    if counted is None:
+    if counted is None or left_out is None:
         return f"{text}; its metadata give no d_model and d_head to check this with"
     totals = describe_totals({True: counted, False: left_out})
     if stated is None:

@@ -289,7 +289,7 @@ class ResultFigures(_Record):
 
     shape: ModelShape
     mlp_threshold: float | None
-    budget: int
+    budget: int | None
     nodes: list[str] | None
     cost: int | None
     scores: dict[str, float | Ends] | None

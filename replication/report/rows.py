@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import NamedTuple
 
 from replication.circuits.components import INPUT, Component, Kind, parse
@@ -110,6 +111,16 @@ def components(figures: ResultFigures, controlled: Sequence[ComponentRecord] = (
     ]
 
 
+def placed_on_grid(component: Component) -> dict[str, str]:
+    """A component with its kind, and its place on the grid of its model."""
+    return {
+        "component": str(component),
+        "kind": KINDS[component.kind],
+        "layer": "input" if component == INPUT else str(component.layer),
+        "column": "MLP" if component.kind == "mlp" else str(component.head),
+    }
+
+
 def _row(
     component: Component, figures: ResultFigures, listed: int, known: ComponentRecord | None
 ) -> Row:
@@ -118,10 +129,7 @@ def _row(
     limits = {"mlp": figures.mlp_threshold, "head": cut}
     low, high = (known and known.interval) or (None, None)
     return Row(
-        component=name,
-        kind=KINDS[component.kind],
-        layer="input" if component == INPUT else str(component.layer),
-        column="MLP" if component.kind == "mlp" else str(component.head),
+        **placed_on_grid(component),
         score=_middle(scores[name]) if name in scores else None,
         low=low,
         high=high,
@@ -187,6 +195,11 @@ class Comparison:
     right: str
     states: Sequence[str]
     rows: Sequence[ComparedRow]
+
+    @cached_property
+    def is_scored(self) -> bool:
+        """Whether any component has a score in either."""
+        return any(side.score is not None for row in self.rows for side in (row.left, row.right))
 
 
 def compared(

@@ -205,11 +205,11 @@ def test_compare_and_select_take_the_notation_of_each_file(tmp_path: Path) -> No
     left.write_text('{"nodes": ["input", "m0", "2.1"]}', encoding="utf-8")
     right.write_text('{"nodes": ["input", "m0", "1.2"]}', encoding="utf-8")
     scores.write_text('{"components": {"m0": 3, "2.1": 2, "0.1": 1}}', encoding="utf-8")
-    stated = ["--left-notation", "layer.head", "--right-notation", "head.layer"]
+    stated = ["--notation", "layer.head", "--notation", "head.layer"]
     done = CliRunner().invoke(cli.app, ["compare", str(left), str(right), *stated])
     assert done.stdout.startswith("nodes  3 of 3 (100.0%)\n")
-    done = CliRunner().invoke(cli.app, ["compare", str(left), str(right), *stated[:2]])
-    assert str(done.exception).startswith(f"{right}: nodes: '1.2' can be read in two ways")
+    done = CliRunner().invoke(cli.app, ["compare", str(left), str(right)])
+    assert str(done.exception).startswith(f"{left}: nodes: '2.1' can be read in two ways")
     rule = ["--budget=18", "--mlp-threshold=1", "--d-model=8", "--d-head=2"]
     stated = ["--notation", "head.layer"]
     done = CliRunner().invoke(cli.app, ["select", str(scores), *rule, *stated])

@@ -1,12 +1,12 @@
-"""Grids: a circuit on the layers and heads of its model, and two circuits on one grid."""
+"""Grids: a circuit on the layers and heads of its model, and two or several on one grid."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from replication.circuits.components import ModelShape
+from replication.circuits.components import INPUT, ModelShape
 from replication.report.pictures.marks import HOVER, Spec, is_scored, picture, row_values
-from replication.report.rows import ComparedRow, Comparison, Row
+from replication.report.rows import ComparedRow, Comparison, Row, placed_on_grid
 
 # A disc, its left half, its right half, a small dot.
 DISC, LEFT, RIGHT, DOT = (
@@ -199,6 +199,7 @@ def _symbols(test: str, encoding: Spec) -> Spec:
 def _compared_values(row: ComparedRow, found: Comparison) -> Spec:
     """A component of two circuits as data."""
     left, right = row.left.words, row.right.words
+    scores = f"; {found.left}: {left.score}, {found.right}: {right.score}"
     return {
         "component": row.left.component,
         "kind": row.left.kind,
@@ -207,6 +208,62 @@ def _compared_values(row: ComparedRow, found: Comparison) -> Spec:
         "state": row.state,
         **{f"left {what}": getattr(left, what) for what in COMPARED},
         **{f"right {what}": getattr(right, what) for what in COMPARED},
-        "in words": f"{row.left.component}: {row.state};"
-        f" {found.left}: {left.score}, {found.right}: {right.score}",
+        "in words": f"{row.left.component}: {row.state}{scores if found.is_scored else ''}",
+    }
+
+
+MOST_NAMED = 8  # steps of a legend that are all named
+
+
+def several(held: Mapping[str, int], number: int, shape: ModelShape) -> Spec:
+    """Several circuits on one grid, marked by in how many of them each component stands.
+
+    `held` has those that stand in any, of so many circuits.
+    """
+    axes = grid(shape)
+    values = [
+        {**placed_on_grid(one), "held": held.get(str(one), 0)}
+        for one in [INPUT, *shape.components()]
+    ]
+    for value in values:
+        value["in words"] = f"{value['component']}: in {value['held']} of {number}"
+    in_all = sum(value == number for value in held.values())
+    steps = range(1, number + 1) if number <= MOST_NAMED else (1, number // 2, number)
+    scale = {"domain": [0, number], "zero": True}
+    legend = {
+        "title": f"in how many of the {number}",
+        "type": "symbol",
+        "symbolType": "square",
+        "orient": "bottom",
+        "direction": "horizontal",
+        "values": list(steps),
+        "format": "d",
+    }
+    marked = {
+        "color": {"field": "held", "type": "quantitative", "scale": scale, "legend": legend},
+        "description": {"field": "in words"},
+        "tooltip": {"field": "in words"},
+    }
+    whole = {"y": axes["y"], "x": {"value": 0}, "x2": {"value": "width"}}
+    is_input, is_other = "datum.kind === 'input'", "datum.kind !== 'input'"
+    return picture(
+        f"The grid of {number} circuits' model, each component marked by in how many of them it"
+        f" stands: {len(held)} in any, {in_all} in all. Darker on light paper, brighter on dark:"
+        " in more.",
+        _height(shape),
+        [
+            _plate(is_input, whole),
+            _plate(is_other, axes),
+            _held(f"{is_input} && datum.held > 0", {**whole, **marked}),
+            _held(f"{is_other} && datum.held > 0", {**axes, **marked}),
+        ],
+        data={"values": values},
+    )
+
+
+def _held(test: str, encoding: Spec) -> Spec:
+    return {
+        "transform": [{"filter": test}],
+        "mark": {"type": "rect", "style": "square", "cornerRadius": 1.5},
+        "encoding": encoding,
     }

@@ -7,12 +7,12 @@ from pathlib import Path
 from replication.inputs.writing import write_atomically
 from replication.report.pictures.grids import circuit
 from replication.report.pictures.marks import Spec
-from replication.report.pictures.theme import theme
+from replication.report.pictures.theme import Look, theme
 from replication.report.record import ResultFigures
 from replication.report.rows import components
 
 
-def svg(spec: Spec, width: int = 560, look: str = "light") -> str:
+def svg(spec: Spec, width: int = 560, look: Look = "light") -> str:
     """The picture as an SVG document, `width` pixels wide."""
     import vl_convert
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-PALETTES = {
+Look = Literal["light", "dark"]
+PALETTES: dict[Look, dict[str, Any]] = {
     "light": {
         "paper": "#fcfbf7",
         "panel": "#f4f2ea",
@@ -41,8 +42,8 @@ PALETTES = {
 FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 
 
-def theme(name: str) -> dict[str, Any]:
-    """The config that gives every style its look; `name` is "light" or "dark"."""
+def theme(name: Look) -> dict[str, Any]:
+    """The config that gives every style its look."""
     colours = PALETTES[name]
     ink, muted, line = colours["ink"], colours["muted"], colours["line"]
     words = {"labelColor": muted, "titleColor": muted, "titleFontWeight": "normal"}

@@ -68,6 +68,15 @@ NOTATION_HELP = "how it names heads, where it can be read in two ways: layer.hea
 NotationOption = Annotated[
     str | None, typer.Option("--notation", metavar=NOTATION, help=NOTATION_HELP)
 ]
+ComponentColumn = Annotated[
+    str, typer.Option("--component", metavar="COLUMN", help="the CSV file's column of components")
+]
+ScoreColumn = Annotated[
+    str, typer.Option("--score", metavar="COLUMN", help="the CSV file's column of scores")
+]
+ResultOption = Annotated[
+    str, typer.Option("--result", metavar="NAME", help="what the claims call the result")
+]
 
 
 def _print_version(is_asked: bool) -> None:
@@ -93,16 +102,53 @@ def new(
     name: Annotated[
         Path, typer.Argument(metavar="NAME", readable=False, help="the new folder, or its path")
     ],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="encoder|decoder|published",
+            help="of what: an encoder's pairs of sentences (if not given), what a decoder does, or"
+            " figures as they were printed, for which no model is run",
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            readable=False,
+            help="draft it from a printed table, a scores.json, a circuit, or a folder of a run",
+        ),
+    ] = None,
+    component: ComponentColumn = "component",
+    score: ScoreColumn = "score",
+    notation: NotationOption = None,
+    result: ResultOption = "paper",
 ) -> None:
     """Write a commented experiment folder that runs as it stands."""
-    from replication.commands.new import new_experiment
+    from replication.commands import new as making
 
-    new_experiment(name)
+    making.check_name(name)
+    told: list[str] = []
+    if source is None:
+        which = _one_of("--kind", kind or "encoder", making.Kind)
+        files = making.example(which)
+    elif kind is not None:
+        raise InputError("--kind: is of an example, and --from drafts none: leave one of them out")
+    else:
+        from replication.commands import new_from
+        from replication.commands.sources import read_source
+
+        which = "published"
+        found = read_source(source, (component, score), _notation("--notation", notation))
+        files, told = new_from.drafted(found, result), list(new_from.told(found, result))
+    making.new_experiment(name, files)
     given = {"--replication-experiments": str(name.parent), "--replication-experiment": name.name}
     where = shlex.join(itertools.chain.from_iterable(given.items()))
+    runs = "" if which == "published" else " --replication-live"
     _print(
         f"{name}: written; it runs as it stands, with",
-        f"  pytest --pyargs replication {where} --replication-live",
+        f"  pytest --pyargs replication {where}{runs}",
+        *map(one_line, told),
     )
 
 
@@ -241,16 +287,10 @@ def import_(
     out: Annotated[
         Path, typer.Option(metavar="DIR", readable=False, help="where to write the files")
     ],
-    component: Annotated[
-        str, typer.Option(metavar="COLUMN", help="the CSV file's column of components")
-    ] = "component",
-    score: Annotated[
-        str, typer.Option(metavar="COLUMN", help="the CSV file's column of scores")
-    ] = "score",
+    component: ComponentColumn = "component",
+    score: ScoreColumn = "score",
     notation: NotationOption = None,
-    result: Annotated[
-        str, typer.Option(metavar="NAME", help="what the claims call the result")
-    ] = "paper",
+    result: ResultOption = "paper",
 ) -> None:
     """Make scores.json and drafted claims from a printed table: CSV, or a dict of a notebook."""
     from replication.commands.import_scores import import_scores, read_imported

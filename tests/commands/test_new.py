@@ -15,7 +15,8 @@ from typing import get_args
 import pytest
 
 from replication.claims.claim import AnyCheck, read_claims
-from replication.commands.new import TEMPLATE, new_experiment
+from replication.commands.check import check_experiment
+from replication.commands.new import TEMPLATE, Kind, example, new_experiment
 from replication.evidence.evidence import published_evidence
 from replication.experiment.spec import Spec, read_experiment
 
@@ -77,6 +78,55 @@ def test_a_new_experiment_runs_as_it_stands_with_the_command_that_is_printed(
     assert counts["live"] == {"holds": 4, "refuted": 0, "undecided": 0, "missing": 0}
     (hint,) = (line for line in result.stdout.splitlines() if "no recorded evidence" in line)
     assert hint.endswith(" with: replication record some/my-result")
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_kind_has_nothing_wrong_and_the_same_explanations(kind: Kind, tmp_path: Path) -> None:
+    new_experiment(tmp_path / "mine", example(kind))
+    assert check_experiment(tmp_path / "mine").problems == []
+    whole, own = (example(one)["experiment.toml"].splitlines() for one in ("encoder", kind))
+    explained = [line for line in whole if line.startswith("# ")]
+    assert [line for line in own if line in explained] == explained
+
+
+def counts(folder: Path, *options: str) -> dict[str, dict[str, int]]:
+    """What becomes of an experiment's claims, by kind of evidence; nothing fails."""
+    where = ["--replication-experiments", folder.name, "--replication-reports", "reports"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--pyargs", "replication.test_claims", *where, *options],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=folder.parent,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    report = (folder.parent / "reports" / "claims.json").read_text(encoding="utf-8")
+    found: dict[str, dict[str, int]] = json.loads(report)["counts"]
+    return found
+
+
+def test_what_was_only_published_is_judged_without_a_model(tmp_path: Path) -> None:
+    done = replication("new", "mine", "--kind", "published", cwd=tmp_path)
+    command = done.stdout.splitlines()[-1].strip()
+    assert command == (
+        "pytest --pyargs replication --replication-experiments . --replication-experiment mine"
+    )
+    found = counts(tmp_path / "mine")
+    assert found["published"] == {"holds": 2, "refuted": 1, "undecided": 0, "missing": 0}
+
+
+@pytest.mark.slow
+def test_a_decoders_example_runs_as_it_stands(tmp_path: Path) -> None:
+    assert replication("new", "mine", "--kind", "decoder", cwd=tmp_path).returncode == 0
+    found = counts(tmp_path / "mine", "--replication-live=require")
+    assert found["live"] == {"holds": 4, "refuted": 0, "undecided": 1, "missing": 0}
+
+
+def test_an_unknown_kind_is_refused_and_nothing_written(tmp_path: Path) -> None:
+    done = replication("new", "mine", "--kind", "vision", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--kind: expected encoder|decoder|published, found 'vision'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_template_shows_every_kind_of_check(tmp_path: Path) -> None:

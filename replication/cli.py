@@ -165,7 +165,8 @@ def check(
     has_problems = False
     for experiment in experiments:
         findings = check_experiment(experiment)
-        said = [line for line in (findings.summary, findings.tokens) if line]
+        said = [line for line in (findings.summary, findings.tokens, findings.needs) if line]
+        said += findings.outlook
         said += [f"note: {note}" for note in findings.notes]
         said += [f"warning: {warning}" for warning in findings.warnings]
         _print(*(findings.problems or said))

@@ -21,6 +21,7 @@ from replication.circuits.scores import read_scores, taken_as_exact
 from replication.claims.arithmetic_checks import Arithmetic, Joint
 from replication.claims.claim import Claim, read_claim_file
 from replication.claims.keys import Known
+from replication.commands.outlook import needs, not_at_hand, outlook
 from replication.engine.locate import locate
 from replication.engine.models import tokenizer_at_hand
 from replication.engine.recording import Recording, recorded_path, replay
@@ -60,7 +61,9 @@ MOST_OF_A_KIND = 10  # problems of a file that are told one by one
 class Findings:
     """What is wrong, one line each, as `file:line: reason`; and what is there, if nothing is.
 
-    `tokens` are those that the model sees of the first pair, where its tokenizer is at hand.
+    `tokens` are those that the model sees of the first pair, where its tokenizer is at hand, and
+    `needs` is what a live run takes, or where the model is not. `outlook` says of each question
+    whether it can be answered.
     `notes` are of what was left aside in files that can be used, and `warnings` of what may not be
     what was meant.
     """
@@ -68,6 +71,8 @@ class Findings:
     problems: list[str]
     summary: str | None = None
     tokens: str | None = None
+    needs: str | None = None
+    outlook: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -141,12 +146,20 @@ def check_experiment(folder: Path) -> Findings:
         _read_interventions(experiment, run)
     if reader.problems:
         return Findings(reader.problems)
-    tokens = _read_tokens(reader, experiment)
+    tokens, needed = _read_tokens(reader, experiment)
     if reader.problems:
         return Findings(reader.problems)
     start = f"{shortened(experiment.name)}: {pairs}; "
     summary = one_line(start + _summary(experiment, claims, MESSAGE - len(start)))
-    return Findings([], summary, tokens, tuple(_warnings(folder, spec, claims)), notes)
+    return Findings(
+        [],
+        summary,
+        tokens,
+        needed or not_at_hand(experiment),
+        tuple(outlook(experiment, claims)),
+        tuple(_warnings(folder, spec, claims)),
+        notes,
+    )
 
 
 def _part(kind: type[Part], data: Any, *keys: str) -> Part | None:
@@ -339,8 +352,11 @@ def _warnings(folder: Path, spec: Spec, claims: list[Claim]) -> Iterator[str]:
             )
 
 
-def _read_tokens(reader: _Reader, experiment: Experiment) -> str | None:
-    """Which tokens the model sees of the first pair; None where its tokenizer is not at hand."""
+def _read_tokens(reader: _Reader, experiment: Experiment) -> tuple[str | None, str | None]:
+    """Which tokens the model sees of the first pair, and what a live run takes, in words.
+
+    None where its tokenizer is not at hand.
+    """
     spec = experiment.spec
     with reader.noting(), suppress(NotAtHand):
         tokenizer = tokenizer_at_hand(spec.model, spec.tokens)
@@ -349,8 +365,9 @@ def _read_tokens(reader: _Reader, experiment: Experiment) -> str | None:
         reader.note(Path(experiment.source.name), [Fault(problem) for problem in found])
         if not found:
             seen = tokenizer.seen(experiment.pairs[:1])
-            return one_line(f"{shortened(experiment.name)}: {seen.described()}")
-    return None
+            said = one_line(f"{shortened(experiment.name)}: {seen.described()}")
+            return said, needs(experiment, tokenizer)
+    return None, None
 
 
 def _summary(experiment: Experiment, claims: list[Claim], most: int) -> str:

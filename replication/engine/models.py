@@ -24,8 +24,8 @@ from replication.engine.transformer import load_taps
 from replication.engine.weights import is_gguf, weight_files, weights_sha256
 from replication.experiment.spec import MlpAt, ModelSpec, TokensSpec
 from replication.inputs.files import InputError, validate
-from replication.inputs.hub import NotAtHand, cached_folder
-from replication.inputs.messages import placed
+from replication.inputs.hub import NotAtHand, cache_of_hub, cached_folder
+from replication.inputs.messages import placed, shortened
 
 if TYPE_CHECKING:
     from replication.engine.tensor_files import Tensors
@@ -183,6 +183,22 @@ def load_model(
     return LoadedModel(taps, tokenizer, provenance)
 
 
+def place_at_hand(spec: ModelSpec) -> Path:
+    """Where the model is that can be had without asking the hub.
+
+    Raises:
+        NotAtHand: saying where it was looked for, and how to get it.
+    """
+    if spec.name is None:
+        return locate(spec)
+    if (cached := cached_folder("model", spec.name, spec.revision)) is None:
+        raise NotAtHand(
+            f"{shortened(spec.name)} is not in the hub's cache, {placed(cache_of_hub())};"
+            " a live run asks the hub for it"
+        )
+    return cached
+
+
 def tokenizer_at_hand(spec: ModelSpec, tokens: TokensSpec) -> Tokenizer:
     """The model's tokenizer by itself, where it can be had without asking the hub.
 
@@ -191,9 +207,7 @@ def tokenizer_at_hand(spec: ModelSpec, tokens: TokensSpec) -> Tokenizer:
         InputError: the model's configuration or its tokenizer cannot be used, or its one file is
             another than the pinned one.
     """
-    place = locate(spec) if spec.name is None else cached_folder("model", spec.name, spec.revision)
-    if place is None:
-        raise NotAtHand(f"{spec.label} is not in the hub's cache")
+    place = place_at_hand(spec)
     weight_files(place)
 
     def read(folder: Path) -> Tokenizer:

@@ -21,6 +21,13 @@ class NotAtHand(InputError):
     """What comes from elsewhere cannot be had here; the message says where it was looked for."""
 
 
+def cache_of_hub() -> Path:
+    """The folder of what was fetched from the hub."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
+
+
 def cached_folder(kind: Kind, name: str, revision: str | None) -> Path | None:
     """The folder of what an earlier run fetched, without asking the hub; None if there is none."""
     from huggingface_hub import snapshot_download

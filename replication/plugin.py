@@ -6,6 +6,7 @@ arguments reach the claim tests of this package.
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import signal
@@ -40,8 +41,11 @@ def start(config: pytest.Config) -> None:
     """Read every experiment and claim, before anything is collected or any model is loaded."""
     from replication.inputs.files import InputError
     from replication.inputs.messages import one_line
+    from replication.report.record import EVIDENCE
 
     _end_on_sigterm(config)
+    for kind in EVIDENCE:
+        config.addinivalue_line("markers", f"{kind}: a claim that is judged on {kind} evidence")
     try:
         hooks = Hooks(config)
     except (InputError, OSError) as error:
@@ -132,13 +136,35 @@ class Hooks:
             with capture.global_and_fixture_disabled():
                 yield
 
+    def pytest_report_header(self) -> list[str]:
+        """Name the experiments and their models, before anything runs."""
+        from replication.inputs.visible import visible
+        from replication.report.terminal import header
+
+        counts = {name: len(claims) for name, claims in self.session.claims.items()}
+        return list(map(visible, header(counts, self.session.models())))
+
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test of every case."""
         if "case" in metafunc.fixturenames and metafunc.module.__name__.endswith("test_claims"):
             from replication.inputs.visible import visible
 
-            cases = self.session.cases()
-            metafunc.parametrize("case", cases, ids=[visible(case.id) for case in cases])
+            cases = [
+                pytest.param(case, id=visible(case.id), marks=getattr(pytest.mark, case.evidence))
+                for case in self.session.cases()
+            ]
+            metafunc.parametrize("case", cases)
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Let `--collect-only -v` show the statement, where pytest shows a test's docstring."""
+        from replication.inputs.visible import visible
+        from replication.session import Case
+
+        if self.config.option.collectonly and isinstance(item, pytest.Function):
+            case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+            if isinstance(case, Case):
+                item.obj = functools.partial(item.obj)
+                item.obj.__doc__ = visible(f"{case.claim.id}: {case.claim.said}")
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
@@ -217,6 +243,11 @@ class Hooks:
             terminalreporter.section("replication")
             for line, markup in summary(reports, session.options.live, self.written, self.made):
                 terminalreporter.write_line(visible(line), **markup)
+        elif session.options.live is None and not self.config.option.collectonly:
+            terminalreporter.section("replication")
+            terminalreporter.write_line(
+                "nothing was judged; with --replication-live claims are judged live"
+            )
         if self.problem is not None:
             terminalreporter.write_line(one_line(self.problem), red=True)
         if os.environ.get("GITHUB_ACTIONS") == "true":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -16,7 +16,7 @@ from replication.claims.claim import (
     read_claims,
 )
 from replication.controls.verify import Controls, verify
-from replication.engine.locate import is_local
+from replication.engine.locate import is_at_hand, is_local, label
 from replication.engine.models import Device
 from replication.engine.spread import Spread
 from replication.evidence.evidence import (
@@ -32,7 +32,7 @@ from replication.evidence.runs import load_for, run_model
 from replication.experiment.spec import Experiment, find_experiments, read_experiment
 from replication.inputs.files import InputError
 from replication.inputs.hub import NotAtHand
-from replication.inputs.messages import listed, one_line, placed, quoted
+from replication.inputs.messages import listed, one_line, placed, quoted, shortened
 from replication.report.causal_handover import causal_records
 from replication.report.handover import (
     against_published,
@@ -119,6 +119,7 @@ class Session:
         asked = {one.name for one in self.experiments}
         left_out = [name for name in self.folders if name not in asked]
         self.claims = {one.name: read_claims(one) for one in self.experiments}
+        _check_ids(self.cases())
         self.published = {one.name: published_evidence(one) for one in self.experiments}
         self.reports = {
             one.name: ExperimentReport(
@@ -179,6 +180,23 @@ class Session:
             for kind in judged_on(claim, experiment.spec):
                 if kind != "live" or self.options.live:
                     yield Case(experiment, claim, kind)
+
+    def models(self) -> dict[str, bool]:
+        """The models of the experiments, by what provenance calls them: whether each is at hand.
+
+        The hub is not asked. Where several are called the same, all of them have to be.
+        """
+        found: dict[str, bool] = {}
+        for one in self.experiments:
+            spec, override = one.spec.model, self._model_for(one)
+            name = label(spec, override)
+            found[name] = found.get(name, True) and is_at_hand(spec, override)
+        return found
+
+    def make_evidence(self, case: Case) -> None:
+        """Make the evidence of a case, unless it is made; `judge` says why it cannot be."""
+        with suppress(EvidenceMissing, InputError):
+            self.grounds(case.experiment, case.evidence)
 
     def judge(self, case: Case) -> Found:
         """The case's verdict, or why there is none."""
@@ -282,3 +300,16 @@ def _read_experiments(options: Options, folders: Mapping[str, Path]) -> list[Exp
                 f" it has {listed(folders)}"
             )
     return [read_experiment(folders[name]) for name in dict.fromkeys(wanted)]
+
+
+def _check_ids(cases: Sequence[Case]) -> None:
+    """Refuse claims of several experiments that would have one test's id."""
+    seen: dict[str, Case] = {}
+    for case in cases:
+        first = seen.setdefault(case.id, case)
+        if first is not case:
+            raise InputError(
+                f"{placed(case.experiment.folder / case.experiment.spec.claims)}:"
+                f" claim {quoted(case.claim.id)} has the test id of {quoted(first.claim.id)} of"
+                f" {quoted(first.experiment.name)}, {shortened(case.id)}; rename one"
+            )

@@ -9,7 +9,7 @@ from pathlib import Path
 from replication.engine.weights import is_gguf
 from replication.experiment.spec import ModelSpec
 from replication.inputs.files import InputError, is_folder, is_there
-from replication.inputs.hub import NotAtHand, hub_folder
+from replication.inputs.hub import NotAtHand, cached_folder, hub_folder
 from replication.inputs.messages import placed, quoted, shortened
 
 
@@ -39,6 +39,17 @@ def locate(spec: ModelSpec, override: str | None = None) -> Path:
             where = placed(folder)
             raise ModelNotFound(f"{where}: there is no such folder, where the model is to be")
     return folder if spec.file is None else folder / spec.file
+
+
+def is_at_hand(spec: ModelSpec, override: str | None = None) -> bool:
+    """Whether `locate` finds the model without asking the hub."""
+    if not is_on_hub(spec, override):
+        try:
+            return locate(spec, override).exists()
+        except (InputError, OSError):
+            return False
+    name, revision = (spec.name, spec.revision) if override is None else (override, None)
+    return cached_folder("model", str(name), revision) is not None
 
 
 def _locate_package(package: str, install: str) -> Path:

@@ -1,12 +1,12 @@
-"""The summary at the end of a run: the answers, what was found, and what needs attention."""
+"""What a run prints: what it judges, and at its end the answers and what needs attention."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from replication.claims.claim import QUESTION
-from replication.inputs.messages import shortened
+from replication.inputs.messages import LIST, MESSAGE, QUOTE, fitting, shortened
 from replication.report.answers import answers
 from replication.report.findings import findings
 from replication.report.made import Made
@@ -16,6 +16,20 @@ from replication.report.text import partial
 
 Line = tuple[str, dict[str, bool]]
 QUESTIONS = ("adds up", "replicates", "means what it says", "does anything")
+
+
+def header(claims: Mapping[str, int], models: Mapping[str, bool]) -> list[str]:
+    """Two lines: the experiments with their numbers of claims, and which models are at hand."""
+    counted = [
+        f"{shortened(name)} ({count} claim{'' if count == 1 else 's'})"
+        for name, count in claims.items()
+    ]
+    sides = {
+        "at hand": [shortened(name) for name, is_at_hand in models.items() if is_at_hand],
+        "not at hand": [shortened(name) for name, is_at_hand in models.items() if not is_at_hand],
+    }
+    said = [f"{side}: {fitting(names, QUOTE + LIST)}" for side, names in sides.items() if names]
+    return [f"replication: {fitting(counted, MESSAGE)}", f"models {'; '.join(said)}"]
 
 
 def summary(

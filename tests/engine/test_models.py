@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from replication.circuits.components import ModelShape
 from replication.engine.capture import capture
-from replication.engine.locate import ModelNotFound, locate
+from replication.engine.locate import ModelNotFound, is_at_hand, locate
 from replication.engine.models import Device, LoadedModel, choose_device, load_model
 from replication.engine.weights import weights_sha256
 from replication.experiment.spec import ModelSpec
@@ -200,6 +200,26 @@ def test_a_revision_of_a_model_on_the_hub_is_the_one_that_is_taken(
     assert (provenance.model, provenance.revision) == ("test/versions", "a" * 40)
     with pytest.raises(ModelNotFound, match=r"^test/versions at revision v2 is not in the hub's"):
         locate(spec.model_copy(update={"revision": "v2"}))
+
+
+def test_what_is_at_hand_is_told_without_asking_the_hub(
+    gpt2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("replication.engine.locate.hub_folder", None)
+    cache_by_hand(tmp_path, "model", "test/cached", gpt2_folder, ref="v1")
+    named = ModelSpec(name="test/cached", revision="v1", shape=SHAPE)
+    folder = ModelSpec(folder=str(gpt2_folder), shape=SHAPE)
+    assert is_at_hand(named)
+    assert not is_at_hand(named.model_copy(update={"revision": "v2"}))
+    assert is_at_hand(named.model_copy(update={"name": "test/absent"}), str(gpt2_folder))
+    assert is_at_hand(folder)
+    assert not is_at_hand(folder, "test/absent")
+    assert not is_at_hand(ModelSpec(folder=str(tmp_path / "none"), shape=SHAPE))
+    assert not is_at_hand(ModelSpec(package="not_installed", shape=SHAPE))
+    assert not is_at_hand(ModelSpec(package="numpy", folder="no_model", shape=SHAPE))
 
 
 def test_a_model_may_lie_in_a_folder_told_from_the_spec(gpt2_folder: Path, tmp_path: Path) -> None:

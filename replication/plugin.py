@@ -201,6 +201,7 @@ class Hooks:
     def _write(self) -> None:
         from replication.inputs.cache import cache_folder
         from replication.inputs.visible import visible
+        from replication.report.github import append_outputs, append_summary
         from replication.report.made import made_by
         from replication.report.page.page import drawing_library
         from replication.report.write import write_report
@@ -215,8 +216,10 @@ class Hooks:
         for plugin in self._junit():
             plugin.logfile = str(self.written / "junit.xml")  # where pytest says that it is
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write((self.written / "claims.md").read_text(encoding="utf-8"))
+            markdown = (self.written / "claims.md").read_text(encoding="utf-8")
+            append_summary(Path(summary), markdown, reports)
+        if outputs := os.environ.get("GITHUB_OUTPUT"):
+            append_outputs(Path(outputs), reports, self.written)
 
     def _junit(self) -> list[Any]:
         """What writes the tests as XML, if nobody else asked for them."""

@@ -26,6 +26,9 @@ from tests.gpt2 import make_experiment, make_gpt2
 from tests.notebook import scores_as_a_notebook
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Runs inside tests hand nothing on to the step of GitHub Actions that the tests may run in.
+for name in ("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -63,11 +63,16 @@ def _outcome(report: ExperimentReport) -> Iterator[Finding]:
 
 
 def _refuted(report: ExperimentReport) -> Iterator[Finding]:
-    statements = [claim.id for claim in report.claims if not claim.is_question]
-    refuted = [name for name in statements if _is_refuted(report, name)]
-    if refuted:
+    statements = sum(not claim.is_question for claim in report.claims)
+    if refuted := refuted_statements(report):
         verb = "is" if len(refuted) == 1 else "are"
-        yield Finding(f"{len(refuted)} of {len(statements)} statements {verb} refuted", refuted)
+        yield Finding(f"{len(refuted)} of {statements} statements {verb} refuted", refuted)
+
+
+def refuted_statements(report: ExperimentReport) -> list[str]:
+    """The claims that are refuted on any evidence, readers' questions aside."""
+    statements = [claim.id for claim in report.claims if not claim.is_question]
+    return [name for name in statements if _is_refuted(report, name)]
 
 
 def _is_refuted(report: ExperimentReport, name: str) -> bool:

@@ -406,13 +406,35 @@ def test_a_citation_names_this_version() -> None:
     assert found == (project["name"], project["version"], project["license"])
 
 
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+
+
+def test_the_inputs_and_outputs_of_the_action_are_those_that_there_are() -> None:
+    inputs, outputs = tables((DOCS / "action.md").read_text(encoding="utf-8"))
+    assert {name.strip("`"): default.strip("`") for name, default, _ in inputs} == {
+        name: one["default"] for name, one in ACTION["inputs"].items()
+    }
+    assert [name.strip("`") for name, _ in outputs] == list(ACTION["outputs"])
+
+
+def test_the_workflows_that_show_the_action_give_it_inputs_that_there_are() -> None:
+    shown = [block for block in blocks(DOCS / "action.md") if block.language == "yaml"]
+    assert len(shown) == 3
+    for block in shown:
+        workflow = yaml.safe_load(block.text)
+        (job,) = workflow["jobs"].values()
+        (gate,) = (one for one in job["steps"] if "OWNER/" in one.get("uses", ""))
+        assert set(gate["with"]) <= set(ACTION["inputs"])
+        assert set(re.findall(r"\.outputs\.(\w+)", block.text)) <= set(ACTION["outputs"])
+        assert workflow["permissions"] == {"contents": "read"}
+
+
 @pytest.mark.parametrize("name", ["tutorial", "private"])
 def test_the_action_that_is_shown_takes_these_inputs(name: str) -> None:
     (block,) = (block for block in blocks(DOCS / f"{name}.md") if block.language == "yaml")
     (job,) = yaml.safe_load(block.text)["jobs"].values()
     given = job["steps"][-1]["with"]
-    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
-    assert set(given) <= set(inputs)
+    assert set(given) <= set(ACTION["inputs"])
     assert {"experiments", "live"} <= set(given)
 
 

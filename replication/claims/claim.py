@@ -1,34 +1,7 @@
 """Claims: checkable statements about a result, each with its source, and the verdicts on them.
 
-A claim makes one or more checks, of these kinds and no others:
-
-| kind | asks | units | evidence that can decide it |
-| --- | --- | --- | --- |
-| shape | the model's layers, heads, d_model, d_head | counts, dimensions | recorded, live |
-| count | how many components: scored, or in a circuit, by kind and by layers | components | all |
-| scores | components' scores, over all pairs or on one | L2 norm of the activation | all |
-| ranking | the best components in order, or components' ranks | ranks from 1 | all |
-| ratio | one score over another, or over the next best | ratio | all |
-| deviation | how far scores lie from a reference result's | percent of the reference | all |
-| bound | scores of a set lie below, or reach, a bound | L2 norm of the activation | all |
-| cost | a circuit's write cost, its budget, and what is left for heads | dimensions | all |
-| membership | components in a circuit, or not in it | components | all |
-| overlap | how many components two circuits share | components, percent | all |
-| difference | which components only one of two circuits has | components | all |
-| order | a circuit's first nodes, or what stands elsewhere than in another | nodes | all |
-| selection | the circuit is what the stated rule selects on the scores | nodes | all |
-| determinism | whether a second run gives the same scores | bit-identical or not | live |
-| control | a score reflects the property, by its controls | verdict | all |
-| arithmetic | what follows from printed figures | as printed | published; all, with scores |
-| joint | whether printed figures can be of one object | as printed | published; all, with scores |
-| behaviour | what the model does on the pairs | the behaviour's unit, percent | recorded, live |
-| faithfulness | how much of a behaviour a circuit keeps, in a cell | percent | recorded, live |
-| equivalence | a circuit keeps it all, within so much | percent | recorded, live |
-| beats_matched | a circuit keeps more than matched ones | share of circuits | recorded, live |
-| effect | what goes with a component: sign, share, rank | percent, rank | recorded, live |
-| minimal | how many components of the circuit could go | components | recorded, live |
-| complete | the circuit lacks without a set what the model does | percent | recorded, live |
-| matters | a component's causal word | word | recorded, live |
+A claim makes one or more checks, of the kinds in `AnyCheck` and no others. `docs/claims.md` lists
+what each asks, in which units, and which evidence can decide it.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +26,10 @@ from tests.attending import make_attending
 from tests.gpt2 import make_experiment, make_gpt2
 from tests.notebook import scores_as_a_notebook
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Runs inside tests hand nothing on to the step of GitHub Actions that the tests may run in.
 for name in ("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
@@ -68,3 +73,20 @@ def attending_copy(attending_experiment: Path, tmp_path: Path) -> Path:
 def notebook_scores() -> Callable[[Any, Sequence[Pair]], dict[str, float]]:
     """The scores as a notebook computes them."""
     return scores_as_a_notebook
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real browser; where there is none, `BROWSER_TESTS=require` fails instead of skipping."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        reason = f"no browser on the PATH ({', '.join(BROWSERS)}): pages are not tested in one"
+        if os.environ.get("BROWSER_TESTS") == "require":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found)
+        yield started
+        started.close()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.inputs.visible import visible
@@ -37,7 +35,6 @@ from tests.report.test_pictures import figures
 
 DRAWN = "document.documentElement.dataset.pictures === 'drawn'"
 MUTED = {scheme: colours["muted"] for scheme, colours in theme.PALETTES.items()}
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PROMPTS = [
     "<script>window.pwned = 1</script>",
     "</script><img src=x onerror='window.pwned = 1'>",
@@ -136,21 +133,6 @@ def forty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     claims.write_text("".join([head, *islice(again, 40)]), encoding="utf-8")
     judge(folder / "reports", experiment.parent)
     return folder / "reports" / "index.html"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A real browser; where there is none, `BROWSER_TESTS=require` fails instead of skipping."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        reason = f"no browser on the PATH ({', '.join(NAMES)}): the page is not tested in one"
-        if os.environ.get("BROWSER_TESTS") == "require":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found)
-        yield started
-        started.close()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ LOWEST := .venv-lowest
 # The tests start many processes, each of which would compile all that it loads anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup replicate test test-portable test-lowest test-ray test-slow mutants calibrate bench ledger sample clean
+.PHONY: setup replicate test test-portable test-lowest test-ray test-slow mutants calibrate bench docs ledger sample clean
 
 setup: $(READY)
 
@@ -85,6 +85,10 @@ $(PEERS): $(READY)
 		--constraint constraints.txt --editable '.[peers]'
 	@touch $(PEERS)
 
+# The documents as a site, with a gallery and a reference made from the experiments and the code.
+docs: $(READY)
+	$(BIN)/python -m docs.site build/site
+
 # What became of every statement, on published and recorded evidence, for the docs.
 ledger: $(READY)
 	$(BIN)/pytest --pyargs replication.test_claims -q --replication-experiments fixtures
@@ -96,4 +100,4 @@ sample: $(READY)
 	$(BIN)/python -m docs.draw_sample reports/index.html
 
 clean:
-	rm -rf $(VENV) $(LOWEST) reports .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) reports build .mypy_cache .pytest_cache .ruff_cache

@@ -21,6 +21,7 @@ import yaml
 from pydantic import BaseModel
 from typer.main import get_command
 
+from docs.site.pages import DOCS, evidence_by_kind, sections, tables
 from replication.circuits.intervals import printed
 from replication.claims.claim import AnyCheck, Claim, judge_claim, read_claim_file
 from replication.claims.keys import Known
@@ -35,7 +36,6 @@ from tests.make import copied
 from tests.paths import FIXTURES, ROOT
 
 README = ROOT / "README.md"
-DOCS = ROOT / "docs"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 DOCUMENTS = sorted(DOCS.glob("*.md"))
 PAGES = [README, CONTRIBUTING, *DOCUMENTS]
@@ -197,20 +197,6 @@ def test_what_a_document_shows_of_models_is_what_happens(document: Path, place: 
         place.do(block)
 
 
-def tables(text: str) -> Iterator[list[list[str]]]:
-    """The tables of a text, without their headings, cell by cell."""
-    for table in re.findall(r"(?:^\|.*\|\n)+", text, re.M):
-        rows = [line.strip().strip("|").split("|") for line in table.splitlines()]
-        yield [[cell.strip() for cell in row] for row in rows[2:]]
-
-
-def sections(document: str) -> dict[str, str]:
-    """A document's text by its third-rank headings."""
-    parts = re.split(r"^(#+) (.*)\n", (DOCS / document).read_text(encoding="utf-8"), flags=re.M)
-    triples = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
-    return {name: text for rank, name, text in triples if rank == "###"}
-
-
 def models() -> dict[str, type[BaseModel]]:
     """What a table of keys in claims.md describes: a claim, a figure, and the checks by kind."""
     union = get_args(get_args(AnyCheck)[0])
@@ -219,9 +205,8 @@ def models() -> dict[str, type[BaseModel]]:
 
 
 def test_the_kinds_of_check_are_those_that_there_are() -> None:
-    text = (DOCS / "claims.md").read_text(encoding="utf-8")
-    linked = re.findall(r"^\| \[(\w+)\]", text, re.M)
-    assert sorted(["claim", "figure", *linked]) == sorted(models()) == sorted(sections("claims.md"))
+    listed = ["claim", "figure", *evidence_by_kind()]
+    assert sorted(listed) == sorted(models()) == sorted(sections("claims.md"))
 
 
 @pytest.mark.parametrize("kind", models())

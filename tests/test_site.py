@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import Browser
 
+from docs.site.gallery import TELLING
 from docs.site.pages import DOCS, evidence_by_kind
 from docs.site.reference import default, type_of
 from docs.site.source import PROJECT, in_both_looks, linked_files
@@ -147,8 +148,14 @@ def test_the_gallery_has_every_experiment_with_pictures_in_both_looks(
         looks = [name for name in pictures if name.startswith(f"{experiment.name}-1-")]
         assert looks == [f"{experiment.name}-1-{look}.svg" for look in ("dark", "light")]
     text = gallery.path.read_text(encoding="utf-8")
-    assert "51 in both, 3 only in original, 3 only in replication" in text
-    assert "The excluded MLPs, m3 and m4, score below 6.5." in text
+    assert [title for title in TELLING if f"<h3>{title}<" not in text] == []
+    for found in (
+        "The excluded MLPs, m3 and m4, score below 6.5.",
+        "51 in both, 3 only in original, 3 only in replication",
+        "Their lengths alone explain most of the score of m11",
+        "The 10 that differ most and the 10 that matter most",
+    ):
+        assert found in text
 
 
 @pytest.mark.parametrize(
@@ -185,5 +192,5 @@ def test_pictures_follow_the_sites_own_switch() -> None:
 
 
 def test_files_that_are_linked_to_come_along() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert linked_files(readme, ROOT) == [ROOT / "CITATION.cff", ROOT / "action.yml"]
+    text = "[one](../action.yml), [two](README.md#x), [three](https://docs.ray.io), [four](no.txt)"
+    assert linked_files(text, DOCS) == [ROOT / "action.yml"]

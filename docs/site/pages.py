@@ -1,4 +1,4 @@
-"""What stands in a document: its sections, its tables and its blocks, as plain text."""
+"""What stands in a document: its sections and its tables, as plain text."""
 
 from __future__ import annotations
 

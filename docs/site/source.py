@@ -37,7 +37,9 @@ def write_source(folder: Path, made: Mapping[str, str], pictures: Mapping[str, s
     for path in [*(ROOT / name for name in PROJECT), *sorted(DOCS.rglob("*.md"))]:
         text = path.read_text(encoding="utf-8")
         for linked in linked_files(text, path.parent):
-            shutil.copy(linked, folder / linked.relative_to(ROOT))
+            place = folder / linked.relative_to(ROOT)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(linked, place)
         if path == DOCS / "README.md":
             text += MADE + contents(text + MADE)
         if path.parent != DOCS and path.parent != ROOT:

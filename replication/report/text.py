@@ -22,6 +22,8 @@ from replication.report.record import (
     JudgementRecord,
     named_maker,
 )
+from replication.report.recorded_and_live import HEAD as HEAD_OF_RUNS
+from replication.report.recorded_and_live import recorded_against_live
 
 REASON = "the reason that the claims' author gives"
 
@@ -89,6 +91,8 @@ def _experiment_markdown(report: ExperimentReport) -> list[str]:
     lines += _statements("Refuted statements", refuted, report)
     for kind, found in report.shown_differences().items():
         lines += [f"**{escaped(kind)}**", "", *(f"- {escaped(line)}" for line in found), ""]
+    if beside := [list(map(escaped, row)) for row in recorded_against_live(report)]:
+        lines += ["### Recorded against live", "", *table(HEAD_OF_RUNS, beside)]
     lines += _operating(report)
     lines += controls_markdown(report.controls)
     if report.behaviours:

@@ -25,6 +25,8 @@ from replication.report.record import (
     JudgementRecord,
     named_maker,
 )
+from replication.report.recorded_and_live import HEAD as HEAD_OF_RUNS
+from replication.report.recorded_and_live import recorded_against_live
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class Question:
 class Section:
     """An experiment on the page; `id` is what links lead to.
 
-    `apart` is in what recorded and live evidence differ; `operating` are the claims that turn on
-    the budget or the threshold, and `turning` says how many. `cells` are the claims on behaviours
-    that turn with the cell.
+    `apart` is in what recorded and live evidence differ, and `two_runs` has both beside each other;
+    `operating` are the claims that turn on the budget or the threshold, and `turning` says how
+    many. `cells` are the claims on behaviours that turn with the cell.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Section:
     title: str
     questions: Sequence[Question]
     apart: Sequence[Apart]
+    two_runs: Table
     findings: Sequence[Finding]
     claims: Sequence[JudgedClaim]
     facets: Sequence[Facet]
@@ -102,6 +105,9 @@ def section(report: ExperimentReport) -> Section:
         title=report.title,
         questions=list(_questions(report)),
         apart=apart(report),
+        two_runs=Table(
+            HEAD_OF_RUNS, recorded_against_live(report), f"{report.name}, recorded against live"
+        ),
         findings=findings(report),
         claims=[_judged(report, claim) for claim in sorted(report.claims, key=_telling(report))],
         facets=_facets(report),

@@ -250,7 +250,7 @@ def several(held: Mapping[str, int], number: int, shape: ModelShape) -> Spec:
         f"The grid of {number} circuits' model, each component marked by in how many of them it"
         f" stands: {len(held)} in any, {in_all} in all. Darker on light paper, brighter on dark:"
         " in more.",
-        _height(shape),
+        height(shape),
         [
             _plate(is_input, whole),
             _plate(is_other, axes),

@@ -291,7 +291,7 @@ class Session:
 
 
 def _read_experiments(options: Options, folders: Mapping[str, Path]) -> list[Experiment]:
-    """The experiments that are asked for."""
+    """The experiments that are asked for, one that a link leads to as well once."""
     wanted = options.names or list(folders)
     for name in wanted:
         if name not in folders:
@@ -299,7 +299,8 @@ def _read_experiments(options: Options, folders: Mapping[str, Path]) -> list[Exp
                 f"{placed(options.experiments)}: there is no experiment {quoted(name)};"
                 f" it has {listed(folders)}"
             )
-    return [read_experiment(folders[name]) for name in dict.fromkeys(wanted)]
+    read = (read_experiment(folders[name]) for name in wanted)
+    return list({one.folder: one for one in read}.values())
 
 
 def _check_ids(cases: Sequence[Case]) -> None:

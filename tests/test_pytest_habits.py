@@ -135,6 +135,14 @@ def test_claims_that_would_have_one_id_are_refused(
     assert not (pytester.path / "reports").exists()
 
 
+def test_an_experiment_that_a_link_leads_to_as_well_is_judged_once(
+    run: Run, experiment: Path
+) -> None:
+    before = ids(run("--collect-only", "-q"))
+    (experiment.parent / "link").symlink_to(experiment)
+    assert ids(run("--collect-only", "-q")) == before
+
+
 def test_evidence_is_made_in_the_set_up_of_the_first_claim_that_needs_it(
     run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,21 +176,21 @@ def test_evidence_that_cannot_be_made_fails_its_claims_and_is_no_error_of_their_
 
 def test_what_failed_last_is_run_again_alone_until_it_passes(run: Run, experiment: Path) -> None:
     edit(experiment / "claims.toml", *SLIP)
-    assert run().parseoutcomes() == {"failed": 1, "passed": 2, "skipped": 8}
-    assert run("--lf").parseoutcomes() == {"failed": 1, "deselected": 10}
+    run().assert_outcomes(failed=1, passed=2, skipped=8)
+    run("--lf").assert_outcomes(failed=1, deselected=10)
     edit(experiment / "claims.toml", *reversed(SLIP))
-    assert run("--lf").parseoutcomes() == {"passed": 1, "deselected": 10}
-    assert run("--lf").parseoutcomes() == {"passed": 3, "skipped": 8}
+    run("--lf").assert_outcomes(passed=1, deselected=10)
+    run("--lf").assert_outcomes(passed=3, skipped=8)
 
 
 def test_a_run_stops_at_the_first_failure_and_goes_on_from_there(
     run: Run, experiment: Path
 ) -> None:
     edit(experiment / "claims.toml", 'first = ["m0", "m2", "m5"]', 'first = ["m2", "m0", "m5"]')
-    assert run("-x").parseoutcomes() == {"failed": 1, "passed": 1}
-    assert run("--sw").parseoutcomes() == {"failed": 1, "passed": 1}
+    run("-x").assert_outcomes(failed=1, passed=1)
+    run("--sw").assert_outcomes(failed=1, passed=1)
     edit(experiment / "claims.toml", 'first = ["m2", "m0", "m5"]', 'first = ["m0", "m2", "m5"]')
-    assert run("--sw").parseoutcomes() == {"passed": 2, "skipped": 8, "deselected": 1}
+    run("--sw").assert_outcomes(passed=2, skipped=8, deselected=1)
 
 
 def test_without_the_plugin_no_claim_is_judged_and_the_test_says_why(

@@ -107,7 +107,7 @@ def test_a_report_shows_the_points_the_ratios_and_what_scores_no_higher() -> Non
     assert " over random weights |" in text
     column = CONTROL_COLUMNS["over random weights"]
     assert [column(one) for one in record.components] == [
-        one.over_random for one in record.components
+        f"{one.over_random:.3g}" for one in record.components
     ]
 
 

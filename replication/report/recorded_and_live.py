@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from replication.inputs.messages import fitting
 from replication.report.provenance import facts_of_both
-from replication.report.record import ExperimentReport, Outcome, ResultFigures
+from replication.report.record import VERDICTS, ExperimentReport, Outcome, ResultFigures
+from replication.report.rows import figure
 
 HEAD = ("", "recorded", "live", "agree")
-OUTCOMES: tuple[Outcome, ...] = ("holds", "refuted", "undecided", "missing")
 SAME = "yes"
 DIGITS = 16  # of a SHA-256: what a reader compares at a glance; the whole stands with each run
 LIST = 120  # characters of claims that come out otherwise
@@ -78,8 +78,8 @@ def _of_scores(name: str, recorded: ResultFigures, live: ResultFigures) -> Itera
     agree = SAME if not apart[most] else f"to {apart[most]:.1g} of the highest"
     yield Row(
         f"the score of {most}, of {len(both)} of {name} the one that differs most",
-        f"{here[most]:.6g}",
-        f"{there[most]:.6g}",
+        figure(here[most]),
+        figure(there[most]),
         agree,
     )
 
@@ -108,4 +108,4 @@ def _of_verdicts(report: ExperimentReport) -> Iterator[Row]:
 
 
 def _counted(verdicts: Counter[Outcome]) -> str:
-    return ", ".join(f"{verdicts[one]} {one}" for one in OUTCOMES if verdicts[one])
+    return ", ".join(f"{verdicts[one]} {one}" for one in VERDICTS if verdicts[one])

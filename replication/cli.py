@@ -476,7 +476,8 @@ def _one_of(option: str, value: str, names: Any) -> Any:
     return value
 
 
-INTERRUPTED, TERMINATED = 130, 143  # what shells expect after SIGINT and SIGTERM
+# What shells expect after each of the signals.
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 def main() -> None:
@@ -484,10 +485,16 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # whatever the locale cannot encode
+    heard: list[int] = []
+
+    def end_run(number: int, _: FrameType | None) -> NoReturn:
+        heard.append(number)
+        sys.exit(128 + number)
+
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, _end_run)
+        signal.signal(signal.SIGTERM, end_run)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end_run)
+        signal.signal(signal.SIGINT, end_run)
     status: Any
     kept: list[str] = []
     try:
@@ -504,7 +511,8 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except SystemExit as end:
-        status, kept = end.code, _notes(end)
+        # Ray, where it waits, ends with a status of its own, whatever it is told to end with.
+        status, kept = 128 + heard[0] if heard else end.code, _notes(end)
     if status in (INTERRUPTED, TERMINATED):
         _end("; ".join(["interrupted", *(kept or ["what was being written is gone"])]), status)
     sys.exit(status or 0)
@@ -518,10 +526,6 @@ def _notes(error: BaseException) -> list[str]:
 def _print(*lines: str) -> None:
     for line in lines:
         print(visible(line))
-
-
-def _end_run(number: int, _: FrameType | None) -> NoReturn:
-    sys.exit({signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}[signal.Signals(number)])
 
 
 def _end(reason: object, status: int) -> NoReturn:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +48,19 @@ class TwoNodes:
         """One of them, once there is one."""
         wait_for(self.running)
         return rng.choice(self.running() or [self.one_running(rng)])
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Hold every worker that runs a part, until the block is done."""
+        wait_for(lambda: len(self.running()) == 2)
+        held = self.running()
+        for worker in held:
+            os.kill(worker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for worker in held:
+                os.kill(worker, signal.SIGCONT)
 
     def remove_node(self) -> None:
         """Take a node away, with the worker on it, and whatever it holds."""

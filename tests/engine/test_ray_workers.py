@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -177,6 +178,23 @@ def test_a_run_that_is_interrupted_says_what_it_keeps(
     kept = shortened(str(out / "parts"))
     assert said.endswith(f" of it kept in {kept}, and --resume goes on from there\n")
     assert [path.name for path in out.iterdir()] == ["parts"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_waits_for_its_workers_can_be_stopped(
+    nodes: TwoNodes, place: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Workers that stand still leave the run nothing to do but wait, inside Ray."""
+    out = tmp_path / "out"
+    run = start(place, out, "--ray", nodes.address)
+    wait_until_kept(out, 1)
+    with nodes.standing_still():
+        time.sleep(2)
+        run.send_signal(number)
+        status, said = ended(run)
+    assert (status, said.count("\n")) == (128 + number, 1)
+    assert said.startswith("replication: interrupted; ")
+    assert said.endswith(", and --resume goes on from there\n")
 
 
 def test_a_damaged_part_ends_the_run_in_a_line(

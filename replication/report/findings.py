@@ -1,7 +1,7 @@
 """Findings: what a reader is to know first of an experiment, each in a line.
 
-Whether everything came out as expected, which statements are refuted, and which scores do not mean
-what they seem to.
+Whether everything came out as expected, which statements are refuted, which scores do not mean what
+they seem to, and which statements are undecided.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from replication.report.record import (
     ComponentRecord,
     ControlsRecord,
     ExperimentReport,
+    Outcome,
 )
 from replication.report.standing import standing_of
 
@@ -48,7 +49,12 @@ class Finding:
 
 def findings(report: ExperimentReport) -> list[Finding]:
     """The findings, the most telling first."""
-    return [*_outcome(report), *_refuted(report), *_doubts(report)]
+    return [
+        *_outcome(report),
+        *_standing(report, "refuted"),
+        *_doubts(report),
+        *_standing(report, "undecided"),
+    ]
 
 
 def _outcome(report: ExperimentReport) -> Iterator[Finding]:
@@ -62,22 +68,26 @@ def _outcome(report: ExperimentReport) -> Iterator[Finding]:
         yield Finding("Everything that was decided came out as expected")
 
 
-def _refuted(report: ExperimentReport) -> Iterator[Finding]:
-    statements = sum(not claim.is_question for claim in report.claims)
-    if refuted := refuted_statements(report):
-        verb = "is" if len(refuted) == 1 else "are"
-        yield Finding(f"{len(refuted)} of {statements} statements {verb} refuted", refuted)
+def _standing(report: ExperimentReport, outcome: Outcome) -> Iterator[Finding]:
+    if names := statements_standing(report, outcome):
+        statements = sum(not claim.is_question for claim in report.claims)
+        verb = "is" if len(names) == 1 else "are"
+        yield Finding(f"{len(names)} of {statements} statements {verb} {outcome}", names)
 
 
-def refuted_statements(report: ExperimentReport) -> list[str]:
-    """The claims that are refuted on any evidence, readers' questions aside."""
-    statements = [claim.id for claim in report.claims if not claim.is_question]
-    return [name for name in statements if _is_refuted(report, name)]
+def statements_standing(report: ExperimentReport, outcome: Outcome) -> list[str]:
+    """The claims of which that became on all evidence together, readers' questions aside."""
+    return [
+        claim.id
+        for claim in report.claims
+        if not claim.is_question and _stands(report, claim.id) == outcome
+    ]
 
 
-def _is_refuted(report: ExperimentReport, name: str) -> bool:
-    found = {kind: one.verdict for kind in EVIDENCE if (one := report.record(name, kind))}
-    return standing_of(found) == "refuted"
+def _stands(report: ExperimentReport, name: str) -> Outcome:
+    return standing_of(
+        {kind: one.verdict for kind in EVIDENCE if (one := report.record(name, kind))}
+    )
 
 
 def _doubts(report: ExperimentReport) -> Iterator[Finding]:

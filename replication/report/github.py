@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from replication.inputs.messages import MESSAGE, fitting, shortened
-from replication.report.findings import refuted_statements
+from replication.report.findings import statements_standing
 from replication.report.markdown import escaped
 from replication.report.record import ExperimentReport
 
@@ -71,7 +71,9 @@ def append_outputs(file: Path, reports: Sequence[ExperimentReport], folder: Path
 
     The claims are JSON, a list of texts such as `mine: C3`.
     """
-    refuted = [f"{one.name}: {claim}" for one in reports for claim in refuted_statements(one)]
+    refuted = [
+        f"{one.name}: {claim}" for one in reports for claim in statements_standing(one, "refuted")
+    ]
     unexpected = [f"{one.name}: {found.claim}" for one in reports for found in one.unexpected()]
     outputs = {
         "refuted": json.dumps(refuted),

@@ -27,7 +27,7 @@ from replication.controls.property import Property
 from replication.controls.random_weights import OverRandom
 from replication.controls.stability import Stability
 from replication.controls.verify import Chance, Controls, MeasuredControls, PublishedControls
-from replication.evidence.evidence import Evidence, Result, RunProvenance
+from replication.evidence.evidence import Evidence, Measured, Result, RunProvenance
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.evidence.published_figures import Named
 from replication.experiment.clusters import count_of
@@ -396,9 +396,10 @@ def result_figures(spec: Spec, shape: ModelShape, result: Result) -> ResultFigur
     table = highest(list(several.values())) if several else result.scores
     edge = cut(circuit, table) if circuit and table else None
     places = _places(spec, shape, result, table) if table else {}
+    is_selected = circuit is not None or isinstance(result, Measured)
     return ResultFigures(
         shape=shape,
-        mlp_threshold=spec.selection.mlp_threshold,
+        mlp_threshold=spec.selection.mlp_threshold if is_selected else None,
         budget=spec.selection.budget,
         nodes=names(circuit.nodes) if circuit else None,
         cost=spec.costs.total(circuit.nodes) if circuit else None,

@@ -39,6 +39,15 @@ def test_what_came_out_as_expected_is_said() -> None:
     assert whole(report_with({"A": {"recorded": "missing"}}, as_expected=None)) == []
 
 
+def test_what_nothing_decides_is_named() -> None:
+    found: Any = {
+        "A": {"published": "undecided", "recorded": "missing"},
+        "B": {"published": "undecided", "recorded": "holds"},
+        "C": {"published": "undecided"},
+    }
+    assert whole(report_with(found))[-1] == "2 of 3 statements are undecided: A, C"
+
+
 def with_component(evidence: Kind, size: int | None = None, **known: Any) -> ExperimentReport:
     """A report on controls of one selected component, of a circuit of that size."""
     report = report_of(evidence, ("holds",), words=("unstable",))

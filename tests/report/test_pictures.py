@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,24 @@ def test_the_picture_beside_a_circuit_is_that_of_the_circuit(tmp_path: Path) -> 
 def test_a_circuit_without_scores_and_scores_without_a_circuit_are_drawn() -> None:
     bare = figures(scores=None, ranks={}, cut=None)
     assert len(labels(circuit(components(bare), SHAPE))) == 9
-    loose = components(figures(nodes=None, cost=None, cut=None))
-    assert len(labels(mlp_scores(loose))) == 2
-    assert len(labels(head_scores(loose, []))) == 3
+    loose = components(figures(nodes=None, cost=None, cut=None, mlp_threshold=None))
+    for drawn, number in ((mlp_scores(loose), 2), (head_scores(loose, []), 3)):
+        assert len(labels(drawn)) == number
+        assert drawn["description"].endswith(". There is no circuit of them.")
+        assert "selected" not in svg(drawn)
+        assert "threshold" not in svg(drawn)
+
+
+def test_a_published_table_without_a_circuit_is_no_selection() -> None:
+    """The rule of the spec is what a run selects by; nobody has applied it to such a table."""
+    evidence = published_evidence(read_experiment(FIXTURES / "sarcasm-gpt2"))
+    with_circuit = evidence.results["replication"]
+    table = replace(with_circuit, circuit=None)
+    found = result_figures(evidence.spec, evidence.shape, table)
+    assert (found.mlp_threshold, found.nodes) == (None, None)
+    assert {row.words.circuit for row in components(found)} == {"not known"}
+    shown = result_figures(evidence.spec, evidence.shape, with_circuit)
+    assert shown.mlp_threshold == evidence.spec.selection.mlp_threshold
 
 
 def test_bars_show_the_threshold_the_cut_off_and_what_lies_near_it() -> None:

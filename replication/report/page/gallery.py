@@ -14,7 +14,7 @@ from replication.report.controls_text import FIGURES, sentences
 from replication.report.how_often import said
 from replication.report.pictures.controls import length, length_shares, null
 from replication.report.pictures.grids import circuit, comparison
-from replication.report.pictures.marks import Spec, is_scored
+from replication.report.pictures.marks import Spec, is_scored, told_apart
 from replication.report.pictures.scores import head_scores, mlp_scores, probabilities
 from replication.report.record import (
     ComponentRecord,
@@ -141,10 +141,9 @@ def _score_pictures(
         yield _circuit_picture(rows, figures)
     intervals = _intervals(rows, controls)
     if any(is_scored(row, "MLP") for row in rows):
+        limit = "" if figures.mlp_threshold is None else " Dashed: the threshold."
         yield Picture(
-            "Scores of the MLPs",
-            "Filled: selected, for the score reaches the threshold. Hollow: left out." + intervals,
-            [mlp_scores(rows)],
+            "Scores of the MLPs", told_apart(rows) + limit + intervals, [mlp_scores(rows)]
         )
     if any(is_scored(row, "head") for row in rows):
         yield _heads_picture(rows, figures, controls, intervals)
@@ -188,13 +187,15 @@ def _heads_picture(
     elif cut and not unranked:
         near = [cut.last_in, cut.first_out]
         marked = f" Triangles: {near[0]}, the last one in, and {near[1]}, the first one out."
-    else:
+    elif figures.nodes is not None:
         marked = " The table does not list every head, so it shows no cut-off."
+    else:
+        marked = ""
     if unranked:
         marked += f" Left out here, for their ranks are not known: {', '.join(unranked)}."
     return Picture(
         "Scores of the heads",
-        f"Filled: selected, while the budget lasted. Hollow: left out.{marked}{intervals}",
+        f"{told_apart(rows)}{marked}{intervals}",
         [head_scores(rows, near)],
     )
 
@@ -230,7 +231,7 @@ def _control_pictures(
         yield Picture(
             "How sure the selection is",
             f"How often each component is selected in {controls.resamples:,} draws of"
-            f" {controls.pairs} pairs. Filled: in the circuit. Hollow: left out.",
+            f" {controls.pairs} pairs. {told_apart(rows)}",
             [probabilities(rows)],
         )
     lengths = controls.length

@@ -101,9 +101,20 @@ def clipped(value: float, ends: tuple[float, float]) -> float:
 
 
 def bars(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """How the bars of what is selected, and of what is left out, are told apart, if there are any.
+    """How the bars of what is selected, left out, or neither, are told apart, if there are any.
 
-    A negation before `datum.selected`, and a style.
+    A test of `datum`, and a style.
     """
-    looks = {True: ("", "selected"), False: ("!", "left out")}
-    return [looks[is_in] for is_in in looks if any(bool(row.selected) is is_in for row in rows)]
+    looks = {
+        True: ("datum.selected", "selected"),
+        False: ("datum.selected === false", "left out"),
+        None: ("datum.selected === null", "scored"),
+    }
+    return [look for state, look in looks.items() if any(row.selected is state for row in rows)]
+
+
+def told_apart(rows: Sequence[Row]) -> str:
+    """The same in words."""
+    if any(row.selected is None for row in rows):
+        return "There is no circuit of them."
+    return "Filled: in the circuit. Hollow: left out."

@@ -15,6 +15,7 @@ from replication.report.pictures.marks import (
     limit_across,
     picture,
     row_values,
+    told_apart,
 )
 from replication.report.rows import KINDS, Row, figure
 
@@ -34,7 +35,7 @@ def mlp_scores(rows: Sequence[Row]) -> Spec:
     y = {**NAMES, "sort": [row.component for row in shown]}
     scores: list[Spec] = [
         {
-            "transform": [{"filter": f"{test}datum.selected"}],
+            "transform": [{"filter": test}],
             "mark": {"type": "bar", "style": style, "height": {"band": 0.68}},
             "encoding": {"y": y, "x": _SCORE, **HOVER},
         }
@@ -46,9 +47,9 @@ def mlp_scores(rows: Sequence[Row]) -> Spec:
         "encoding": {"y": y, "x": {**_SCORE, "field": "low"}, "x2": {"field": "high"}},
     }
     threshold = shown[0].limit if shown else None
+    limit = "" if threshold is None else f", and the threshold of {figure(threshold)}"
     return picture(
-        f"Bars: the scores of {len(shown)} MLPs, best first, and the threshold of"
-        f" {figure(threshold)}. Filled bars are selected, hollow ones left out.",
+        f"Bars: the scores of {len(shown)} MLPs, best first{limit}. {told_apart(shown)}",
         18 * len(shown),
         [
             *scores,
@@ -79,8 +80,7 @@ def head_scores(rows: Sequence[Row], near: Collection[str]) -> Spec:
     ends = "" if cut is None else f", and the cut-off at {figure(cut)}, where the budget was spent"
     near_it = f"; triangles mark the {marked} heads nearest to the cut-off" if marked else ""
     return picture(
-        f"Bars: the scores of {len(shown)} heads by rank{ends}. Filled bars are selected, hollow"
-        f" ones left out{near_it}.",
+        f"Bars: the scores of {len(shown)} heads by rank{ends}{near_it}. {told_apart(shown)}",
         190,
         [
             *_head_bars(shown, x),
@@ -119,7 +119,7 @@ def _ranks(shown: Sequence[Row]) -> Spec:
 def _head_bars(shown: Sequence[Row], x: Spec) -> list[Spec]:
     return [
         {
-            "transform": [{"filter": f"{test}datum.selected"}],
+            "transform": [{"filter": test}],
             "mark": {"type": "bar", "style": style, "strokeWidth": 0.8},
             "encoding": {"x": x, "y": _BARE if place else _SCORE, **HOVER},
         }
@@ -183,7 +183,7 @@ def probabilities(rows: Sequence[Row]) -> Spec:
         150,
         [
             {
-                "transform": [{"filter": f"{test}datum.selected"}],
+                "transform": [{"filter": test}],
                 "mark": {"type": "bar", "style": style, "strokeWidth": 0.8},
                 "encoding": encoding,
             }

@@ -68,6 +68,7 @@ def theme(name: Look) -> dict[str, Any]:
             "plain": {"color": colours["panel"]},
             "selected": {"color": colours["mark"], "stroke": colours["mark"]},
             "left out": {"color": colours["paper"], "stroke": muted},
+            "scored": {"color": colours["panel"], "stroke": muted},
             "interval": {"color": ink},
             "limit": {"color": colours["first"], "strokeDash": [5, 3]},
             "limit name": {"color": colours["first"], "fontSize": 11},

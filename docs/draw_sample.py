@@ -1,6 +1,7 @@
 """Draw the sample that the README shows, from the experiments as they stand: `make sample`.
 
-Pictures as SVG, and the opening of the report page as a browser shows it, on light and dark paper.
+Pictures as SVG, the run that the README shows, and the opening of the report page as a browser
+shows it, on light and dark paper.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from docs.draw_run import drawn, run
 from replication.controls.thresholds import THRESHOLDS
 from replication.controls.verify import verify
 from replication.evidence.evidence import published_evidence, recorded_evidence
@@ -73,6 +75,9 @@ def main(page: Path) -> None:
     for name, spec in sample_pictures().items():
         for look in PALETTES:
             (SAMPLE / f"{name}-{look}.svg").write_text(svg(spec, look=look), encoding="utf-8")
+    lines = run()
+    for look in PALETTES:
+        (SAMPLE / f"run-{look}.svg").write_text(drawn(lines, look), encoding="utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         for look in ("light", "dark"):

@@ -1,0 +1,127 @@
+"""Draw the README's run as a moving picture, from what its commands print when they are run.
+
+A line comes when it came, in the time that the commands took. The picture moves by CSS alone, as
+pages that show a README run no scripts, and stands still for readers who asked for that.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from replication.report.pictures.theme import PALETTES, Look
+
+COMMANDS = (
+    r"printf 'component,score\nm2,31.51\nm0,22.32\nm1,13.05\na3.h5,9.40\n' > table.csv",
+    "replication new my-result --from table.csv",
+    r"sed -i 's/1\.41/1.48/' my-result/claims.toml  # what the paper says of m2 and m0",
+    "pytest --pyargs replication.test_claims --replication-experiments my-result -q",
+)
+TITLE = "From a printed table to a verdict: 31.51 / 22.32 is not 1.48"
+PROMPT = "$ "
+READING, END = 1.5, 6.0  # seconds before a command, and before it all begins anew
+
+COLUMNS = 100
+SIZE, LEADING, MARGIN = 13, 19, 20  # pixels
+WIDTH_OF_A_LETTER = 0.602  # of the size, in the fonts that are named
+FONT = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+
+
+class Line(NamedTuple):
+    """A line of a terminal, and how many seconds after the beginning it came."""
+
+    text: str
+    at: float
+
+    @property
+    def style(self) -> str:
+        """What it is drawn as."""
+        if self.text.startswith(PROMPT):
+            return "command"
+        return "refuted" if "refuted" in self.text else "output"
+
+
+def run(commands: Sequence[str] = COMMANDS) -> list[Line]:
+    """Run commands one after another in an empty folder, which their output calls `~`.
+
+    Raises:
+        CalledProcessError: one of them cannot be run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return list(_run(commands, Path(folder).resolve()))
+
+
+def _run(commands: Sequence[str], folder: Path) -> Iterator[Line]:
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    now = 0.0
+    for command in commands:
+        now += READING
+        yield Line(f"{PROMPT}{command}", now)
+        begun = time.monotonic()
+        with subprocess.Popen(
+            ["bash", "-c", command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            cwd=folder,
+            env=os.environ | {"PATH": tools, "COLUMNS": str(COLUMNS), "PYTHONUNBUFFERED": "1"},
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                text = line.rstrip("\n").replace(str(folder), "~")
+                yield Line(text, now + time.monotonic() - begun)
+        if process.returncode not in (0, 1):  # pytest's, where a claim does not come out
+            raise subprocess.CalledProcessError(process.returncode, command)
+        now += time.monotonic() - begun
+
+
+def wrapped(lines: Sequence[Line]) -> Iterator[Line]:
+    """The lines as a terminal has them, none longer than it is wide."""
+    for line in lines:
+        whole: dict[str, Any] = {"drop_whitespace": False, "replace_whitespace": False}
+        for number, text in enumerate(textwrap.wrap(line.text, COLUMNS, **whole) or [""]):
+            yield Line(f"{'  ' if number and line.style == 'command' else ''}{text}", line.at)
+
+
+def drawn(lines: Sequence[Line], look: Look) -> str:
+    """The picture as SVG; without motion every line stands there."""
+    colours, shown = PALETTES[look], list(wrapped(lines))
+    seconds = lines[-1].at + END
+    width = round(COLUMNS * SIZE * WIDTH_OF_A_LETTER) + 2 * MARGIN
+    height = len(shown) * LEADING + 2 * MARGIN
+    places = [(line, f"line{number}", number) for number, line in enumerate(shown)]
+    moves = (
+        f"@keyframes {name} {{ 0% {{ opacity: 0 }} {line.at / seconds:.2%} {{ opacity: 1 }} }}"
+        for line, name, _ in places
+    )
+    texts = (
+        f'<text class="{line.style}" style="animation-name: {name}" x="{MARGIN}"'
+        f' y="{MARGIN + SIZE + number * LEADING}">{escape(line.text)}</text>'
+        for line, name, number in places
+    )
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
+            f' aria-label="{TITLE}">',
+            "<style>",
+            f"text {{ font: {SIZE}px {FONT}; white-space: pre; fill: {colours['ink']}; }}",
+            ".command { font-weight: 600; }",
+            f".refuted {{ fill: {colours['refuted']}; }}",
+            "@media (prefers-reduced-motion: no-preference) {",
+            f"text {{ animation: {seconds:.2f}s step-end infinite; }}",
+            *moves,
+            "}",
+            "</style>",
+            f'<rect width="{width}" height="{height}" rx="8" fill="{colours["panel"]}"/>',
+            *texts,
+            "</svg>\n",
+        ]
+    )

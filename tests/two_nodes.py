@@ -29,6 +29,10 @@ class TwoNodes:
 
     def running(self) -> list[int]:
         """The processes that run a part just now, on any of its nodes."""
+        return self._workers("ray::_run")
+
+    def _workers(self, called: str) -> list[int]:
+        """The processes that Ray calls so, after what they do."""
         listed = subprocess.run(
             ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, encoding="utf-8", check=True
         )
@@ -41,7 +45,7 @@ class TwoNodes:
         return [
             int(pid)
             for pid, parent, command in found
-            if int(parent) in nodes and command.startswith("ray::_run")
+            if int(parent) in nodes and command.startswith(called)
         ]
 
     def one_running(self, rng: random.Random) -> int:
@@ -51,9 +55,9 @@ class TwoNodes:
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Hold every worker that runs a part, until the block is done."""
-        wait_for(lambda: len(self.running()) == 2)
-        held = self.running()
+        """Hold every worker, whether it runs a part just now or waits for one."""
+        held = self._workers("ray::")
+        assert held
         for worker in held:
             os.kill(worker, signal.SIGSTOP)
         try:

@@ -187,7 +187,7 @@ def test_a_run_that_waits_for_its_workers_can_be_stopped(
     """Workers that stand still leave the run nothing to do but wait, inside Ray."""
     out = tmp_path / "out"
     run = start(place, out, "--ray", nodes.address)
-    wait_until_kept(out, 1)
+    wait_until_kept(out, 3)
     with nodes.standing_still():
         time.sleep(2)
         run.send_signal(number)

@@ -76,7 +76,7 @@ def _standing(report: ExperimentReport, outcome: Outcome) -> Iterator[Finding]:
 
 
 def statements_standing(report: ExperimentReport, outcome: Outcome) -> list[str]:
-    """The claims of which that became on all evidence together, readers' questions aside."""
+    """The claims that stand so on all evidence together, readers' questions aside."""
     return [
         claim.id
         for claim in report.claims

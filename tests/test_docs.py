@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -250,6 +251,19 @@ def test_the_verdict_that_is_quoted_is_the_one_that_reports_give() -> None:
     assert claim.statement == statement
     assert judgement.verdict == verdict
     assert arithmetic.removesuffix(".") in judgement.arithmetic
+
+
+def test_the_statements_that_the_readme_counts_come_out_so() -> None:
+    said = README.read_text(encoding="utf-8")
+    counted = re.search(r"(\d+) hold, (\d+) are refuted .*?, and (\d+) are\s+undecided", said, re.S)
+    assert counted is not None
+    evidence, controls = grounds(SARCASM)
+    claims = read_claim_file(SARCASM / "claims.toml", Known.of(read_experiment(SARCASM).spec, None))
+    stated = (claim for claim in claims if not claim.is_question)
+    found = Counter(judge_claim(claim, evidence, controls).verdict for claim in stated)
+    assert found == dict(
+        zip(("holds", "refuted", "undecided"), map(int, counted.groups()), strict=True)
+    )
 
 
 def examples() -> list[tuple[Block, Block]]:

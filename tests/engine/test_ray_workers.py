@@ -164,20 +164,12 @@ def test_a_run_that_was_killed_goes_on(
     assert contents(out) == expected
 
 
-@pytest.mark.parametrize("is_on_ray", [True, False])
-def test_a_run_that_is_interrupted_says_what_it_keeps(
-    nodes: TwoNodes, place: Path, tmp_path: Path, is_on_ray: bool
-) -> None:
+def test_a_run_that_is_interrupted_says_what_it_keeps(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run = start(place, out, *(["--ray", nodes.address] if is_on_ray else []))
+    run = start(place, out)
     wait_until_kept(out, 3)
     run.send_signal(signal.SIGINT)
-    status, said = ended(run)
-    assert status == 130
-    assert said.startswith("replication: interrupted; ")
-    kept = shortened(str(out / "parts"))
-    assert said.endswith(f" of it kept in {kept}, and --resume goes on from there\n")
-    assert [path.name for path in out.iterdir()] == ["parts"]
+    assert_stopped(run, out, signal.SIGINT)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -191,10 +183,17 @@ def test_a_run_that_waits_for_its_workers_can_be_stopped(
     with nodes.standing_still():
         time.sleep(2)
         run.send_signal(number)
-        status, said = ended(run)
+        assert_stopped(run, out, number)
+
+
+def assert_stopped(run: subprocess.Popen[str], out: Path, number: signal.Signals) -> None:
+    """The run ends with the signal's status, a line of what it keeps, and nothing else."""
+    status, said = ended(run)
     assert (status, said.count("\n")) == (128 + number, 1)
     assert said.startswith("replication: interrupted; ")
-    assert said.endswith(", and --resume goes on from there\n")
+    kept = shortened(str(out / "parts"))
+    assert said.endswith(f" of it kept in {kept}, and --resume goes on from there\n")
+    assert [path.name for path in out.iterdir()] == ["parts"]
 
 
 def test_a_damaged_part_ends_the_run_in_a_line(

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from replication.report.pictures.theme import PALETTES, Look
 
@@ -30,6 +30,7 @@ PROMPT = "$ "
 READING, END = 1.5, 6.0  # seconds before a command, and before it all begins anew
 
 COLUMNS = 100
+WRAPPER = textwrap.TextWrapper(COLUMNS, drop_whitespace=False, replace_whitespace=False)
 SIZE, LEADING, MARGIN = 13, 19, 20  # pixels
 WIDTH_OF_A_LETTER = 0.602  # of the size, in the fonts that are named
 FONT = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
@@ -86,9 +87,8 @@ def _run(commands: Sequence[str], folder: Path) -> Iterator[Line]:
 def wrapped(lines: Sequence[Line]) -> Iterator[Line]:
     """The lines as a terminal has them, none longer than it is wide."""
     for line in lines:
-        whole: dict[str, Any] = {"drop_whitespace": False, "replace_whitespace": False}
-        for number, text in enumerate(textwrap.wrap(line.text, COLUMNS, **whole) or [""]):
-            yield Line(f"{'  ' if number and line.style == 'command' else ''}{text}", line.at)
+        for text in WRAPPER.wrap(line.text) or [""]:
+            yield Line(text, line.at)
 
 
 def drawn(lines: Sequence[Line], look: Look) -> str:
@@ -97,15 +97,15 @@ def drawn(lines: Sequence[Line], look: Look) -> str:
     seconds = lines[-1].at + END
     width = round(COLUMNS * SIZE * WIDTH_OF_A_LETTER) + 2 * MARGIN
     height = len(shown) * LEADING + 2 * MARGIN
-    places = [(line, f"line{number}", number) for number, line in enumerate(shown)]
     moves = (
-        f"@keyframes {name} {{ 0% {{ opacity: 0 }} {line.at / seconds:.2%} {{ opacity: 1 }} }}"
-        for line, name, _ in places
+        f"@keyframes line{number} {{ 0% {{ opacity: 0 }}"
+        f" {line.at / seconds:.2%} {{ opacity: 1 }} }}"
+        for number, line in enumerate(shown)
     )
     texts = (
-        f'<text class="{line.style}" style="animation-name: {name}" x="{MARGIN}"'
+        f'<text class="{line.style}" style="animation-name: line{number}" x="{MARGIN}"'
         f' y="{MARGIN + SIZE + number * LEADING}">{escape(line.text)}</text>'
-        for line, name, number in places
+        for number, line in enumerate(shown)
     )
     return "\n".join(
         [

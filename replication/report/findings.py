@@ -14,13 +14,12 @@ from replication.controls.words import percent
 from replication.inputs.messages import shortened
 from replication.report.answers import best_controls
 from replication.report.record import (
-    EVIDENCE,
     ComponentRecord,
     ControlsRecord,
     ExperimentReport,
     Outcome,
 )
-from replication.report.standing import standing_of
+from replication.report.standing import standing_in
 
 NAMED = 8  # components in a line
 ARTEFACTS = 3  # components with a line each
@@ -80,14 +79,8 @@ def statements_standing(report: ExperimentReport, outcome: Outcome) -> list[str]
     return [
         claim.id
         for claim in report.claims
-        if not claim.is_question and _stands(report, claim.id) == outcome
+        if not claim.is_question and standing_in(report, claim.id) == outcome
     ]
-
-
-def _stands(report: ExperimentReport, name: str) -> Outcome:
-    return standing_of(
-        {kind: one.verdict for kind in EVIDENCE if (one := report.record(name, kind))}
-    )
 
 
 def _doubts(report: ExperimentReport) -> Iterator[Finding]:

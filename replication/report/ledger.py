@@ -24,7 +24,7 @@ from replication.report.record import (
     Outcome,
     named_maker,
 )
-from replication.report.standing import standing_of
+from replication.report.standing import standing_in
 from replication.report.text import partial
 
 HEADINGS: Mapping[Outcome, str] = {
@@ -116,9 +116,9 @@ def _entry(report: ExperimentReport) -> Entry:
 
 
 def _statement(report: ExperimentReport, claim: Claim) -> Statement:
-    found = {kind: one for kind in EVIDENCE if (one := report.record(claim.id, kind))}
-    standing = standing_of({kind: one.verdict for kind, one in found.items()})
-    telling = [one for one in found.values() if one.verdict == standing]
+    standing = standing_in(report, claim.id)
+    found = (report.record(claim.id, kind) for kind in EVIDENCE)
+    telling = [one for one in found if one is not None and one.verdict == standing]
     return Statement(
         claim,
         standing,

@@ -8,7 +8,10 @@ from types import FrameType
 
 
 def main() -> None:
-    """Run the command; before it is there, while its modules load, a signal ends it at once."""
+    """Run the command; before it is there, while its modules load, a signal ends it at once.
+
+    Once it is done a signal changes nothing: what libraries do at the end, such as Ray, is theirs.
+    """
     heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number, handler in heard.items():
         if handler is not signal.SIG_IGN:
@@ -17,7 +20,11 @@ def main() -> None:
 
     for number, handler in heard.items():
         signal.signal(number, handler)
-    run()
+    try:
+        run()
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _end_at_once(number: int, _: FrameType | None) -> None:

@@ -873,6 +873,18 @@ def test_a_signal_while_modules_load_ends_a_command_with_one_line(
     assert re.fullmatch(rb"replication: interrupted; [^\n]+\n", error)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_when_a_command_is_done_changes_nothing(number: signal.Signals) -> None:
+    """Ray takes a while to end; a process that is told to end then was torn out of it."""
+    late = f"atexit.register(os.kill, os.getpid(), {int(number)}); sys.argv[1:] = ['--version']"
+    code = f"import atexit, os, sys; {late}; from replication.__main__ import main; main()"
+    with hearing_sigint():
+        process = start("-c", code)
+    printed, error = process.communicate(timeout=SECONDS)
+    assert (process.returncode, error) == (0, b"")
+    assert printed
+
+
 def test_a_command_that_is_told_to_end_leaves_but_its_parts_behind(
     gpt2_experiment: Path, gpt2_folder: Path, tmp_path: Path
 ) -> None:

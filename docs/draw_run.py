@@ -29,6 +29,7 @@ TITLE = "From a printed table to a verdict: 31.51 / 22.32 is not 1.48"
 PROMPT = "$ "
 READING, END = 1.5, 6.0  # seconds before a command, and before it all begins anew
 
+TERMINAL = ("HOME", "LANG", "TMPDIR", "PYTHONPATH")
 COLUMNS = 100
 WRAPPER = textwrap.TextWrapper(COLUMNS, drop_whitespace=False, replace_whitespace=False)
 SIZE, LEADING, MARGIN = 13, 19, 20  # pixels
@@ -53,6 +54,9 @@ class Line(NamedTuple):
 def run(commands: Sequence[str] = COMMANDS) -> list[Line]:
     """Run commands one after another in an empty folder, which their output calls `~`.
 
+    They find no other variables than those of a new terminal, as pytest prints more where it finds
+    `CI`, and colours where it finds `FORCE_COLOR`.
+
     Raises:
         CalledProcessError: one of them cannot be run.
     """
@@ -61,7 +65,11 @@ def run(commands: Sequence[str] = COMMANDS) -> list[Line]:
 
 
 def _run(commands: Sequence[str], folder: Path) -> Iterator[Line]:
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    terminal = {name: os.environ[name] for name in TERMINAL if name in os.environ} | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": str(COLUMNS),
+        "PYTHONUNBUFFERED": "1",
+    }
     now = 0.0
     for command in commands:
         now += READING
@@ -73,7 +81,7 @@ def _run(commands: Sequence[str], folder: Path) -> Iterator[Line]:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             cwd=folder,
-            env=os.environ | {"PATH": tools, "COLUMNS": str(COLUMNS), "PYTHONUNBUFFERED": "1"},
+            env=terminal,
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:

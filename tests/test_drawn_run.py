@@ -24,7 +24,11 @@ def timeless(line: str) -> str:
     return re.sub(r"[=_]{4,}|(?<=ssF) +", "", line).strip()
 
 
-def test_the_committed_run_is_what_its_commands_print() -> None:
+def test_the_committed_run_is_what_its_commands_print_under_any_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"CI": "true", "FORCE_COLOR": "1", "PYTEST_ADDOPTS": "-vv"}.items():
+        monkeypatch.setenv(name, value)
     printed = [timeless(line.text) for line in wrapped(run())]
     assert any("refuted" in line for line in printed)
     for look in PALETTES:

@@ -10,9 +10,8 @@ from pydantic import ValidationError
 from replication.circuits.circuit import Circuit
 from replication.circuits.components import ModelShape, names
 from replication.circuits.overlaps import overlaps
-from replication.inputs.files import InputError, is_there
-from replication.inputs.folders import check_writable
-from replication.inputs.messages import placed
+from replication.inputs.files import InputError
+from replication.inputs.folders import check_replaceable
 from replication.inputs.writing import write_atomically
 from replication.report.pictures.grids import comparison, several
 from replication.report.pictures.marks import Spec
@@ -32,11 +31,13 @@ def write_picture(
     Raises:
         InputError: something else stands there, or the grid would be too large.
     """
-    if is_there(path) and not path.read_bytes().startswith(DRAWN.encode()):
-        reason = "is no picture of this command's, and is not overwritten; name another file"
-        raise InputError(f"--svg: {placed(path)}: {reason}")
-    check_writable(path)
+    check_replaceable(path, "picture of compared circuits", _is_drawn)
     write_atomically(path, DRAWN + svg(_picture(circuits, called), look=look))
+
+
+def _is_drawn(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(DRAWN)) == DRAWN.encode()
 
 
 def _picture(circuits: Sequence[Circuit], called: Sequence[str]) -> Spec:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from replication.inputs.files import InputError, is_there, read_json
+from replication.inputs.files import InputError, read_json
+from replication.inputs.folders import check_replaceable
 from replication.inputs.messages import one_line, placed
 from replication.inputs.writing import write_json
 from replication.report.badge import LABEL
@@ -26,23 +27,18 @@ def badge(reports: Path, experiment: str | None, out: Path) -> str:
     chosen = report.experiments
     if experiment is not None:
         chosen = [experiment_in(report, experiment, reports)]
-    _check_overwritten(out)
+    check_replaceable(out, "badge", _is_badge)
     content = badge_of(chosen, experiment or LABEL, report.partial is not None)
     write_json(out, content)
     return one_line(f"{placed(out)}: {content['label']}: {content['message']}")
 
 
-def _check_overwritten(out: Path) -> None:
-    """Refuse to write a badge over what is none."""
-    if not is_there(out):
-        return
+def _is_badge(path: Path) -> bool:
     try:
-        data = read_json(out)
+        data = read_json(path)
     except InputError:
-        data = None
-    if not isinstance(data, dict) or "schemaVersion" not in data:
-        reason = "is no badge, and is not overwritten; name another file"
-        raise InputError(f"{placed(out)}: {reason}")
+        return False
+    return isinstance(data, dict) and "schemaVersion" in data
 
 
 @dataclass(frozen=True)

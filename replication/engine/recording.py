@@ -23,9 +23,9 @@ from replication.engine.provenance import Provenance
 from replication.engine.selfcheck import ALLOWED
 from replication.engine.tensor_files import (
     canonical,
-    check_replaceable,
     check_tensor,
     check_unchanged,
+    is_of_kind,
     part_of,
     read_tensors,
     write_tensors,
@@ -34,6 +34,7 @@ from replication.engine.tokens import SeenTokens
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment
 from replication.inputs.files import InputError, parse_json
+from replication.inputs.folders import check_replaceable
 
 FORMAT = "replication.mean-activations.4"
 ATTENTION_FORMAT = "replication.attention.1"
@@ -74,7 +75,7 @@ def check_overwritten(path: Path) -> None:
         InputError: something else stands there, or nothing may be written there.
     """
     kinds = tuple(one.rpartition(".")[0] for one in (FORMAT, ATTENTION_FORMAT))
-    check_replaceable(path, kinds, "recording")
+    check_replaceable(path, "recording", lambda there: is_of_kind(there, kinds))
 
 
 def record(

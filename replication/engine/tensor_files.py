@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,6 @@ from safetensors import safe_open
 from safetensors.numpy import load, save
 
 from replication.inputs.files import FileError, InputError, parse_json, readable, validate
-from replication.inputs.folders import check_writable
 from replication.inputs.messages import library_reason
 from replication.inputs.writing import write_atomically
 
@@ -24,23 +22,19 @@ Tensors = dict[str, np.ndarray]
 Metadata = dict[str, str]
 
 
-def check_replaceable(path: Path, kind: str | tuple[str, ...], what: str) -> None:
-    """Refuse to write such a file where anything else stands; its format begins with a kind.
+def is_of_kind(path: Path, kind: str | tuple[str, ...]) -> bool:
+    """Whether a file is one of tensors whose format begins so.
 
     Raises:
-        InputError: something else stands there, or nothing may be written there.
+        FileError: it may not be read.
     """
-    check_writable(path)
-    if not os.path.lexists(path):
-        return
     try:
         _, metadata = read_tensors(path)
     except FileError:
         raise
     except InputError:
-        metadata = {}
-    if not metadata.get("format", "").startswith(kind):
-        raise InputError(f"{path}: is there and is no {what}; nothing else is overwritten")
+        return False
+    return metadata.get("format", "").startswith(kind)
 
 
 def write_tensors(path: Path, tensors: Tensors, metadata: Metadata) -> None:

@@ -26,7 +26,7 @@ from replication.engine.tensor_files import digest_of
 from replication.experiment.attention import NOT_OF_ATTENTION
 from replication.experiment.spec import Experiment, MlpAt, MlpOut, TokensSpec
 from replication.inputs.files import InputError, faulty, is_there, read_json, validate
-from replication.inputs.folders import check_writable
+from replication.inputs.folders import check_replaceable
 from replication.inputs.messages import quoted, shortened
 from replication.inputs.positions import Place
 from replication.inputs.writing import write_atomically
@@ -82,18 +82,16 @@ def check_overwritten(path: Path) -> None:
     Raises:
         InputError: something else stands there, or nothing may be written there.
     """
-    check_writable(path)
-    if not os.path.lexists(path):
-        return
+    check_replaceable(path, "table of scores of random weights", _is_such_table)
+
+
+def _is_such_table(path: Path) -> bool:
     try:
-        found = read_json(path) if is_there(path) else None
+        found = read_json(path)
     except InputError:
-        found = None
+        return False
     stated = found.get("format") if isinstance(found, dict) else None
-    if not str(stated).startswith(FORMAT.rpartition(".")[0]):
-        raise InputError(
-            f"{path}: is there and holds no scores of random weights; nothing else is overwritten"
-        )
+    return str(stated).startswith(FORMAT.rpartition(".")[0])
 
 
 def record_random_weights(experiment: Experiment, random: RandomWeights, run: Recording) -> Path:

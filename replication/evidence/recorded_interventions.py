@@ -23,10 +23,10 @@ from replication.engine.recording import Recording
 from replication.engine.tensor_files import (
     Tensors,
     canonical,
-    check_replaceable,
     check_tensor,
     check_unchanged,
     digest_of,
+    is_of_kind,
     part_of,
     read_tensors,
     write_tensors,
@@ -46,6 +46,7 @@ from replication.evidence.interventions import (
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, Setting, Unit
 from replication.experiment.spec import Experiment, ScoreKind, Spec
 from replication.inputs.files import InputError, is_there, parse_json, validate
+from replication.inputs.folders import check_replaceable
 from replication.inputs.messages import listed, quoted
 
 FORMAT = "replication.interventions.1"
@@ -120,7 +121,8 @@ def check_overwritten(path: Path) -> None:
     Raises:
         InputError: something else stands there, or nothing may be written there.
     """
-    check_replaceable(path, FORMAT.rpartition(".")[0], "recording of interventions")
+    kind = FORMAT.rpartition(".")[0]
+    check_replaceable(path, "recording of interventions", lambda there: is_of_kind(there, kind))
 
 
 def record_interventions(experiment: Experiment, found: Interventions) -> Path:

@@ -12,7 +12,7 @@ import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +20,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
-from replication.inputs.files import InputError, followed, read_json, sha256_of, validate
+from replication.inputs.files import InputError, followed, is_there, read_json, sha256_of, validate
 from replication.inputs.messages import placed, system_reason
 from replication.inputs.writing import prefix_beside, write_json
 
@@ -93,6 +93,17 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{placed(path)}: cannot be written: {reason}") from None
     with suppress(FileNotFoundError):  # another run may take it for a leftover
         os.rmdir(tried)
+
+
+def check_replaceable(path: Path, what: str, is_such: Callable[[Path], bool]) -> None:
+    """Refuse to write a file where anything but such a file stands.
+
+    Raises:
+        InputError: something else stands there, or nothing may be written there.
+    """
+    check_writable(path)
+    if is_there(path) and not is_such(path):
+        raise InputError(f"{placed(path)}: is there and is no {what}; nothing else is overwritten")
 
 
 @contextmanager

@@ -109,8 +109,8 @@ def test_two_circuits_are_drawn_as_a_report_draws_them(tmp_path: Path) -> None:
 def test_a_picture_is_drawn_over_nothing_but_one(tmp_path: Path, third: Path) -> None:
     path = tmp_path / "mine.svg"
     path.write_text("<svg>mine</svg>", encoding="utf-8")
-    refused = f"--svg: {path}: is no picture of this command's, and is not overwritten; name"
-    assert str(run(ORIGINAL, third, "--svg", path)[1]).startswith(refused)
+    refused = "is there and is no picture of compared circuits; nothing else is overwritten"
+    assert str(run(ORIGINAL, third, "--svg", path)[1]) == f"{path}: {refused}"
     assert path.read_text(encoding="utf-8") == "<svg>mine</svg>"
     path.write_text(f"{DRAWN}<svg>old</svg>", encoding="utf-8")
     assert run(ORIGINAL, third, "--svg", path)[1] is None

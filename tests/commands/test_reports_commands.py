@@ -82,7 +82,7 @@ def test_what_is_no_badge_is_not_overwritten(runs: tuple[Path, Path], tmp_path: 
     done = replication("badge", runs[0], "--out", claims)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"replication: {claims}: is no badge, and is not overwritten; name another file\n"
+        f"replication: {claims}: is there and is no badge; nothing else is overwritten\n"
     )
     assert claims.read_bytes() == before
     notes = tmp_path / "notes.txt"

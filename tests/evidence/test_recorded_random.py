@@ -255,7 +255,7 @@ def test_a_link_out_of_the_folder_is_refused(
 def test_nothing_but_such_a_file_is_overwritten(path: Path, content: str) -> None:
     check_overwritten(path)
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match="holds no scores of random weights; nothing else is over"):
+    with pytest.raises(InputError, match="is no table of scores of random weights; nothing else"):
         check_overwritten(path)
 
 

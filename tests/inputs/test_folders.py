@@ -15,7 +15,13 @@ import pytest
 
 from replication.inputs import folders
 from replication.inputs.files import InputError, read_json
-from replication.inputs.folders import MANIFEST, check_ours, check_writable, writing_folder
+from replication.inputs.folders import (
+    MANIFEST,
+    check_ours,
+    check_replaceable,
+    check_writable,
+    writing_folder,
+)
 
 
 def write(folder: Path, *others: str, **content: str) -> None:
@@ -195,3 +201,18 @@ def test_what_is_tried_is_gone(tmp_path: Path) -> None:
     for name in ("there", "new", "deep/new"):
         check_writable(tmp_path / name)
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_a_file_is_replaced_by_nothing_but_its_like(tmp_path: Path) -> None:
+    path = tmp_path / "badge.json"
+    check_replaceable(path, "badge", lambda _: False)
+    path.write_text("mine", encoding="utf-8")
+    check_replaceable(path, "badge", lambda there: there == path)
+    with pytest.raises(InputError) as refused:
+        check_replaceable(path, "badge", lambda _: False)
+    assert str(refused.value) == f"{path}: is there and is no badge; nothing else is overwritten"
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "nowhere.json")
+    for other in (tmp_path, link):
+        with pytest.raises(InputError, match=f"^{other}: "):
+            check_replaceable(other, "badge", lambda _: True)

@@ -253,10 +253,14 @@ def test_the_committed_sample_is_what_the_experiments_give(look: str) -> None:
 
 
 def assert_said_alike(drawn: str, kept: str) -> None:
-    """The same words, and the same figures but for the last digits, which hang on the processor."""
+    """The same words, and the same figures but for the last digit, which hangs on the processor.
+
+    Rounded to six digits, two that are alike to eight may still differ by one unit of the sixth,
+    which is at most 1e-5 of a figure.
+    """
     texts, figures = zip(*map(_said, (drawn, kept)), strict=True)
     assert texts[0] == texts[1]
-    assert figures[0] == pytest.approx(figures[1], rel=1e-6)
+    assert figures[0] == pytest.approx(figures[1], rel=1.01e-5)
 
 
 def _said(picture: str) -> tuple[list[str], list[float]]:
@@ -269,6 +273,7 @@ def _said(picture: str) -> tuple[list[str], list[float]]:
 def test_a_sample_whose_figures_are_others_is_found() -> None:
     kept = '<a aria-label="from 0.00284868206149 to 49.1"/>'
     assert_said_alike('<a aria-label="from 0.0028486820563 to 49.1"/>', kept)
+    assert_said_alike('<a aria-label="0.097849"/>', '<a aria-label="0.0978489"/>')
     for other in ("from 0.00285 to 49.1", "to 0.00284868206149 to 49.1", "from 49.1"):
         with pytest.raises(AssertionError):
             assert_said_alike(f'<a aria-label="{other}"/>', kept)

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 os.environ["HF_HUB_OFFLINE"] = "1"
-# Runs inside tests hand nothing on to the step of GitHub Actions that the tests may run in.
-for name in ("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+# Runs inside tests hand nothing on to the step of GitHub Actions that the tests may run in, and
+# print without colours, and no warnings but their own, wherever they run.
+STEP = ("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
+for name in (*STEP, "FORCE_COLOR", "PY_COLORS", "PYTHONWARNINGS"):
     os.environ.pop(name, None)
 
 

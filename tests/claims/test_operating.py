@@ -9,7 +9,7 @@ others m0 is alone, with 0 to 4 heads.
 from __future__ import annotations
 
 from dataclasses import replace
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -154,9 +154,9 @@ def test_a_real_experiment_takes_little_time(name: str) -> None:
     experiment = read_experiment(FIXTURES / name)
     found = recorded_evidence(experiment, published_evidence(experiment))
     claims, controls = read_claims(experiment), verify(found)
-    start = perf_counter()
+    start = process_time()
     operated = operating_points(claims, found, controls)
-    assert perf_counter() - start < 1  # 0.02 and 0.06 where nothing else runs
+    assert process_time() - start < 1  # 0.02 and 0.06 seconds of the processor
     assert operated
     assert all(one.points == 25 and 1 <= one.kept <= 25 for one in operated)
     assert all((one.turn is None) == (one.kept == 25) for one in operated)

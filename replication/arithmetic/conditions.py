@@ -185,7 +185,9 @@ def taken_by(stating: Tree, other: Tree, known: Known) -> Tree:
 
     def printed(part: Tree) -> Tree | None:
         found = known[part.name] if isinstance(part, Name) else None
-        return Number(found.value, "", part.at) if isinstance(found, Figure) else None
+        if not isinstance(found, Figure) or found.is_bound:
+            return None
+        return Number(found.value, "", part.at)
 
     return replaced(taken, printed)
 
@@ -194,6 +196,8 @@ def printed_order(left: Tree, right: Tree, known: Known) -> Literal[-1, 0, 1]:
     """Which of two figures of as many digits is the larger; 0 where these do not tell."""
     one, other = (known[side.name] if isinstance(side, Name) else None for side in (left, right))
     if not (isinstance(one, Figure) and isinstance(other, Figure)) or one.about or other.about:
+        return 0
+    if one.is_bound or other.is_bound:
         return 0
     if one.values == other.values or one.values.width != other.values.width:
         return 0

@@ -44,8 +44,9 @@ class Figure:
     """One figure: as it was printed, the value there, those that it stands for, and what it is.
 
     One that is `computed` is what its source computed from other figures as they are printed; one
-    that is `about` says of its ends no more than of what is between them. `source` says where that
-    is, if it was printed at all.
+    that is `about` says of its ends no more than of what is between them; one that `is_bound` was
+    not printed at all, and its value is no more than half-way between what bounds it. `source` says
+    where that is, if it was printed.
     """
 
     printed: str
@@ -54,6 +55,7 @@ class Figure:
     dimension: Dimension
     computed: bool = False
     about: bool = False
+    is_bound: bool = False
     source: str = field(default="", compare=False)
 
 

@@ -160,7 +160,9 @@ def all_of(verdicts: Iterable[Verdict]) -> Verdict:
 
 def show(figure: Interval) -> str:
     """A figure as it is written in arithmetic: of a printed one, the digits that were printed."""
-    return figure.as_printed or f"{float(figure.middle):.6g}"
+    if figure.as_printed is not None:
+        return figure.as_printed
+    return str(figure) if figure.low == figure.high else f"({figure})"
 
 
 def plain(figure: Interval) -> float | list[float]:

@@ -55,6 +55,21 @@ class Rule:
         """How many of a kind the budget holds beside these; below zero where it lacks theirs."""
         return (self.budget - self.costs.total(chosen)) // self.costs.of_kind(kind)
 
+    @property
+    def looks_at_scores(self) -> bool:
+        """Whether scores have a part in what it selects."""
+        return any(map(tables_of, self.steps))
+
+    @property
+    def always(self) -> set[Component]:
+        """What it takes whatever the scores are."""
+        return {
+            component
+            for step in self.steps
+            if not tables_of(step)
+            for component in take(step, {}, self, ())
+        }
+
 
 def select(scores: Scores, rule: Rule, tables: Mapping[str, Scores] = NO_TABLES) -> list[Component]:
     """The selected components, in the order in which they are chosen.

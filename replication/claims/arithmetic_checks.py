@@ -172,7 +172,8 @@ class _OfFigures(Check):
             if "." in name:
                 result, component = score_parts(name)
                 score = score_of(evidence, result, evidence.shape.component(component))
-                found[name] = Figure(show(score), score.middle, score, "number")
+                is_bound = score.as_printed is None and score.width > 0
+                found[name] = Figure(show(score), score.middle, score, "number", is_bound=is_bound)
             elif name in evidence.figures:
                 found[name] = evidence.figures[name]
             else:
@@ -248,9 +249,11 @@ class Joint(_OfFigures):
 
 
 def _as_printed(figures: Mapping[str, Named]) -> dict[str, Interval]:
-    """Every figure as the value that is printed."""
+    """Every figure as the value that is printed, if one is."""
     return {
-        name: exact(figure.value) for name, figure in figures.items() if isinstance(figure, Figure)
+        name: figure.values if figure.is_bound else exact(figure.value)
+        for name, figure in figures.items()
+        if isinstance(figure, Figure)
     }
 
 

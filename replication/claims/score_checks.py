@@ -113,7 +113,7 @@ class Scores(ScoreCheck):
         """
         stated = self.scores[name]
         verdict = intervals.equals(score, allowed(stated, self.tolerance))
-        as_many_digits = score.width == printed(stated).width
+        as_many_digits = score.as_printed is not None and score.width == printed(stated).width
         if is_printed(evidence, self.result) and self.tolerance is None and as_many_digits:
             verdict = "refuted"
         margin = "" if self.tolerance is None else f" ± {self.tolerance}"
@@ -259,7 +259,7 @@ class Deviation(ScoreCheck):
     def _judge_mean(self, evidence: Evidence, named: Sequence[str], stated: str) -> Outcome:
         found = {name: self._deviation(evidence, parse(name)) for name in named}
         average = intervals.mean(list(found.values()))
-        terms = " + ".join(f"{float(one.middle):.2f}" for one in found.values())
+        terms = " + ".join(self._at_middles(evidence, parse(name)) for name in named)
         text = f"({terms})% / {len(found)} = {average}%, stated {self._stated(stated)}"
         measured = {
             "mean": plain(average),
@@ -294,6 +294,14 @@ class Deviation(ScoreCheck):
         reference = score_of(evidence, self.reference, component, self.table)
         quotient = _divide(score, reference, f"the reference score of {component}")
         return abs(quotient.shifted(-1)).scaled(100)
+
+    def _at_middles(self, evidence: Evidence, component: Component) -> str:
+        """The deviation of the figures as they are printed; of one that is not, its bounds."""
+        score = score_of(evidence, self.result, component, self.table)
+        reference = score_of(evidence, self.reference, component, self.table)
+        if any(one.as_printed is None and one.width > 0 for one in (score, reference)):
+            return f"({self._deviation(evidence, component)})"
+        return f"{100 * abs(float(score.middle / reference.middle) - 1):.2f}"
 
     def _part(self, evidence: Evidence, name: str, deviation: Interval) -> Part:
         component = parse(name)

@@ -110,6 +110,9 @@ class Selection(Check):
             if own and is_last:
                 kind = kinds.pop()
                 taken.append([one for one in circuit.of_kind(kind) if one not in chosen])
+            elif isinstance(step, Rest):
+                left = [one for one in ranked(evidence, step.rest) if one not in chosen]
+                taken.append(_rest_of(left, step, own, rule, chosen))
             else:
                 taken.append(_taken(step, own, rule, chosen))
             if isinstance(step, Best | AtLeast | Rest):
@@ -129,7 +132,10 @@ class Selection(Check):
         step, noun = seen.step, NOUNS[seen.kind]
         others = [one for one in ranked(evidence, seen.kind) if one not in seen.chosen]
         verdict_on = seen.reaches if isinstance(step, AtLeast) else seen.ranks
-        verdicts = {component: verdict_on(component) for component in others}
+        are_all = not isinstance(step, AtLeast) and seen.holds_all(others)
+        verdicts: dict[Component, Verdict] = {
+            component: "holds" if are_all else verdict_on(component) for component in others
+        }
         verdict = intervals.all_of(verdicts.values())
         match step:
             case Best():
@@ -191,6 +197,10 @@ class _Seen:
         before = sum(component in table.scores for component in self.chosen)
         return table.best_listed.get(self.kind, 0) >= len(self.taken) + before
 
+    def holds_all(self, others: Sequence[Component]) -> bool:
+        """Whether all that are left of the kind are taken, so that no score leaves one out."""
+        return set(self.taken) == set(others)
+
     def reaches(self, component: Component) -> Verdict:
         """Whether a component reaches the threshold if it is taken, and else does not."""
         assert isinstance(self.step, AtLeast)
@@ -240,6 +250,30 @@ def _taken(
         raise CannotJudge(str(error)) from None
 
 
+def _rest_of(
+    left: Sequence[Component],
+    step: Rest,
+    tables: Sequence[ScoreTable],
+    rule: Rule,
+    chosen: Sequence[Component],
+) -> Sequence[Component]:
+    """What a rest takes of what is left of its kind; all, where the budget holds all.
+
+    Raises:
+        CannotJudge: the tables list fewer than the budget holds.
+    """
+    room = rule.room(step.rest, chosen)
+    if room >= len(left):
+        return left
+    found = _taken(step, tables, rule, chosen)
+    if len(found) < room:
+        raise CannotJudge(
+            f"{len(found)} {NOUNS[step.rest]}s are left with a score{in_tables(step)}, of the"
+            f" {room} that the budget holds"
+        )
+    return found
+
+
 def _selected(rule: Rule, tables: Tables) -> list[str] | str:
     """What the rule selects on the figures as they are printed, or why it selects nothing."""
     scores = {name: table.middles() for name, table in tables.items()}
@@ -255,9 +289,7 @@ def _whatever_the_scores(rule: Rule, circuit: Circuit) -> Iterator[Part]:
     cost = rule.costs.total(circuit.nodes)
     if cost > rule.budget:
         yield Part("refuted", f"the nodes cost {cost}, beyond the budget of {rule.budget}")
-    for step in rule.steps:
-        if not tables_of(step):
-            yield from _lacking(circuit, take(step, {}, rule, ()))
+    yield from _lacking(circuit, sorted(rule.always))
 
 
 def _lacking(circuit: Circuit, taken: Sequence[Component]) -> Iterator[Part]:

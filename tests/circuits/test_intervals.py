@@ -269,12 +269,12 @@ def test_a_conjunction_is_refuted_by_one_part_and_held_by_all(verdicts: list[Ver
         (printed("3.00"), "3.00", [2.995, 3.005]),
         (printed("0.610"), "0.610", [0.6095, 0.6105]),
         (printed("243.63180"), "243.63180", [243.631795, 243.631805]),
-        (printed("3.00") + exact(0), "3", [2.995, 3.005]),
+        (printed("3.00") + exact(0), "(2.995 to 3.005)", [2.995, 3.005]),
         (exact("31.505"), "31.505", 31.505),
-        (Interval(Fraction(1), Fraction(2)), "1.5", [1.0, 2.0]),
+        (Interval(Fraction(1), Fraction(2)), "(1 to 2)", [1.0, 2.0]),
     ],
 )
-def test_a_figure_is_written_as_printed_or_as_its_middle_and_as_json_by_its_ends(
+def test_a_figure_is_written_as_printed_or_by_its_ends_and_as_json_by_its_ends(
     figure: Interval, shown: str, as_json: float | list[float]
 ) -> None:
     assert show(figure) == shown

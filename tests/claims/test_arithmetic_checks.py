@@ -73,6 +73,26 @@ def on_paper(check: Any, **tables: Any) -> Outcome:
     return outcome(check, replace(published(**tables), figures=PAPER))
 
 
+def test_of_a_score_that_is_not_listed_no_more_is_known_than_its_bounds() -> None:
+    """Half-way between the bounds of m1 stands 0.6275, which nobody printed."""
+    listed = table({"m0": "1.25", "a0.h0": "3.0"}, mlp=1)
+    figures = named(
+        both={"printed": "1.26", "digits": "computed"},
+        most={"printed": "2.6", "digits": "computed"},
+    )
+    evidence = replace(published(paper=listed), figures=figures)
+    context = known(figures)
+
+    def found(that: str) -> Outcome:
+        stated = {"kind": "arithmetic", "that": that}
+        return outcome(ANY_CHECK.validate_python(stated, context=context), evidence)
+
+    assert found("2 * paper.m1 == both").verdict == "undecided"
+    assert "as printed give it" not in found("2 * paper.m1 == both").reason
+    assert found("2 * paper.m1 == most").verdict == "refuted"
+    assert found("paper.m1 + paper.m0 == both").verdict == "undecided"
+
+
 @pytest.mark.parametrize(
     ("that", "verdict", "reason"),
     [

@@ -304,7 +304,7 @@ def test_a_known_deviation_refutes_whatever_is_unknown(stated: dict[str, Any]) -
         ({"among": "head", "outside": "paper", "below": "0.9", "members": 5}, "refuted"),
         ({"among": "head", "outside": "paper", "at_least": "0.5"}, "undecided"),
         ({"among": "head", "outside": "paper", "at_least": "0.9"}, "refuted"),
-        ({"among": "head", "at_least": "0"}, "holds"),
+        ({"among": "head", "at_least": "0.01"}, "undecided"),
         ({"among": "all", "below": "7"}, "holds"),
         ({"among": "all", "but": ["m1", "m0"], "below": "4"}, "holds"),
     ],
@@ -313,6 +313,24 @@ def test_bound(stated: dict[str, Any], expected: str) -> None:
     listed = {"m0": "6.29", "m1": "6.68", "a0.h0": "3.0", "a1.h2": "0.83"}
     evidence = published(table(listed, mlp=2, head=2), paper_nodes="input m1 a0.h0 a1.h2")
     assert verdict(check(kind="bound", result="paper", **stated), evidence) == expected
+
+
+def test_a_mean_deviation_is_told_of_the_figures_as_they_are_printed() -> None:
+    evidence = published(
+        table({"m0": "31.5", "m1": "6.9"}), table({"m0": "32.4", "m1": "6.9"}, mlp=2)
+    )
+    claim = {"kind": "deviation", "result": "paper", "reference": "rerun", "mean_percent": "1.4"}
+    found = judge(check(**claim, components=["m0", "m1"]), evidence)
+    assert found.verdict == "undecided"
+    assert found.reason.startswith("(2.78 + 0.00)% / 2 = ")
+
+
+@pytest.mark.parametrize(("stated", "shown"), [("1", "(0 to 1)"), ("0", "(0 to 1)")])
+def test_a_score_that_is_not_listed_was_not_printed_otherwise(stated: str, shown: str) -> None:
+    """As wide as the digits of what is stated, what bounds it is no figure that contradicts it."""
+    evidence = published(table({"m0": 1.0, "a0.h0": "3.0"}, mlp=1))
+    found = judge(check(kind="scores", result="paper", scores={"m1": stated}), evidence)
+    assert (found.verdict, found.reason) == ("undecided", f"m1: {shown} may or may not be {stated}")
 
 
 @pytest.mark.parametrize(("score", "expected"), [(6.4999, "holds"), (6.5, "refuted")])

@@ -137,6 +137,29 @@ def test_an_unsettled_step_decides_nothing_of_those_behind_it() -> None:
     assert found(moving=tied, nodes="a0.h1 a0.h0 m0").verdict == "refuted"
 
 
+HEADS = "a0.h0 a0.h1 a0.h2 a1.h0 a1.h1 a1.h2"
+REST_FIRST = [{"rest": "head", "by": ["moving"]}, {"all": "head"}]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "budget", "steps", "verdict"),
+    [
+        # Six heads cost 12: with room for more, all are taken, whatever is listed of them.
+        (HEADS, 12, REST_FIRST, "holds"),
+        (HEADS, 20, REST_FIRST, "holds"),
+        (HEADS, 20, REST_FIRST[:1], "holds"),
+        ("a0.h0 a0.h1 a0.h2", 20, REST_FIRST, "refuted"),
+        # With room for four, one that is not listed is among them, and any may be.
+        ("a0.h0 a0.h1 a0.h2 a1.h0", 8, [REST_FIRST[0], {"fixed": ["a0.h0"]}], "undecided"),
+        ("a0.h0 a0.h1 a0.h2", 6, [REST_FIRST[0], {"fixed": ["a0.h0"]}], "holds"),
+    ],
+)
+def test_a_rest_takes_what_the_budget_holds_of_what_is_not_listed_too(
+    nodes: str, budget: int, steps: Any, verdict: str
+) -> None:
+    assert found(nodes=nodes, budget=budget, steps=steps).verdict == verdict
+
+
 def test_without_a_table_nothing_is_settled() -> None:
     evidence = evidence_of(table(MOVING), table(COPYING), NODES, spec_of())
     lacking = replace(evidence.results["paper"], tables={"moving": table(MOVING)})
@@ -186,6 +209,12 @@ RULES = st.sampled_from(
             {"rest": "head", "by": ["copying"]},
         ],
         [{"at_least": 1.5, "of": "head", "by": "moving"}, {"fixed": ["a1.h0"]}],
+        [{"rest": "head", "by": ["moving"]}, {"fixed": ["a0.h1", "a1.h2"]}],
+        [{"rest": "head", "by": ["moving"]}, {"all": "head"}],
+        [
+            {"rest": "head", "by": ["moving", "copying"]},
+            {"at_least": 1.5, "of": "head", "by": "copying"},
+        ],
     ]
 )
 

@@ -42,7 +42,8 @@ STATED = st.integers(0, 500).map(lambda number: f"{number / 100:.2f}") | st.inte
 def true_and_published(draw: st.DrawFn) -> tuple[dict[str, Decimal], ScoreTable]:
     """Every component's true score, and a table that prints some of them, rounded.
 
-    The table lists the best few of each kind, says so or not, and perhaps others.
+    The table lists the best few of each kind, says so or not, and perhaps others; some of its
+    figures are numbers, which are exact.
     """
     true = {name: Decimal(score) / 100 for name, score in draw(TRUE_SCORES).items()}
     listed, best_listed = set(draw(st.sets(NAMES))), {}
@@ -55,9 +56,11 @@ def true_and_published(draw: st.DrawFn) -> tuple[dict[str, Decimal], ScoreTable]
         listed |= {str(part) for part in ranked[:count]}
         if count and draw(st.booleans()):
             best_listed[kind] = count
-    places = {name: draw(st.sampled_from([0, 1, 2, 3])) for name in sorted(listed)}
+    places = {name: draw(st.sampled_from([0, 1, 2, 3, None])) for name in sorted(listed)}
     figures = {
-        name: f"{true[name].quantize(Decimal(1).scaleb(-place)):f}"
+        name: float(true[name])
+        if place is None
+        else f"{true[name].quantize(Decimal(1).scaleb(-place)):f}"
         for name, place in places.items()
     }
     return true, table(figures, **best_listed)
@@ -105,7 +108,8 @@ def any_score_check(draw: st.DrawFn) -> Check:
         st.sampled_from([{"components": some}, {"among": "mlp"}, {"among": "head", "but": some}])
     )
     side = draw(st.sampled_from(["below", "at_least"]))
-    return check(kind="bound", **stated, **members, **{side: draw(STATED)})
+    bound = draw(STATED.filter(lambda text: float(text) > 0))
+    return check(kind="bound", **stated, **members, **{side: bound})
 
 
 def exactly(true: Mapping[str, Decimal]) -> ScoreTable:

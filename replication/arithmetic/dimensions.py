@@ -39,7 +39,7 @@ from replication.arithmetic.expressions import (
     parts_of,
 )
 from replication.arithmetic.figures import Dimension
-from replication.arithmetic.polynomials import constant
+from replication.arithmetic.polynomials import constant, is_one_figure
 from replication.inputs.files import InputError
 
 Kind = Dimension | Literal["literal", "set", "text", "condition"]
@@ -231,15 +231,15 @@ def check_computes(tree: Tree) -> None:
         return
     for place, relation in enumerate(tree.relations):
         one, other = tree.operands[place : place + 2]
-        apart = constant(Binary("-", one, other, one.at))
+        difference = Binary("-", one, other, one.at)
+        apart = constant(difference)
         if one == other or apart == 0:
             raise at("both sides are the same", one.at)
         if not (names_in(one) or names_in(other)):
             raise at("compares no figure", one.at)
         if apart is not None:
             raise at("both sides are as far apart whatever the figures are", one.at)
-        is_lone = {type(one), type(other)} == {Name, Number}
-        if is_lone and relation in ("==", "!="):
+        if is_one_figure(difference) and relation in ("==", "!="):
             raise InputError(
                 f"computes nothing, and repeats a figure or contradicts it, at character {one.at};"
                 " of scores the kind scores says what they are"

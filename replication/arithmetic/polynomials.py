@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import reduce
 
-from replication.arithmetic.expressions import Binary, Call, Negative, Number, Power, Tree
+from replication.arithmetic.expressions import Binary, Call, Name, Negative, Number, Power, Tree
 
 # What people write has a handful of terms; a power of a long sum could have millions, and one of
 # long numbers could have factors that take seconds to multiply.
@@ -34,6 +34,18 @@ def constant(tree: Tree) -> Fraction | None:
     except _TooLong:
         return None
     return found.get(_NONE, Fraction(0)) if set(found) <= {_NONE} else None
+
+
+def is_one_figure(tree: Tree) -> bool:
+    """Whether it comes to one figure, but for a number that is added: nothing is computed."""
+    try:
+        found = [term for term in _expanded(tree).items() if term[0] != _NONE]
+    except _TooLong:
+        return False
+    if len(found) != 1:
+        return False
+    ((product, factor),) = found
+    return abs(factor) == 1 and [(type(of), power) for of, power in product] == [(Name, 1)]
 
 
 def _expanded(tree: Tree) -> _Sum:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import isfinite
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, NonNegativeInt, PositiveInt, ValidationInfo, model_validator
 
 from replication.circuits import intervals
 from replication.circuits.components import INPUT, Among, Component, listing, parse
@@ -30,6 +30,7 @@ from replication.claims.keys import (
     PrintedPart,
     ScoredName,
     Tolerance,
+    known,
 )
 from replication.controls.causal import Causal, NotShown
 from replication.controls.causal_words import CausalWord
@@ -369,6 +370,13 @@ class Minimal(CausalCheck):
 
     kind: Literal["minimal"]
     at_most: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _of_fewer(self, info: ValidationInfo) -> Minimal:
+        most = len(known(info).candidates("all"))
+        if self.at_most >= most:
+            raise ValueError(f"at_most is {self.at_most}; the model has {most} components")
+        return self
 
     def judge_causal(self, controls: Controls) -> Outcome:
         found = self.told(controls)

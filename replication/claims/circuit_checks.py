@@ -19,7 +19,7 @@ from replication.claims.check import Check, Outcome, Part, conjunction, same
 from replication.claims.keys import (
     Budget,
     ComponentNames,
-    PartPercent,
+    PartBound,
     PercentTolerance,
     PrintedCount,
     PrintedPart,
@@ -134,6 +134,11 @@ class Cost(Check):
     def _expected(self) -> dict[str, int]:
         return self.model_dump(exclude={"kind", "circuit"}, exclude_none=True)
 
+    @property
+    def states_budget_alone(self) -> bool:
+        """Whether it states the budget, and nothing of what is spent."""
+        return set(self._expected()) == {"budget"}
+
     def judge_evidence(self, evidence: Evidence) -> Outcome:
         circuit = circuit_of(evidence, self.circuit)
         costs, budget = evidence.spec.costs, evidence.spec.selection.budget
@@ -207,7 +212,7 @@ class Overlap(Check):
     shared: NonNegativeInt | None = None
     of: PositiveInt | None = None
     percent: PrintedPart | None = None
-    at_least_percent: PartPercent | None = None
+    at_least_percent: PartBound | None = None
     tolerance: PercentTolerance | None = None
     by_chance: PrintedCount | None = None
 

@@ -146,6 +146,19 @@ def _not_negative(what: str) -> AfterValidator:
     return AfterValidator(refuse)
 
 
+def _bound_on(what: str) -> AfterValidator:
+    """What refuses a bound that nothing of such a kind, none of which is negative, could miss."""
+
+    def refuse(text: str) -> str:
+        if fraction(text) == 0:
+            raise ValueError(
+                f"no {what} is below 0: expected a bound above it, found {quoted(text)}"
+            )
+        return text
+
+    return AfterValidator(refuse)
+
+
 def _part(text: str) -> str:
     if fraction(text) > 100:
         raise ValueError(f"expected at most 100 percent, found {quoted(text)}")
@@ -250,8 +263,8 @@ Number = Annotated[
 
 
 Percent = Annotated[Number, _not_negative("percentage")]
-PartPercent = Annotated[Percent, AfterValidator(_part)]
-ScoreBound = Annotated[Number, _not_negative("bound on scores")]
+PartBound = Annotated[Percent, AfterValidator(_part), _bound_on("percentage")]
+ScoreBound = Annotated[Number, _not_negative("bound on scores"), _bound_on("score")]
 Threshold = Annotated[Number, _not_negative("threshold")]
 
 

@@ -213,6 +213,7 @@ def test_overlaps(data: st.DataObject, one: list[str], other: list[str], among: 
             stated = {"percent": text, "tolerance": "0.5"}
             that = f"abs({count['common']} / {count['right']} - {text}%) <= 0.5%"
         case "bound":
+            assume(float(text) > 0)
             stated, that = (
                 {"at_least_percent": text},
                 f"{count['common']} / {count['right']} >= {text}%",

@@ -157,6 +157,13 @@ def test_of_a_behaviour_that_is_not_shown_only_itself_is_judged(
         assert found.reason == "never: the model does not show it: 0"
 
 
+def test_no_more_may_go_than_there_are() -> None:
+    most = len(SPEC.model.shape.components())
+    stated("minimal", at_most=most - 1)
+    with pytest.raises(ValidationError, match=f"at_most is {most}; the model has {most} comp"):
+        stated("minimal", at_most=most)
+
+
 @pytest.mark.parametrize("kind", ["faithfulness", "equivalence", "effect", "minimal", "complete"])
 @pytest.mark.parametrize("whole", [0.4, 0.1])
 def test_no_share_of_what_is_not_told_from_nothing_is_judged(kind: str, whole: float) -> None:

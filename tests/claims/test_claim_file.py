@@ -276,6 +276,15 @@ SENSELESS = [
     (f'kind = "overlap", {TWO}, percent = "-1"', "a percentage cannot be negative, found '-1'"),
     (f'kind = "overlap", {TWO}, at_least_percent = "101"', "expected at most 100 percent"),
     (
+        f'kind = "overlap", {TWO}, at_least_percent = "0.0"',
+        "no percentage is below 0: expected a bound above it, found '0.0'",
+    ),
+    (
+        'kind = "bound", result = "original", among = "mlp", at_least = "0"',
+        "at_least: no score is below 0: expected a bound above it, found '0'",
+    ),
+    ('kind = "bound", result = "original", components = ["m2"], below = "0.00"', "no score is"),
+    (
         'kind = "deviation", result = "replication", reference = "original",'
         ' components = ["m2"], at_most_percent = "-5"',
         "at_most_percent: a percentage cannot be negative, found '-5'",
@@ -355,7 +364,7 @@ def test_a_check_that_no_evidence_could_turn_is_refused_with_its_line(
         'kind = "scores", result = "replication", pair = 5, scores = { m2 = "0" }',
         'kind = "ranking", result = "original", among = "mlp", ranks = { m2 = 12 }',
         'kind = "selection", circuit = "original", budget = 768, mlp_threshold = "0"',
-        f'kind = "overlap", {TWO}, shared = 0, of = 157, percent = "100", at_least_percent = "0"',
+        f'kind = "overlap", {TWO}, shared = 0, of = 157, percent = "100", at_least_percent = "1"',
         'kind = "determinism", result = "replication", identical = false',
     ],
 )

@@ -214,7 +214,8 @@ class Session:
 
         judgement = judge_claim(case.claim, evidence, controls)
         handover = Handover(
-            judgement=judged_record(name, judgement), provenance=provenance_of(evidence)
+            judgement=judged_record(name, judgement, evidence.spec),
+            provenance=provenance_of(evidence),
         )
         if (name, kind) not in self._handed_over:
             self._handed_over.add((name, kind))

@@ -237,12 +237,12 @@ def replication(report: ExperimentReport) -> ReplicationRecord:
         stated = "holds" if before.verdict == "undecided" else before.verdict
         if after.verdict not in ("holds", "refuted"):
             still_open.append(claim.id)
-        elif after.verdict == stated:
-            same.append(claim.id)
-        else:
+        elif after.verdict != stated:
             changed.append(
                 ChangedRecord(claim=claim.id, published=before.verdict, measured=after.verdict)
             )
+        elif not after.is_given:
+            same.append(claim.id)
     found = ReplicationRecord(
         answer="",
         evidence=on,
@@ -297,6 +297,9 @@ def _of_result(against: AgainstRecord) -> Iterator[str]:
     """What of a published table and circuit a run gives again."""
     on_all = [one for one in against.outside if one.pair is None]
     on_one = [one for one in against.outside if one.pair is not None]
+    or_rounding = ""
+    if against.rounding is not None:
+        or_rounding = f" or, where they are numbers, to {against.rounding:.2%} of themselves"
     for what, count, outside in (
         ("published scores", against.scores, on_all),
         ("published scores of single pairs", against.pair_scores, on_one),
@@ -304,7 +307,7 @@ def _of_result(against: AgainstRecord) -> Iterator[str]:
         if count:
             but = f", all but {fitting(list(map(_outside, outside)), LIST)}" if outside else ""
             within = count - len(outside)
-            yield f"{within} of {count} {what} are met to the printed digits{but}"
+            yield f"{within} of {count} {what} are met to the printed digits{or_rounding}{but}"
     if against.no_circuit is not None:
         yield f"The rule selects no circuit: {against.no_circuit}"
         return
@@ -323,7 +326,8 @@ def _of_result(against: AgainstRecord) -> Iterator[str]:
 def _outside(one: OutsideRecord) -> str:
     table = f" by {one.table}" if one.table else ""
     pair = f" of pair {one.pair}" if one.pair is not None else ""
-    return f"{one.component}{table}{pair} ({one.measured:.6g}, printed {one.printed})"
+    stated = f"the number {one.printed}" if one.is_number else f"printed {one.printed}"
+    return f"{one.component}{table}{pair} ({one.measured:.6g}, {stated})"
 
 
 def _means(report: ExperimentReport) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from replication.circuits.intervals import Interval, equals, plain, show
 from replication.circuits.result_files import result_files
 from replication.circuits.scores import ScoreTable, highest
 from replication.claims.claim import Claim, Judgement
+from replication.claims.given import is_given
 from replication.claims.operating import operating_points
 from replication.controls.halves import Halves
 from replication.controls.length import Length
@@ -27,6 +29,7 @@ from replication.controls.property import Property
 from replication.controls.random_weights import OverRandom
 from replication.controls.stability import Stability
 from replication.controls.verify import Chance, Controls, MeasuredControls, PublishedControls
+from replication.engine.selfcheck import ALLOWED
 from replication.evidence.evidence import Evidence, Measured, Result, RunProvenance
 from replication.evidence.evidence import Kind as EvidenceKind
 from replication.evidence.published_figures import Named
@@ -57,7 +60,7 @@ from replication.report.record import (
 )
 
 
-def judged_record(experiment: str, judgement: Judgement) -> JudgementRecord:
+def judged_record(experiment: str, judgement: Judgement, spec: Spec) -> JudgementRecord:
     """The record of a judgement."""
     return JudgementRecord(
         experiment=experiment,
@@ -78,6 +81,7 @@ def judged_record(experiment: str, judgement: Judgement) -> JudgementRecord:
             for check, outcome in zip(judgement.claim.check, judgement.outcomes, strict=True)
         ],
         figures=_by_source(judgement.figures),
+        is_given=is_given(judgement.claim, spec),
     )
 
 
@@ -473,11 +477,14 @@ def against_published(published: Result | None, evidence: Evidence) -> AgainstRe
         if component in own
     ]
     of_pairs = sum(pair is not None for _, pair, *_ in compared)
-    circuit, nodes = published.circuit, measured.circuit.nodes if measured.circuit else ()
+    rounding = ALLOWED[measured.provenance.precision]
+    circuit = published.circuit if evidence.spec.rule.looks_at_scores else None
+    nodes = measured.circuit.nodes if measured.circuit else ()
     return AgainstRecord(
         result=evidence.spec.measures,
         scores=len(compared) - of_pairs,
         pair_scores=of_pairs,
+        rounding=None if all(score.as_printed for *_, score in compared) else rounding,
         outside=[
             OutsideRecord(
                 component=str(component),
@@ -485,15 +492,27 @@ def against_published(published: Result | None, evidence: Evidence) -> AgainstRe
                 pair=pair,
                 measured=float(found.middle),
                 printed=show(score),
+                is_number=score.as_printed is None,
             )
             for name, pair, component, found, score in compared
-            if equals(found, score) != "holds"
+            if equals(found, _met_by(score, rounding)) != "holds"
         ],
         nodes=len(circuit.nodes) if circuit else None,
         only_published=names(only_in(circuit.nodes, nodes)) if circuit else [],
         only_measured=names(only_in(nodes, circuit.nodes)) if circuit else [],
         no_circuit=measured.no_circuit,
     )
+
+
+def _met_by(score: Interval, rounding: float) -> Interval:
+    """What meets a published score: its digits or, of a number, what is the same but for rounding.
+
+    A number is what another run computed, and no two processors round alike.
+    """
+    if score.as_printed is not None:
+        return score
+    margin = score.high * Fraction(str(rounding))
+    return Interval(score.low - margin, score.high + margin)
 
 
 Scores = Mapping[Component, Interval]

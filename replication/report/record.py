@@ -62,7 +62,8 @@ class CheckRecord(_Record):
 class JudgementRecord(_Record):
     """One claim on one kind of evidence; `missing` where there was none that could be used.
 
-    `figures` are the printed ones that it looks at, by source.
+    `figures` are the printed ones that it looks at, by source. `is_given` says that the spec alone
+    gives it, so that no score of a run can contradict it.
     """
 
     experiment: str
@@ -73,6 +74,7 @@ class JudgementRecord(_Record):
     arithmetic: str
     checks: list[CheckRecord]
     figures: dict[str, list[str]] = {}
+    is_given: bool = False
 
 
 class ComponentRecord(_Record):
@@ -333,27 +335,33 @@ class OperatingRecord(_Record):
 
 
 class OutsideRecord(_Record):
-    """A measured score, on all pairs or on one, outside the digits of the published one."""
+    """A measured score, on all pairs or on one, that is not the published one.
+
+    It is outside the digits or, where those are not known of a number, beyond rounding.
+    """
 
     component: str
     table: str | None = None
     pair: int | None = None
     measured: float
     printed: str
+    is_number: bool = False
 
 
 class AgainstRecord(_Record):
     """A run's scores and circuit against those that were published of the same result.
 
     `scores` is how many published scores were measured again, `pair_scores` how many of single
-    pairs, and `nodes` how many the published
-    circuit has; None where none was published. The run's own circuit has all of these but
+    pairs, and `rounding` as what share of itself one that is a number may be missed; None where all
+    were printed. `nodes` is how many the published circuit has; None where none was published, or
+    where the rule selects it whatever the scores are. The run's own circuit has all of these but
     `only_published`, and `only_measured` besides; `no_circuit` says why it has none.
     """
 
     result: str
     scores: int
     pair_scores: int = 0
+    rounding: float | None = None
     outside: list[OutsideRecord] = []
     nodes: int | None = None
     only_published: list[str] = []
@@ -374,7 +382,7 @@ class ReplicationRecord(_Record):
 
     `evidence` is the run that was compared; None where there was none. A statement is among the
     `same` if the run gives it the published figures' verdict or, where these leave it open, bears
-    it out; it is `open` where the run does not settle it.
+    it out, unless the spec alone gives it; it is `open` where the run does not settle it.
     """
 
     answer: str

@@ -72,7 +72,7 @@ def report_on(evidence: Evidence, *claims: Claim) -> ExperimentReport:
     for one in claims:
         report.take(
             Handover(
-                judgement=judged_record("x", judge_claim(one, evidence, controls)),
+                judgement=judged_record("x", judge_claim(one, evidence, controls), evidence.spec),
                 controls=list(controls_records(controls, evidence)),
                 figures=pictured,
                 differences=differences(evidence),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from replication.evidence.evidence import Evidence, Measured
+from replication.experiment.spec import SelectionSpec
 from replication.report.handover import against_published
 from replication.report.record import AgainstRecord, OutsideRecord
 from tests.claims.build import measured, published, table
@@ -38,6 +39,32 @@ def test_what_lies_outside_the_digits_or_the_circuit_is_named() -> None:
         only_published=["a0.h1"],
         only_measured=["a0.h2"],
     )
+
+
+def test_a_number_is_met_by_what_is_the_same_but_for_rounding() -> None:
+    there = published(rerun=table({"m0": 10.51, "a0.h1": 3.0, "m1": "7.0"})).results["rerun"]
+    run = run_with({"m0": 10.5105, "a0.h1": 3.0004, "m1": 7.04}, "input")
+    assert against_published(there, run) == AgainstRecord(
+        result="rerun",
+        scores=3,
+        rounding=1e-4,
+        outside=[OutsideRecord(component="a0.h1", measured=3.0004, printed="3", is_number=True)],
+    )
+
+
+def test_a_circuit_that_the_rule_takes_whatever_the_scores_are_shows_no_agreement() -> None:
+    nodes = "input m0 a0.h1"
+    there = published(rerun=PRINTED, rerun_nodes=nodes).results["rerun"]
+    run = run_with({"m0": 10.514, "a0.h1": 2.996}, nodes)
+    assert isinstance(run.spec.selection, SelectionSpec)
+    fixed = {
+        "budget": 20,
+        "input_counts": True,
+        "steps": [{"take": "input"}, {"fixed": ["m0", "a0.h1"]}],
+    }
+    spec = run.spec.model_copy(update={"selection": SelectionSpec.model_validate(fixed)})
+    found = against_published(there, replace(run, spec=spec))
+    assert found == AgainstRecord(result="rerun", scores=2)
 
 
 def test_tables_are_compared_by_their_names() -> None:

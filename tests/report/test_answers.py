@@ -144,6 +144,23 @@ def test_a_run_replicates_what_comes_out_as_on_the_published_figures(
     assert [one.published for one in replication(report).changed] == changed
 
 
+@pytest.mark.parametrize(
+    ("measured", "answer"),
+    [
+        ("holds", "Nothing published to compare with"),
+        ("refuted", "No"),
+        ("undecided", "Not decided"),
+    ],
+)
+def test_what_the_spec_alone_gives_shows_no_agreement(measured: Outcome, answer: str) -> None:
+    """A run may miss it all the same: a rule that selects nothing on its scores."""
+    report = on_both(("holds",), (measured,))
+    for case, handed in report.found.items():
+        judgement = handed.judgement.model_copy(update={"is_given": True})
+        report.found[case] = handed.model_copy(update={"judgement": judgement})
+    assert said(report)[1] == answer
+
+
 AGREES = AgainstRecord(result="replication", scores=10, nodes=4)
 OUTSIDE = OutsideRecord(component="m2", measured=3.004, printed="3.00")
 
@@ -169,6 +186,12 @@ OUTSIDE = OutsideRecord(component="m2", measured=3.004, printed="3.00")
             "Not entirely",
             "2 of 3 published scores of single pairs are met to the printed digits, all but m2 of"
             " pair 2 (3.004, printed 3.00)",
+        ),
+        (
+            {"rounding": 1e-4, "outside": [OUTSIDE.model_copy(update={"is_number": True})]},
+            "Not entirely",
+            "9 of 10 published scores are met to the printed digits or, where they are numbers, to"
+            " 0.01% of themselves, all but m2 (3.004, the number 3.00)",
         ),
         ({"scores": 0, "only_published": ["m2"]}, "No", "The rule selects 3 of"),
         ({"scores": 1, "outside": [OUTSIDE], "nodes": None}, "No", "0 of 1 published scores"),

@@ -112,7 +112,7 @@ def report_on(evidence: Evidence) -> None:
     for claim in CLAIMS:
         report.take(
             Handover(
-                judgement=judged_record("x", judge_claim(claim, evidence, controls)),
+                judgement=judged_record("x", judge_claim(claim, evidence, controls), evidence.spec),
                 controls=list(controls_records(controls, evidence)),
                 figures=pictured,
                 differences=differences(evidence),

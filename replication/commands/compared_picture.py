@@ -11,7 +11,7 @@ from replication.circuits.circuit import Circuit
 from replication.circuits.components import ModelShape, names
 from replication.circuits.overlaps import overlaps
 from replication.inputs.files import InputError
-from replication.inputs.folders import check_replaceable
+from replication.inputs.folders import check_replaceable, check_writable
 from replication.inputs.writing import write_atomically
 from replication.report.pictures.grids import comparison, several
 from replication.report.pictures.marks import Spec
@@ -31,6 +31,7 @@ def write_picture(
     Raises:
         InputError: something else stands there, or the grid would be too large.
     """
+    check_writable(path)
     check_replaceable(path, "picture of compared circuits", _is_drawn)
     write_atomically(path, DRAWN + svg(_picture(circuits, called), look=look))
 

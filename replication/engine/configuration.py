@@ -10,6 +10,7 @@ from replication.engine.architectures import first_position
 from replication.inputs.files import InputError, read_json, validate
 from replication.inputs.messages import library_reason, placed, quoted
 
+CONFIGURATION = "config.json"
 # What configurations call the sizes of a model.
 _SIZES = {
     "n_layers": ("n_layer", "num_hidden_layers"),
@@ -48,7 +49,7 @@ def context_of(config: Any) -> int | None:
 
 
 def _check_sizes(folder: Path, expected: ModelShape, place: Path) -> None:
-    path = folder / "config.json"
+    path = folder / CONFIGURATION
     config = read_json(path)
     if not isinstance(config, dict):
         raise InputError(f"{placed(path)}: expected an object, found {quoted(config)}")

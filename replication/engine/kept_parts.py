@@ -83,7 +83,9 @@ class KeptParts:
 
     def _marked(self, part: Part) -> _Marked:
         name = f"{self._digest(part)}{SUFFIX}"
-        return _Marked(part, name, name in self.names or self.system.exists(self._path(name)))
+        with _reading(self.place):
+            is_kept = name in self.names or self.system.exists(self._path(name))
+        return _Marked(part, name, is_kept)
 
     def _digest(self, part: Part) -> str:
         """The digest of all that a part hangs on, but for the kind of processor."""
@@ -104,7 +106,9 @@ class KeptParts:
         try:
             tensors, metadata = tensors_in(content, path)
             check_unchanged(Path(path), tensors, metadata)
-        except InputError:
+            if metadata["part"] != name:
+                raise InputError("of another part")
+        except (InputError, KeyError):
             raise _Damaged(
                 f"{path}: damaged after it was written; remove it, and it is run again"
             ) from None
@@ -112,7 +116,8 @@ class KeptParts:
 
     def _write(self, name: str, done: Done) -> None:
         """Write a part's file; nobody sees half of it."""
-        content = whole_file(done.tensors, {"format": FORMAT, "processor": done.processor})
+        about = {"format": FORMAT, "part": name, "processor": done.processor}
+        content = whole_file(done.tensors, about)
         new = self._new(name)
         try:
             with _reading(self.place):
@@ -125,15 +130,18 @@ class KeptParts:
             raise
 
     def remove(self) -> None:
-        """Remove the parts of this run, and their folder if nothing else is in it."""
-        if not self.system.exists(self.root):
-            return
+        """Remove the parts of this run, and their folder if nothing else is in it.
+
+        What another run or the user has removed is gone already, and a folder that cannot be
+        removed, as a mount or a link, stays.
+        """
         for name in self.names:
-            self.system.rm_file(self._path(name))
-            if self.system.exists(self._new(name)):  # of a run that was killed
-                self.system.rm_file(self._new(name))
-        if not self.system.ls(self.root, detail=False):
-            self.system.rmdir(self.root)
+            for path in (self._path(name), self._new(name)):  # the latter of a run that was killed
+                with suppress(FileNotFoundError):
+                    self.system.rm_file(path)
+        with suppress(OSError):
+            if not self.system.ls(self.root, detail=False):
+                self.system.rmdir(self.root)
 
 
 def check_parts(place: str, *, resume: bool) -> None:
@@ -182,7 +190,9 @@ def _at(place: str) -> tuple[AbstractFileSystem, str]:
         InputError: there is no such place.
     """
     with _reading(place):
-        system, root = url_to_fs(place, use_listings_cache=False)
+        # What a path begins with in `~` is meant as it stands: a shell has replaced it before.
+        literal = f"./{place}" if place.startswith("~") else place
+        system, root = url_to_fs(literal, use_listings_cache=False)
     return system, root.rstrip("/")
 
 
@@ -199,7 +209,9 @@ def _reading(place: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, ImportError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # whatever a file system's own library raises
         reason = library_reason(error)
         raise InputError(f"{shortened(place)}: parts cannot be kept there: {reason}") from None
 

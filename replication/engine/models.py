@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from replication.circuits.components import ModelShape
-from replication.engine.configuration import read_configuration
+from replication.engine.configuration import CONFIGURATION, read_configuration
 from replication.engine.gguf import of_converted
 from replication.engine.locate import is_on_hub, label, locate
 from replication.engine.provenance import Provenance, processor, versions
@@ -23,7 +23,7 @@ from replication.engine.tokens import Tokenizer, load_tokenizer
 from replication.engine.transformer import load_taps
 from replication.engine.weights import is_gguf, weight_files, weights_sha256
 from replication.experiment.spec import MlpAt, ModelSpec, TokensSpec
-from replication.inputs.files import InputError, validate
+from replication.inputs.files import InputError, sha256_of, validate
 from replication.inputs.hub import NotAtHand, cache_of_hub, cached_folder
 from replication.inputs.messages import placed, shortened
 
@@ -147,28 +147,32 @@ def load_model(
     weight_files(place)
     target = choose_device(device)
 
-    def ready(folder: Path) -> tuple[Tokenizer, Taps, Widths, SelfCheck]:
+    def ready(folder: Path) -> tuple[str, Tokenizer, Taps, Widths, SelfCheck]:
         config = read_configuration(folder, spec.shape, place)
+        configuration = sha256_of(folder / CONFIGURATION).hex()
         tokenizer = load_tokenizer(folder, config, tokens)
         taps = load_taps(folder, config, target, precision, mlp_at, gives_attention=gives_attention)
         try:
-            return tokenizer, taps, *self_check(taps, tokenizer.ordinary(8), precision)
+            checked = self_check(taps, tokenizer.ordinary(8), precision)
         except InputError as error:
             raise InputError(f"{placed(place)}: {error}") from None
+        return configuration, tokenizer, taps, *checked
 
     with ThreadPoolExecutor(1) as pool:
         hashing = pool.submit(weights_sha256, place)  # while the model is loaded
         if is_gguf(place):
             _check_pinned(spec, override, place, hashing.result())
-            tokenizer, taps, widths, checked = of_converted(place, hashing.result(), ready)
+            made = of_converted(place, hashing.result(), ready)
         else:
-            tokenizer, taps, widths, checked = ready(place)
+            made = ready(place)
         digest = hashing.result()
     _check_pinned(spec, override, place, digest)
+    configuration, tokenizer, taps, widths, checked = made
     provenance = Provenance(
         model=label(spec, override),
         revision=place.name if is_on_hub(spec, override) else None,
         weights_sha256=digest,
+        configuration_sha256=configuration,
         shape=_shape(place, taps, widths, spec.shape),
         key_heads=taps.key_heads,
         mlp_at=mlp_at,

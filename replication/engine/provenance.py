@@ -18,8 +18,9 @@ from replication.inputs.messages import listed
 class Provenance(BaseModel):
     """Where activations come from; `revision` is the commit of a model of the hub.
 
-    `key_heads` is how many key heads a layer's heads share. `processors` are the kinds that ran
-    the prompts; none are named in what was recorded before they were.
+    `key_heads` is how many key heads a layer's heads share. `configuration_sha256` is that of the
+    model's `config.json`, and `processors` are the kinds that ran the prompts; what was recorded
+    before these were names neither.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +28,7 @@ class Provenance(BaseModel):
     model: str
     revision: str | None = None
     weights_sha256: str
+    configuration_sha256: str | None = None
     shape: ModelShape
     key_heads: int
     mlp_at: MlpAt

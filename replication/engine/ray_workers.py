@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import signal
+import socket
 import sys
 import threading
 from collections import deque
@@ -32,6 +33,8 @@ TRIES = 3  # of a part, before the run ends
 WAITING = 2  # parts a worker that are handed to Ray beyond those that run
 
 HEARD = "RAY_LOG_TO_DRIVER"  # Ray's own variable: 1 lets what it says reach the terminal
+PATIENCE = "RAY_gcs_server_port_wait_time_s"  # Ray's too: how often it tries to join a cluster
+SECONDS = 10  # for a cluster to answer in
 # What Ray says even where its logs are not wanted, its events, and what it tells its makers.
 QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
@@ -159,16 +162,49 @@ def connected(address: str) -> Any:
         ) from None
     if ray.is_initialized():
         return ray
-    on_sigterm = signal.getsignal(signal.SIGTERM)
     level = logging.INFO if is_heard else logging.ERROR
     try:
-        with nullcontext() if is_heard else _nothing_on_standard_error():
+        _check_answers(address)
+        with _own_sigterm(), nullcontext() if is_heard else _nothing_on_standard_error():
             ray.init(address, logging_level=level, log_to_driver=is_heard)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"--ray {quoted(address)}: {library_reason(error)}") from None
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)
     return ray
+
+
+def _check_answers(address: str) -> None:
+    """Ask for a connection to a cluster that is to be joined, for which Ray waits a quarter hour.
+
+    Raises:
+        OSError: nothing listens there.
+    """
+    if address == "local":
+        return
+    os.environ.setdefault(PATIENCE, "1")
+    stated = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    host, _, port = stated.rpartition(":")
+    if host and "://" not in stated and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise ConnectionError(f"nothing answers at {stated}: {library_reason(error)}") from None
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep this process' way to end on SIGTERM; while Ray starts it has one of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    own = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as end:
+        if end.code == signal.SIGTERM:  # Ray's
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, own)
 
 
 @contextmanager
@@ -225,5 +261,10 @@ def _held_together(one: Provenance, other: Provenance) -> Iterator[tuple[str, st
     """What has to be the same of a worker's model and of the asking process'."""
     own = "pytest-circuit-replication"
     yield "weights of SHA-256", one.weights_sha256, other.weights_sha256
+    yield (
+        "a configuration of SHA-256",
+        str(one.configuration_sha256),
+        str(other.configuration_sha256),
+    )
     yield "a tokenizer of SHA-256", one.tokenizer_sha256, other.tokenizer_sha256
     yield own, one.versions[own], other.versions[own]

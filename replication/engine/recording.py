@@ -34,7 +34,7 @@ from replication.engine.tokens import SeenTokens
 from replication.experiment.pairs import Pair
 from replication.experiment.spec import Experiment
 from replication.inputs.files import InputError, parse_json
-from replication.inputs.folders import check_replaceable
+from replication.inputs.folders import check_replaceable, check_writable
 
 FORMAT = "replication.mean-activations.4"
 ATTENTION_FORMAT = "replication.attention.1"
@@ -75,6 +75,7 @@ def check_overwritten(path: Path) -> None:
         InputError: something else stands there, or nothing may be written there.
     """
     kinds = tuple(one.rpartition(".")[0] for one in (FORMAT, ATTENTION_FORMAT))
+    check_writable(path)
     check_replaceable(path, "recording", lambda there: is_of_kind(there, kinds))
 
 

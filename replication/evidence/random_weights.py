@@ -26,7 +26,7 @@ from replication.engine.tensor_files import digest_of
 from replication.experiment.attention import NOT_OF_ATTENTION
 from replication.experiment.spec import Experiment, MlpAt, MlpOut, TokensSpec
 from replication.inputs.files import InputError, faulty, is_there, read_json, validate
-from replication.inputs.folders import check_replaceable
+from replication.inputs.folders import check_replaceable, check_writable
 from replication.inputs.messages import quoted, shortened
 from replication.inputs.positions import Place
 from replication.inputs.writing import write_atomically
@@ -82,6 +82,7 @@ def check_overwritten(path: Path) -> None:
     Raises:
         InputError: something else stands there, or nothing may be written there.
     """
+    check_writable(path)
     check_replaceable(path, "table of scores of random weights", _is_such_table)
 
 

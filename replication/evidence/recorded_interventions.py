@@ -46,7 +46,7 @@ from replication.evidence.interventions import (
 from replication.experiment.behaviours import AblationSpec, BehaviourSpec, Setting, Unit
 from replication.experiment.spec import Experiment, ScoreKind, Spec
 from replication.inputs.files import InputError, is_there, parse_json, validate
-from replication.inputs.folders import check_replaceable
+from replication.inputs.folders import check_replaceable, check_writable
 from replication.inputs.messages import listed, quoted
 
 FORMAT = "replication.interventions.1"
@@ -121,6 +121,7 @@ def check_overwritten(path: Path) -> None:
     Raises:
         InputError: something else stands there, or nothing may be written there.
     """
+    check_writable(path)
     kind = FORMAT.rpartition(".")[0]
     check_replaceable(path, "recording of interventions", lambda there: is_of_kind(there, kind))
 

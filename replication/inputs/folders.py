@@ -99,9 +99,8 @@ def check_replaceable(path: Path, what: str, is_such: Callable[[Path], bool]) ->
     """Refuse to write a file where anything but such a file stands.
 
     Raises:
-        InputError: something else stands there, or nothing may be written there.
+        InputError: something else stands there.
     """
-    check_writable(path)
     if is_there(path) and not is_such(path):
         raise InputError(f"{placed(path)}: is there and is no {what}; nothing else is overwritten")
 
@@ -229,8 +228,10 @@ def _sha256(path: Path) -> str:
 
 
 def _link(old: Path, new: Path) -> None:
-    """Let a file, or all of a folder, stand at a second place too."""
-    if old.is_dir():
+    """Let a file, a link, or all of a folder, stand at a second place too, as near the root."""
+    if old.is_symlink():
+        new.symlink_to(os.readlink(old))
+    elif old.is_dir():
         shutil.copytree(old, new, copy_function=_link_file)
     elif old.exists():
         _link_file(old, new)

@@ -46,6 +46,8 @@ def _new_beside(path: Path) -> tuple[int, str]:
 
 def _clear_leftovers(path: Path) -> None:
     for left in path.parent.glob(f"{glob.escape(prefix_beside(path))}*"):
+        with suppress(OSError):
+            left.rmdir()  # where it was tried whether anything can be made there
         with suppress(OSError), left.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink()

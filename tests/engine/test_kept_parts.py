@@ -142,13 +142,20 @@ def other_weights(model: LoadedModel) -> tuple[LoadedModel, Sequence[Pair]]:
     return replace(model, provenance=named), PAIRS
 
 
+def another_configuration(model: LoadedModel) -> tuple[LoadedModel, Sequence[Pair]]:
+    named = model.provenance.model_copy(update={"configuration_sha256": "0" * 64})
+    return replace(model, provenance=named), PAIRS
+
+
 def another_library(model: LoadedModel) -> tuple[LoadedModel, Sequence[Pair]]:
     newer = model.provenance.versions | {"torch": "99.0"}
     named = model.provenance.model_copy(update={"versions": newer})
     return replace(model, provenance=named), PAIRS
 
 
-@pytest.mark.parametrize("changed", [other_pairs, other_weights, another_library])
+@pytest.mark.parametrize(
+    "changed", [other_pairs, other_weights, another_configuration, another_library]
+)
 def test_a_part_of_another_run_is_not_taken(
     gpt2: LoadedModel,
     tmp_path: Path,
@@ -236,6 +243,78 @@ def test_a_damaged_part_is_named(
     assert the_same(found.tensors(), capture(gpt2, PAIRS).tensors())
 
 
+def test_a_part_under_the_name_of_another_is_damaged(gpt2: LoadedModel, tmp_path: Path) -> None:
+    stop(gpt2, tmp_path / "parts", 2)
+    one, other = (tmp_path / "parts").iterdir()
+    other.write_bytes(one.read_bytes())
+    said = reason(lambda: captured(Counting(gpt2), tmp_path / "parts"))
+    assert said == f"{other}: damaged after it was written; remove it, and it is run again"
+
+
+@dataclass
+class Removing(Counting):
+    """Workers beside whom somebody removes what is kept."""
+
+    removed: Callable[[], None] = lambda: None
+
+    def done(self, parts: Iterable[Part], advance: Advance) -> Iterator[Done]:
+        for done in super().done(parts, advance):
+            self.removed()
+            yield done
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_somebody_removes_meanwhile_is_not_missed(
+    gpt2: LoadedModel, tmp_path: Path, whole: bool
+) -> None:
+    place = tmp_path / "parts"
+
+    def removed() -> None:
+        for path in place.glob(f"*{SUFFIX}"):
+            path.unlink()
+        if whole and place.exists():
+            place.rmdir()
+
+    found = captured(Removing(gpt2, removed=removed), place)
+    assert the_same(found.tensors(), capture(gpt2, PAIRS).tensors())
+    assert not place.exists()
+
+
+def test_a_place_that_is_a_link_stays_one_and_is_emptied(gpt2: LoadedModel, tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "parts").symlink_to("large")
+    captured(Counting(gpt2), tmp_path / "parts")
+    assert os.readlink(tmp_path / "parts") == "large"
+    assert list((tmp_path / "large").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_removed_costs_no_run(
+    gpt2: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where it is what another file system is mounted at."""
+
+    def busy(self: object, path: str) -> None:  # noqa: ARG001
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, "rmdir", busy)
+    captured(Counting(gpt2), tmp_path / "parts")
+    assert list((tmp_path / "parts").iterdir()) == []
+
+
+def test_a_path_is_meant_as_it_stands(
+    gpt2: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    stop(gpt2, "~/parts", 1)
+    assert (tmp_path / "~" / "parts").is_dir()
+    assert not (tmp_path / "home").exists()
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_half_of_a_part_is_never_seen(
     gpt2: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,9 +322,9 @@ def test_half_of_a_part_is_never_seen(
     place = tmp_path / "parts"
     with monkeypatch.context() as patched:
         system = fsspec.implementations.local.LocalFileSystem
-        patched.setattr(system, "mv", lambda *_: 1 / 0)
+        patched.setattr(system, "mv", killed)
         patched.setattr(system, "rm_file", lambda *_: None)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(KeyboardInterrupt):
             captured(Counting(gpt2), place)
     (left,) = place.iterdir()
     left.write_bytes(left.read_bytes()[:9])
@@ -283,6 +362,18 @@ def test_a_place_that_cannot_be_used_is_named(
     found = reason(lambda: captured(Counting(gpt2), place))
     assert found.startswith(f"{shortened(place)}: parts cannot be kept there: ")
     assert said in found
+
+
+def test_whatever_a_file_system_raises_is_told_in_a_line(
+    gpt2: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(self: object, path: str, **options: object) -> bool:  # noqa: ARG001
+        raise TypeError("no host was given")
+
+    monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, "exists", odd)
+    place = tmp_path / "parts"
+    said = reason(lambda: captured(Counting(gpt2), place))
+    assert said == f"{shortened(str(place))}: parts cannot be kept there: no host was given"
 
 
 def test_what_ran_a_part_is_kept_with_it(gpt2: LoadedModel, tmp_path: Path) -> None:

@@ -23,7 +23,14 @@ import torch
 import replication.engine.chunks
 from replication.engine.chunks import Chunk
 from replication.engine.models import Advance, LoadedModel, load_model
-from replication.engine.ray_workers import _Job, _Refused, _run, ray_workers
+from replication.engine.ray_workers import (
+    _check_answers,
+    _Job,
+    _own_sigterm,
+    _Refused,
+    _run,
+    ray_workers,
+)
 from replication.engine.recording import Recording
 from replication.engine.spread import Spread
 from replication.engine.tensor_files import Tensors
@@ -314,6 +321,7 @@ def test_what_a_part_refuses_ends_the_run_in_its_own_words(
     ("changed", "said"),
     [
         ({"weights_sha256": "0" * 64}, "has weights of SHA-256 "),
+        ({"configuration_sha256": "2" * 64}, "has a configuration of SHA-256 "),
         ({"tokenizer_sha256": "1" * 64}, "has a tokenizer of SHA-256 "),
         ({"versions": {"pytest-circuit-replication": "0.0"}}, "has pytest-circuit-replication "),
     ],
@@ -371,12 +379,39 @@ def test_ray_is_not_loaded_unasked(place: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "False"
 
 
-@pytest.mark.parametrize("address", ["nonsense", ""])
+@pytest.mark.parametrize("address", ["nonsense", "", "127.0.0.1:1"])
 def test_an_address_that_is_none_is_refused(place: Path, tmp_path: Path, address: str) -> None:
+    """At once, where Ray would wait a quarter of an hour for it."""
     status, said = ended(start(place, tmp_path / "out", "--ray", address))
     assert status == 2
     assert said.startswith(f"replication: --ray '{address}': ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("stated", ["127.0.0.1:1", "[::1]:1", "127.0.0.1:999999"])
+def test_a_cluster_of_the_environment_that_does_not_answer_is_refused(
+    monkeypatch: pytest.MonkeyPatch, stated: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", stated)
+    with pytest.raises(ConnectionError) as caught:
+        _check_answers("auto")
+    assert str(caught.value).startswith(f"nothing answers at {stated}: ")
+    _check_answers("local")
+
+
+def test_a_signal_while_ray_starts_ends_the_run_as_at_any_time() -> None:
+    """Ray ends this process with the signal's own number then."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended_by:
+        _stopped_while_ray_starts()
+    assert ended_by.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def _stopped_while_ray_starts() -> None:
+    with _own_sigterm():
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_claims_are_judged_on_a_cluster_as_in_one_process(

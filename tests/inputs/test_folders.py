@@ -22,6 +22,7 @@ from replication.inputs.folders import (
     check_writable,
     writing_folder,
 )
+from replication.inputs.writing import prefix_beside, write_atomically
 
 
 def write(folder: Path, *others: str, **content: str) -> None:
@@ -115,6 +116,20 @@ def test_what_others_wrote_stays(tmp_path: Path) -> None:
     (folder / "benchmarks" / "ratios.json").write_text("{}", encoding="utf-8")
     write(folder, "benchmarks", "calibration.json", b="2")
     assert files(folder) == {"b": "2", "benchmarks/ratios.json": "{}"}
+
+
+def test_what_others_linked_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "one.txt").write_text("one", encoding="utf-8")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "parts").symlink_to("../large")
+    for content in ("a", "b"):
+        with writing_folder(folder, ["parts"]) as new:
+            (new / "a.txt").write_text(content, encoding="utf-8")
+        assert os.readlink(folder / "parts") == "../large"
+        assert (folder / "parts" / "one.txt").read_text(encoding="utf-8") == "one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large", "out"]
 
 
 def test_a_failure_leaves_all_as_it_was(tmp_path: Path) -> None:
@@ -216,3 +231,9 @@ def test_a_file_is_replaced_by_nothing_but_its_like(tmp_path: Path) -> None:
     for other in (tmp_path, link):
         with pytest.raises(InputError, match=f"^{other}: "):
             check_replaceable(other, "badge", lambda _: True)
+
+
+def test_what_a_kill_leaves_of_a_trial_goes_with_the_next_file(tmp_path: Path) -> None:
+    (tmp_path / f"{prefix_beside(tmp_path / 'a.json')}left").mkdir()
+    write_atomically(tmp_path / "a.json", "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

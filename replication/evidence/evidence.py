@@ -234,8 +234,9 @@ def measure(
     pairs_from: Mapping[str, str],
     second: Recording | None = None,
     effects: Effects | None = None,
+    effects_again: Effects | None = None,
 ) -> Measured:
-    """Score a run and select the circuit.
+    """Score a run, and a second one if there is one, and select the circuit.
 
     Where the score is of a behaviour, `effects` are what it is the size of. A budget or a threshold
     that the scores do not meet leaves the run without a circuit.
@@ -245,8 +246,8 @@ def measure(
     """
     by_table = _scored(spec, run, effects)
     again = None
-    if second is not None and effects is None:
-        again = in_best_table(_scored(spec, second))
+    if second is not None:
+        again = in_best_table(_scored(spec, second, effects_again))
     scores = in_best_table(by_table)
     tables = {
         name: table_of(mean_scores([one]), spec.model.shape, one)
@@ -321,7 +322,8 @@ def live_evidence(experiment: Experiment, published: Evidence, runs: Runs) -> Ev
     """
     random = runs.random or fitting_random(experiment, runs.own[0], runs.architecture)
     found = runs.interventions
-    return _measured_evidence("live", experiment, published, runs.own, random, found, runs.effects)
+    effects = runs.effects, runs.effects_again
+    return _measured_evidence("live", experiment, published, runs.own, random, found, *effects)
 
 
 def _measured_evidence(
@@ -332,6 +334,7 @@ def _measured_evidence(
     random: RandomWeights | NoRandomWeights,
     interventions: Interventions | NoInterventions,
     effects: Effects | None = None,
+    effects_again: Effects | None = None,
 ) -> Evidence:
     spec, (run, *others) = experiment.spec, runs
     second = others[0] if others else None
@@ -341,7 +344,8 @@ def _measured_evidence(
         assert isinstance(interventions, NoInterventions)
         raise EvidenceMissing(f"its scores are of a behaviour: {interventions.reason}")
     pairs, clusters = experiment.pairs, experiment.clusters
-    measured = measure(spec, run, pairs, clusters, experiment.source.origin(), second, effects)
+    origin = experiment.source.origin()
+    measured = measure(spec, run, pairs, clusters, origin, second, effects, effects_again)
     if measured.no_circuit and isinstance(interventions, Interventions):
         interventions = without_circuit(measured.no_circuit)
     measured = replace(measured, random=random, interventions=interventions)

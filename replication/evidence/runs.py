@@ -57,7 +57,8 @@ from replication.inputs.hub import NotAtHand
 class Runs:
     """What was run of a model: itself, once or several times, and what was asked for beside it.
 
-    `effects` are what scores are the size of, where they are of a behaviour.
+    `effects` are what scores are the size of, where they are of a behaviour, and `effects_again`
+    the same of a second run.
     """
 
     own: list[Recording]
@@ -65,6 +66,7 @@ class Runs:
     random: RandomWeights | None = None
     interventions: Interventions | NoInterventions = NO_INTERVENTIONS
     effects: Effects | None = None
+    effects_again: Effects | None = None
 
 
 def check_measured(spec: Spec) -> None:
@@ -132,16 +134,17 @@ def run_model(
     own = [Recording(one, loaded.provenance_of_runs, seen) for one in kept]
     random = random_weights(loaded, pairs, spec.scoring.convention) if with_random else None
     architecture = architecture_of(loaded)
+    again = _effects(spec, _subjects(loaded, experiment, intervenes=False)) if runs > 1 else None
     if intervenes:
         try:
             found = _interventions(experiment, loaded, subjects, kept[0], published or {})
-            return Runs(own, architecture, random, found, scored_effects(spec, found))
+            return Runs(own, architecture, random, found, scored_effects(spec, found), again)
         except NotSelected as error:
             none = without_circuit(str(error))
-            return Runs(own, architecture, random, none, _effects(spec, subjects))
+            return Runs(own, architecture, random, none, _effects(spec, subjects), again)
     none = NoInterventions("interventions were not run: ablation.live is false")
     without = none if spec.behaviour else NO_INTERVENTIONS
-    return Runs(own, architecture, random, without, _effects(spec, subjects))
+    return Runs(own, architecture, random, without, _effects(spec, subjects), again)
 
 
 def _effects(spec: Spec, subjects: Mapping[str, Subject]) -> Effects | None:

@@ -23,6 +23,7 @@ from replication.engine.interventions import Settings, answers_under, mean_value
 from replication.engine.models import LoadedModel
 from replication.engine.subject import Layout, Subject, subject_of
 from replication.evidence import intervening
+from replication.evidence.evidence import live_evidence, published_evidence
 from replication.evidence.intervening import (
     AT_A_TIME,
     DRAWS_OF_A_SIZE,
@@ -468,6 +469,29 @@ def test_a_rival_that_selects_nothing_leaves_itself_out_and_says_why(
         (reason,) = names.unselected.values()
         assert list(names.unselected) == ["differential"]
         assert reason.startswith("ablation.rivals: differential: no MLP reaches the threshold of 1")
+
+
+@pytest.mark.parametrize("kind", ["effect", "attribution"])
+@pytest.mark.parametrize("intervenes", [False, True])
+def test_scores_of_a_behaviour_are_measured_twice_where_that_is_asked(
+    experiment: Experiment, gpt2_folder: Path, kind: str, intervenes: bool
+) -> None:
+    asked = changed(experiment, scoring={"kind": kind, "behaviour": "names"})
+    runs = runs_of(asked, gpt2_folder, runs=2, with_interventions=intervenes)
+    published = published_evidence(asked)
+    measured = live_evidence(asked, published, runs).measured
+    assert measured is not None
+    assert measured.reproduced is True
+    assert runs.effects_again is not None
+    other = replace(runs, effects_again=np.nextafter(runs.effects_again, 1, dtype=np.float32))
+    changed_run = live_evidence(asked, published, other).measured
+    assert changed_run is not None
+    assert changed_run.reproduced is False
+    once = runs_of(asked, gpt2_folder, with_interventions=intervenes)
+    assert once.effects_again is None
+    only = live_evidence(asked, published, once).measured
+    assert only is not None
+    assert only.reproduced is None
 
 
 def test_scores_of_a_behaviour_need_one_that_is_shown(

@@ -13,17 +13,16 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from replication.engine.configuration import CONFIGURATION
 from replication.engine.provenance import versions
 from replication.engine.transformer import check_complete, import_quietly
 from replication.inputs.cache import OURS, cache_folder
 from replication.inputs.files import InputError
 from replication.inputs.folders import MANIFEST, is_whole, writing_folder
-from replication.inputs.hub import NotAtHand
 from replication.inputs.messages import (
     MESSAGE,
     library_reason,
@@ -43,14 +42,9 @@ def of_converted(path: Path, sha256: str, use: Callable[[Path], Used]) -> Used:
     What was kept is checked while it is used; where it is not whole, it is made and used anew.
 
     Raises:
-        NotAtHand: what reads such files is not installed.
         InputError: the file is not one that transformers reads, or holds not all of the model, or
             there is no room for what it holds.
     """
-    if find_spec("gguf") is None:
-        raise NotAtHand(
-            f"{placed(path)}: reading it needs gguf: `pip install '{OURS}[gguf]'` brings it"
-        )
     made_by = versions("gguf")
     name = f"{sha256}-transformers-{made_by['transformers']}-gguf-{made_by['gguf']}"
     try:
@@ -145,7 +139,7 @@ def _convert(path: Path, folder: Path) -> None:
     config = model.config.to_dict() | {"architectures": [type(model).__name__]}
     for of_its_reading in ("_name_or_path", "quantization_config"):
         config.pop(of_its_reading, None)
-    write_json(folder / "config.json", config)
+    write_json(folder / CONFIGURATION, config)
     tokenizer.save_pretrained(folder)
     try:
         save_model(model, str(folder / "model.safetensors"), {"format": "pt"})

@@ -6,7 +6,7 @@ import importlib.util
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-from replication.engine.weights import is_gguf
+from replication.engine.weights import check_readable, is_gguf
 from replication.experiment.spec import ModelSpec
 from replication.inputs.files import InputError, is_folder, is_there
 from replication.inputs.hub import NotAtHand, cached_folder, hub_folder
@@ -23,8 +23,14 @@ def locate(spec: ModelSpec, override: str | None = None) -> Path:
     `override` is a folder, a GGUF file or a hub name to use instead.
 
     Raises:
-        ModelNotFound: there is no such model at hand.
+        NotAtHand: there is no such model at hand, or nothing that reads its file.
     """
+    place = _place(spec, override)
+    check_readable(place)
+    return place
+
+
+def _place(spec: ModelSpec, override: str | None) -> Path:
     if override is not None:
         place = _local(override)
         return _locate_on_hub(override) if place is None else place

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
+from replication.inputs.cache import OURS
 from replication.inputs.files import InputError, readable, sha256_of, within
-from replication.inputs.hub import WEIGHT_FILES
-from replication.inputs.messages import library_reason
+from replication.inputs.hub import WEIGHT_FILES, NotAtHand
+from replication.inputs.messages import library_reason, placed
 
 
 def weight_files(place: Path) -> list[Path]:
@@ -27,6 +29,18 @@ def weight_files(place: Path) -> list[Path]:
 def is_gguf(place: Path) -> bool:
     """Whether a model is one GGUF file, and not a folder."""
     return place.suffix == ".gguf"
+
+
+def check_readable(place: Path) -> None:
+    """Refuse a GGUF file where what reads it is not installed.
+
+    Raises:
+        NotAtHand: naming what brings it.
+    """
+    if is_gguf(place) and find_spec("gguf") is None:
+        raise NotAtHand(
+            f"{placed(place)}: reading it needs gguf: `pip install '{OURS}[gguf]'` brings it"
+        )
 
 
 def check_whole(folder: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from replication.circuits.components import ModelShape
-from replication.engine import gguf
+from replication.engine import gguf, weights
 from replication.engine.capture import capture
 from replication.engine.models import LoadedModel, load_model, tokenizer_at_hand
 from replication.engine.weights import weights_sha256
@@ -540,7 +540,9 @@ def test_positions_that_are_said_not_to_be_scaled_are_not(
 def test_what_is_needed_to_read_it_is_named(
     file: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gguf, "find_spec", lambda _: None)
+    assert is_at_hand(spec_of(file))
+    monkeypatch.setattr(weights, "find_spec", lambda _: None)
+    assert not is_at_hand(spec_of(file))
     for use in (load, lambda file: tokenizer_at_hand(spec_of(file), TokensSpec())):
         with pytest.raises(NotAtHand) as raised:
             use(file)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from replication.circuits.circuit import Circuit
 from replication.circuits.components import Component, Kind
-from replication.circuits.intervals import Interval, equals, printed
+from replication.circuits.intervals import Interval, equals, printed, show
 from replication.circuits.scores import ScoreTable, best_first
 
 KINDS: Mapping[Kind, str] = {"mlp": "MLPs", "head": "heads"}
@@ -44,15 +44,32 @@ def _toml(number: int, draft: Draft, source: str) -> str:
 def counted(parts: Iterable[Component]) -> str:
     """How many MLPs and heads there are among components, in words."""
     kinds = [part.kind for part in parts]
-    return " and ".join(_number(kinds.count(kind), words) for kind, words in KINDS.items())
+    return " and ".join(number_of(kinds.count(kind), words) for kind, words in KINDS.items())
 
 
-def _number(count: int, words: str) -> str:
+def number_of(count: int, words: str) -> str:
+    """So many of what the words name in the plural."""
     return f"{count} {words.removesuffix('s') if count == 1 else words}"
 
 
 def of_table(table: ScoreTable, result: str) -> Iterator[Draft]:
-    """The best of each kind, the first of each kind in order, one ratio, and how many there are."""
+    """The best of each kind, the first of each kind in order, one ratio, and how many there are.
+
+    Where the table makes none of these, as of one component, the score itself.
+    """
+    yield from list(_of_several(table, result)) or [_of_one(table, result)]
+
+
+def _of_one(table: ScoreTable, result: str) -> Draft:
+    best = best_first(table.middles())[0]
+    figure = show(table.scores[best])
+    return Draft(
+        f"{best} scores {figure}.",
+        f'{{ kind = "scores", result = "{result}", scores = {{ "{best}" = "{figure}" }} }}',
+    )
+
+
+def _of_several(table: ScoreTable, result: str) -> Iterator[Draft]:
     middles = table.middles()
     for kind, words in KINDS.items():
         ranked = [str(part) for part in best_first(middles) if part.kind == kind]

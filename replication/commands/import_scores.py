@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from replication.circuits.components import INPUT, Component
 from replication.circuits.notations import OUTPUTS, NotationName, notation_of
 from replication.circuits.scores import ScoreTable, figure_of
-from replication.commands.drafts import claims_text, counted, of_table
+from replication.commands.drafts import claims_text, counted, number_of, of_table
 from replication.commands.printed_tables import read_printed
 from replication.experiment.spec import Name
 from replication.inputs.files import Fault, FileError, InputError, is_there
@@ -106,7 +106,8 @@ def import_scores(path: Path, imported: Imported, result: str, out: Path) -> Ite
             )
     _write(out, {scores.name: table, claims.name: toml})
     yield f"{placed(scores)}: {counted(imported.digits)}; results.{result}.scores is to name it"
-    yield f"{placed(claims)}: {len(drafts)} claims drafted, whose source is to be filled in"
+    drafted = number_of(len(drafts), "claims")
+    yield f"{placed(claims)}: {drafted} drafted, whose source is to be filled in"
     if imported.aside:
         yield f"note: left aside, for they have no score here: {listed(imported.aside)}"
 

@@ -17,6 +17,7 @@ from replication.commands.drafts import (
     Draft,
     claims_text,
     counted,
+    number_of,
     of_circuit,
     of_table,
     whole_model,
@@ -97,8 +98,8 @@ def told(source: Source, result: str) -> Iterator[str]:
         yield f"{_file(result, 'scores')}: {counted(source.table.scores)}"
     if source.circuit:
         yield f"{_file(result, 'circuit')}: {counted(source.circuit.nodes)}"
-    number = len(drafts_of(source, result))
-    yield f"claims.toml: {number} claims drafted, whose source is to be filled in"
+    drafts = number_of(len(drafts_of(source, result)), "claims")
+    yield f"claims.toml: {drafts} drafted, whose source is to be filled in"
     yield "experiment.toml: what the files do not tell is marked there, to be filled in"
     yield from (f"note: left aside: {reason}" for reason in source.aside)
 

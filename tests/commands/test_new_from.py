@@ -72,6 +72,16 @@ def test_a_printed_table_becomes_an_experiment_that_runs_as_it_stands(
     assert set(verdicts.values()) == {"holds", "undecided"}
 
 
+def test_a_table_of_one_component_makes_a_claim_on_its_score(
+    tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    write(tmp_path / "one.csv", "component,score\nm4,3.10\n")
+    said, refused = new(tmp_path / "mine", "--from", tmp_path / "one.csv")
+    assert refused is None
+    assert "claims.toml: 1 claim drafted, whose source" in said
+    assert judged(pytester, tmp_path / "mine") == {"m4 scores 3.10.": "undecided"}
+
+
 def test_published_files_are_copied_as_they_are(tmp_path: Path, pytester: pytest.Pytester) -> None:
     circuit, scores = (PUBLISHED / f"original.{kind}.json" for kind in ("circuit", "scores"))
     for path in (circuit, scores):

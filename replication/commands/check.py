@@ -25,6 +25,7 @@ from replication.commands.outlook import needs, not_at_hand, outlook
 from replication.engine.locate import locate
 from replication.engine.models import tokenizer_at_hand
 from replication.engine.recording import Recording, recorded_path, replay
+from replication.engine.subject import too_few
 from replication.engine.words import position_problems
 from replication.evidence.evidence import (
     published_circuit,
@@ -157,7 +158,7 @@ def check_experiment(folder: Path) -> Findings:
         tokens,
         needed or not_at_hand(experiment),
         tuple(outlook(experiment, claims)),
-        tuple(_warnings(folder, spec, claims)),
+        tuple(_warnings(folder, spec, claims, n_pairs)),
         notes,
     )
 
@@ -335,8 +336,10 @@ def _score_files(result: ResultSpec) -> list[str]:
     return [file for file in (result.scores, *result.tables.values()) if file is not None]
 
 
-def _warnings(folder: Path, spec: Spec, claims: list[Claim]) -> Iterator[str]:
-    """Figures that no claim uses, and scores that are numbers, which hide the printed digits."""
+def _warnings(folder: Path, spec: Spec, claims: list[Claim], n_pairs: int | None) -> Iterator[str]:
+    """Figures that no claim uses, scores whose digits are not known, and pairs that are too few."""
+    if spec.behaviour and n_pairs is not None and (reason := too_few(n_pairs)):
+        yield one_line(f"{placed(folder)}: behaviour {listed(spec.behaviour)}: {reason}")
     checks = [check for claim in claims for check in claim.check]
     used = {name for one in checks if isinstance(one, Arithmetic | Joint) for name in one.figures()}
     unused = [name for name in read_figures(folder / spec.claims) if name not in used]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
+from math import ceil, comb, log2
 from typing import NamedTuple
 
 import numpy as np
@@ -231,9 +231,19 @@ def not_shown(subject: Subject) -> str | None:
     by_chance = sum(comb(n_pairs, right) for right in range(n_right, n_pairs + 1)) / 2**n_pairs
     if by_chance <= CHANCE:
         return None
-    return (
+    return too_few(n_pairs) or (
         f"the model does not show it: {n_right} of {n_pairs} pairs come out right, which chance"
         f" gives in {by_chance:.1%}"
+    )
+
+
+def too_few(n_pairs: int) -> str | None:
+    """Why so many pairs can show no behaviour, were they all right; None if they can."""
+    if 0.5**n_pairs <= CHANCE:
+        return None
+    return (
+        f"{n_pairs} pairs cannot show it: chance makes all of them right in {0.5**n_pairs:.1%};"
+        f" {ceil(-log2(CHANCE))} can"
     )
 
 

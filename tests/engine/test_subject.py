@@ -137,7 +137,12 @@ def test_a_behaviour_is_shown_where_a_sign_test_says_so(names: Subject, n_pairs:
         reason = not_shown(replace(names, whole=whole))
         chance = binomtest(n_right, n_pairs, alternative="greater").pvalue
         assert (reason is None) == (chance <= 0.05)
-        if reason is not None:
+        if n_pairs < 5:
+            assert reason == (
+                f"{n_pairs} pairs cannot show it: chance makes all of them right in"
+                f" {0.5**n_pairs:.1%}; 5 can"
+            )
+        elif reason is not None:
             assert reason == (
                 f"the model does not show it: {n_right} of {n_pairs} pairs come out right, which"
                 f" chance gives in {chance:.1%}"

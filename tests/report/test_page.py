@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -540,6 +540,29 @@ def test_a_verdict_that_was_not_expected_stands_at_the_top(tmp_path: Path) -> No
     assert said in text
     listed = re.findall('<div class="inside" id="([^"]+)"', text)
     assert (listed[0], len(listed)) == ("gpt2-R2", 38)
+
+
+LABELS = """() => [...document.querySelectorAll(".claim .judged > *")].map(one => {
+    const { left, right, top, bottom } = one.getBoundingClientRect();
+    return [left, Math.max(right, left + one.scrollWidth), top, bottom];
+})"""
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_no_label_of_a_verdict_covers_another(browser: Browser, tmp_path: Path, width: int) -> None:
+    report = report_of("published", ("refuted", "holds"))
+    report.found |= report_of("recorded", ("refuted", "missing")).found
+    for case, handed in report.found.items():
+        unexpected = handed.judgement.model_copy(update={"as_expected": False})
+        report.found[case] = handed.model_copy(update={"judgement": unexpected})
+    path = tmp_path / "index.html"
+    path.write_text(page([report], "pytest", tmp_path, ""), encoding="utf-8")
+    with opening(browser, path, viewport={"width": width, "height": 900}) as found:
+        labels = found.evaluate(LABELS)
+    assert len(labels) >= 8
+    for (left, right, top, bottom), other in combinations(labels, 2):
+        apart = right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top
+        assert apart, (left, right, top, bottom, other)
 
 
 def test_refuted_statements_stand_first_and_each_count_leads_to_its_claims(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
+from replication.controls.property import length_terms, shares_of
 from replication.controls.thresholds import THRESHOLDS
 from replication.experiment.clusters import tokens_of
 from replication.experiment.pairs import Pair
@@ -43,20 +44,25 @@ class Marker:
 
 
 def markers(
-    pairs: Sequence[Pair], token_lengths: Int64[np.ndarray, "pairs 2"], sides: tuple[str, str]
+    pairs: Sequence[Pair],
+    token_lengths: Int64[np.ndarray, "pairs 2"],
+    clusters: Int64[np.ndarray, " pairs"],
+    sides: tuple[str, str],
 ) -> list[Marker]:
     """What tells the sides apart, the clearest first.
 
     A first word, a punctuation mark, a capital, any word, or a length: present on most prompts of
-    one side and on few of the other. A repeated pair is no other prompt.
+    one side and on few of the other, where a repeated prompt is no other one; or so much more often
+    on one side that a component that hears it alone has a share as a specific one.
     """
     texts = [list(dict.fromkeys(side)) for side in zip(*pairs, strict=True)]
     found = [*_of_texts(texts), *_of_lengths(token_lengths)]
     most, least = THRESHOLDS.marker_present.value, THRESHOLDS.marker_absent.value
+    enough = _enough_alone(pairs, token_lengths, clusters)
     telling = [
         Marker(mark, shares, sides)
         for mark, shares in found
-        if max(shares) >= most and min(shares) <= least
+        if (max(shares) >= most and min(shares) <= least) or mark in enough
     ]
     return sorted(telling, key=lambda one: (-abs(one.shares[0] - one.shares[1]), one.mark))
 
@@ -66,6 +72,34 @@ def _of_texts(texts: Sequence[Sequence[str]]) -> Iterator[tuple[str, Shares]]:
     first, second = (Counter(mark for text in side for mark in _marks(text)) for side in texts)
     for mark in dict.fromkeys([*first, *second]):
         yield mark, (first[mark] / len(texts[0]), second[mark] / len(texts[1]))
+
+
+def _enough_alone(
+    pairs: Sequence[Pair],
+    token_lengths: Int64[np.ndarray, "pairs 2"],
+    clusters: Int64[np.ndarray, " pairs"],
+) -> set[str]:
+    """The marks of which a component that hears nothing else has the share of a specific one."""
+    heard = [(_marks(one), _marks(other)) for one, other in pairs]
+    first, second = Counter[str](), Counter[str]()
+    for one, other in heard:
+        first.update(one - other)
+        second.update(other - one)
+    least = THRESHOLDS.property_share.value
+    # The share is no larger than the difference is; clusters may count for more than their pairs.
+    likely = [
+        mark
+        for mark in dict.fromkeys([*first, *second])
+        if abs(first[mark] - second[mark]) > least / 2 * len(pairs)
+    ]
+    if not likely:
+        return set()
+    differences = [
+        np.array([[float(mark in one) - (mark in other)] for one, other in heard])
+        for mark in likely
+    ]
+    _, low, _ = shares_of(differences, length_terms(token_lengths), clusters)
+    return {mark for mark, end in zip(likely, low, strict=True) if end > least}
 
 
 def _marks(text: str) -> set[str]:

@@ -164,7 +164,7 @@ def measured_controls(
         unrelated = other_kind or _null(spec, measured)
         shown = explained if isinstance(explained, NotComputed) else _property(spec, measured)
         null_circuit = other_kind or _null_circuit(spec, measured, others)
-    telling = markers(measured.pairs, lengths, spec.sides)
+    telling = markers(measured.pairs, lengths, clusters, spec.sides)
     selected = set(measured.circuit.nodes if measured.circuit else ())
     words = {
         component: measured_word(

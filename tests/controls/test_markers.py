@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from replication.controls.markers import Marker, markers
+from replication.experiment.clusters import clusters_of
 from replication.experiment.pairs import Pair
 
 SIDES = ("ironic", "plain")
@@ -12,7 +13,7 @@ ALIKE = np.full((5, 2), 9)
 
 def found(pairs: list[Pair], lengths: np.ndarray | None = None) -> dict[str, Marker]:
     tokens = np.full((len(pairs), 2), 9) if lengths is None else lengths
-    return {one.mark: one for one in markers(pairs, tokens, SIDES)}
+    return {one.mark: one for one in markers(pairs, tokens, clusters_of(pairs), SIDES)}
 
 
 def pairs_with(first: list[str], second: list[str]) -> list[Pair]:
@@ -55,6 +56,35 @@ def test_it_may_stand_on_one_of_five_of_the_other_side(on_the_other: int, is_tol
     first = [f"oh x{number}" for number in range(5)]
     second = [f"oh y{n}" if n < on_the_other else f"y{n}" for n in range(5)]
     assert ("'oh'" in found(pairs_with(first, second))) is is_told
+
+
+@pytest.mark.parametrize(
+    ("n_first", "n_second", "n_pairs", "is_told"),
+    [
+        (26, 0, 40, True),
+        (30, 2, 40, True),
+        (20, 0, 40, True),
+        (12, 0, 40, False),
+        (20, 20, 40, False),
+        (14, 6, 40, False),
+        (3, 0, 5, False),
+    ],
+)
+def test_a_mark_that_alone_would_give_the_share_of_a_specific_component_is_told(
+    n_first: int, n_second: int, n_pairs: int, is_told: bool
+) -> None:
+    """On less than four of five prompts of a side; on other pairs of the second one."""
+    first = [f"x{n}, y" if n < n_first else f"x{n} y" for n in range(n_pairs)]
+    second = [f"z{n}, w" if n >= n_pairs - n_second else f"z{n} w" for n in range(n_pairs)]
+    assert ("','" in found(pairs_with(first, second))) is is_told
+
+
+def test_pairs_that_belong_together_count_as_one_for_what_a_mark_gives_alone() -> None:
+    first = [f"x{n}, y" if n < 30 else f"x{n} y" for n in range(40)]
+    pairs = pairs_with(first, [f"z{n} y" for n in range(40)])
+    lengths, clusters = np.full((40, 2), 9), np.maximum(np.arange(40) - 29, 0)
+    assert [one.mark for one in markers(pairs, lengths, np.arange(40), SIDES)] == ["','"]
+    assert markers(pairs, lengths, clusters, SIDES) == []
 
 
 def test_a_length_that_tells_the_sides_apart_is_named() -> None:

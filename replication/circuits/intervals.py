@@ -79,6 +79,11 @@ class Interval:
         return self.high - self.low
 
     @property
+    def is_bound(self) -> bool:
+        """Whether it only bounds a figure, which was neither printed nor computed."""
+        return self.as_printed is None and self.width > 0
+
+    @property
     def middle(self) -> Fraction:
         """The value half-way between the ends."""
         return (self.low + self.high) / 2
@@ -162,7 +167,7 @@ def show(figure: Interval) -> str:
     """A figure as it is written in arithmetic: of a printed one, the digits that were printed."""
     if figure.as_printed is not None:
         return figure.as_printed
-    return str(figure) if figure.low == figure.high else f"({figure})"
+    return f"({figure})" if figure.is_bound else str(figure)
 
 
 def plain(figure: Interval) -> float | list[float]:

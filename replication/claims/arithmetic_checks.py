@@ -172,8 +172,8 @@ class _OfFigures(Check):
             if "." in name:
                 result, component = score_parts(name)
                 score = score_of(evidence, result, evidence.shape.component(component))
-                is_bound = score.as_printed is None and score.width > 0
-                found[name] = Figure(show(score), score.middle, score, "number", is_bound=is_bound)
+                printed, value = show(score), score.middle
+                found[name] = Figure(printed, value, score, "number", is_bound=score.is_bound)
             elif name in evidence.figures:
                 found[name] = evidence.figures[name]
             else:

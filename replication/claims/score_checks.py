@@ -299,7 +299,7 @@ class Deviation(ScoreCheck):
         """The deviation of the figures as they are printed; of one that is not, its bounds."""
         score = score_of(evidence, self.result, component, self.table)
         reference = score_of(evidence, self.reference, component, self.table)
-        if any(one.as_printed is None and one.width > 0 for one in (score, reference)):
+        if score.is_bound or reference.is_bound:
             return f"({self._deviation(evidence, component)})"
         return f"{100 * abs(float(score.middle / reference.middle) - 1):.2f}"
 

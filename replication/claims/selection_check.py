@@ -132,7 +132,8 @@ class Selection(Check):
         step, noun = seen.step, NOUNS[seen.kind]
         others = [one for one in ranked(evidence, seen.kind) if one not in seen.chosen]
         verdict_on = seen.reaches if isinstance(step, AtLeast) else seen.ranks
-        are_all = not isinstance(step, AtLeast) and seen.holds_all(others)
+        # Where all that are left of the kind are taken, no score leaves one out.
+        are_all = not isinstance(step, AtLeast) and set(seen.taken) == set(others)
         verdicts: dict[Component, Verdict] = {
             component: "holds" if are_all else verdict_on(component) for component in others
         }
@@ -196,10 +197,6 @@ class _Seen:
         (table,) = self.tables
         before = sum(component in table.scores for component in self.chosen)
         return table.best_listed.get(self.kind, 0) >= len(self.taken) + before
-
-    def holds_all(self, others: Sequence[Component]) -> bool:
-        """Whether all that are left of the kind are taken, so that no score leaves one out."""
-        return set(self.taken) == set(others)
 
     def reaches(self, component: Component) -> Verdict:
         """Whether a component reaches the threshold if it is taken, and else does not."""

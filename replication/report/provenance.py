@@ -68,6 +68,9 @@ def mixed_processors(report: ExperimentReport) -> list[str]:
 
 def _facts(recorded: RunProvenance, live: RunProvenance) -> Iterator[Fact]:
     yield Fact("the weights' SHA-256", recorded.weights_sha256, live.weights_sha256, True)
+    if recorded.configuration_sha256 is not None:  # what was recorded before it was names none
+        here, there = recorded.configuration_sha256, str(live.configuration_sha256)
+        yield Fact("the configuration's SHA-256", here, there, True)
     yield _token_lengths(recorded, live)
     yield Fact("how tokens are added", _added(recorded), _added(live), True)
     yield Fact("the tokenizer's SHA-256", recorded.tokenizer_sha256, live.tokenizer_sha256, False)

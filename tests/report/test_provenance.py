@@ -22,7 +22,10 @@ from tests.make import provenance_of
 
 SHAPE = ModelShape(n_layers=1, n_heads=1, d_model=4, d_head=4)
 OF_THE_RUN = provenance_of(
-    SHAPE, weights_sha256="0a" * 32, versions={"python": "3.11.7", "torch": "2.13.0+cpu"}
+    SHAPE,
+    weights_sha256="0a" * 32,
+    configuration_sha256="6f" * 32,
+    versions={"python": "3.11.7", "torch": "2.13.0+cpu"},
 )
 SEEN = SeenTokens(first_pair=(["a"] * 10, ["b"] * 12), added=(1, 1), ids_sha256="3c" * 32)
 RECORDED = RunProvenance(
@@ -49,6 +52,11 @@ DIFFERENCES: list[tuple[dict[str, Any], list[str], bool]] = [
     (
         {"weights_sha256": "5e" * 32},
         [f"the weights' SHA-256: {'0a' * 32} recorded, {'5e' * 32} live"],
+        True,
+    ),
+    (
+        {"configuration_sha256": "7f" * 32},
+        [f"the configuration's SHA-256: {'6f' * 32} recorded, {'7f' * 32} live"],
         True,
     ),
     (
@@ -118,6 +126,11 @@ def test_the_page_says_them_too_and_at_its_top_where_it_is_another_run(
     assert re.findall("<li>(Recorded and live [^<]+)</li>", text) == said
     at_the_top = re.findall('<p class="unexpected">(Recorded and live [^<]+)</p>', text)
     assert at_the_top == (said if is_another_run else [])
+
+
+def test_what_was_recorded_before_configurations_were_named_differs_in_none() -> None:
+    before = RECORDED.model_copy(update={"configuration_sha256": None})
+    assert "differ in" not in claims_markdown([report_of(before, RECORDED)])
 
 
 @pytest.mark.parametrize(("recorded", "live"), [(RECORDED, None), (None, RECORDED), (None, None)])

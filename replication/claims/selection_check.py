@@ -164,7 +164,9 @@ class Selection(Check):
                 yield Part(verdict, f"the rule does not select {these}: {named}")
             case "undecided":
                 needed = decider(evidence, self.circuit)
-                are_in = f"{named} {'is' if len(telling) == 1 else 'are'} in{seen.unlisted()}"
+                are_in = (
+                    f"{named} {'is' if len(telling) == 1 else 'are'} in{seen.unlisted(telling)}"
+                )
                 yield Part(verdict, f"the figures do not settle whether {are_in}; {needed}")
 
 
@@ -207,9 +209,11 @@ class _Seen:
         is_out = "undecided" if score is None else intervals.below(score, threshold)
         return intervals.negated(is_out) if component in self.taken else is_out
 
-    def unlisted(self) -> str:
-        """How high a component that no table lists may score, in words, where that is known."""
+    def unlisted(self, unsettled: Sequence[Component]) -> str:
+        """How high one of these that no table lists may score, in words, where that is known."""
         highest_known = highest(self.tables).scores
+        if highest_known.keys() >= set(unsettled):
+            return ""
         bounds = [one for table in self.tables if (one := table.unlisted(self.kind)) is not None]
         listed = {one: highest_known[one] for one in self.taken if one in highest_known}
         if isinstance(self.step, AtLeast) or len(bounds) < len(self.tables) or not listed:

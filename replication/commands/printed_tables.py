@@ -67,6 +67,8 @@ def _table(path: Path, columns: tuple[str, str]) -> Iterator[Printed | Fault]:
             expected = " and ".join(map(repr, columns))
             found = listed(map(repr, header)) or "none"
             way_out = "--component and --score say which two to read"
+            if len(header) == 1:
+                way_out = "columns are separated by commas"
             yield Fault(f"expected the columns {expected}, found {found}; {way_out}", 1)
             return
         name, score = map(header.index, columns)

@@ -130,6 +130,11 @@ def test_what_the_digits_leave_open_is_undecided(changed: dict[str, Any], reason
     assert outcome.reason.endswith("only further figures of the result 'paper' would decide it")
 
 
+def test_what_is_listed_is_not_told_of_as_if_it_were_not() -> None:
+    found_at = found(moving=MOVING | {"a0.h1": "0.9"}).reason
+    assert "whether a0.h1 is in; only further figures" in found_at
+
+
 def test_an_unsettled_step_decides_nothing_of_those_behind_it() -> None:
     """Where a0.h1 may be the best by moving, a0.h0 comes second, and a1.h0 does not."""
     tied = MOVING | {"a0.h1": "0.9"}

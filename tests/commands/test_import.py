@@ -112,6 +112,12 @@ def test_a_table_is_read_by_its_columns(
         ("a.csv", "", "expected the columns 'component' and 'score', found none; --component and"),
         (
             "a.csv",
+            "component;score\nm0;1\n",
+            "expected the columns 'component' and 'score', found 'component;score'; columns are"
+            " separated by commas (line 1)",
+        ),
+        (
+            "a.csv",
             "node,norm\nm2,1\n",
             "expected the columns 'component' and 'score', found 'node', 'norm'; --component and"
             " --score say which two to read (line 1)",

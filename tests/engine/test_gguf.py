@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from replication.circuits.components import ModelShape
 from replication.engine import gguf, weights
 from replication.engine.capture import capture
+from replication.engine.locate import is_at_hand
 from replication.engine.models import LoadedModel, load_model, tokenizer_at_hand
 from replication.engine.weights import weights_sha256
 from replication.experiment.spec import ModelSpec, TokensSpec

@@ -154,7 +154,8 @@ def test_a_recording_without_a_digest_is_refused(experiment: Experiment, path: P
         ('"platform":"none"', '"platform":"Other"'),
         (WEIGHTS, "0a" * 32),
         ('"revision":null', '"revision":"main"'),
-        ('{"device"', '{ "device"'),
+        ('"configuration_sha256":null', f'"configuration_sha256":"{"0a" * 32}"'),
+        ('{"configuration', '{ "configuration'),
     ],
 )
 def test_no_changed_provenance_goes_unnoticed(

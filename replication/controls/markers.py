@@ -8,7 +8,7 @@ without it, the property with the mark and without it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,10 +55,12 @@ def markers(
     one side and on few of the other, where a repeated prompt is no other one; or so much more often
     on one side that a component that hears it alone has a share as a specific one.
     """
-    texts = [list(dict.fromkeys(side)) for side in zip(*pairs, strict=True)]
-    found = [*_of_texts(texts), *_of_lengths(token_lengths)]
+    marks = {text: _marks(text) for pair in pairs for text in pair}
+    found = [*_of_texts(pairs, marks), *_of_lengths(token_lengths)]
     most, least = THRESHOLDS.marker_present.value, THRESHOLDS.marker_absent.value
-    enough = _enough_alone(pairs, token_lengths, clusters)
+    enough = _enough_alone(
+        [(marks[one], marks[other]) for one, other in pairs], token_lengths, clusters
+    )
     telling = [
         Marker(mark, shares, sides)
         for mark, shares in found
@@ -67,20 +69,23 @@ def markers(
     return sorted(telling, key=lambda one: (-abs(one.shares[0] - one.shares[1]), one.mark))
 
 
-def _of_texts(texts: Sequence[Sequence[str]]) -> Iterator[tuple[str, Shares]]:
+def _of_texts(pairs: Sequence[Pair], marks: Mapping[str, set[str]]) -> Iterator[tuple[str, Shares]]:
     """Every mark that stands on some prompt, and its shares of the prompts of either side."""
-    first, second = (Counter(mark for text in side for mark in _marks(text)) for side in texts)
+    texts = [list(dict.fromkeys(side)) for side in zip(*pairs, strict=True)]
+    first, second = (Counter(mark for text in side for mark in marks[text]) for side in texts)
     for mark in dict.fromkeys([*first, *second]):
         yield mark, (first[mark] / len(texts[0]), second[mark] / len(texts[1]))
 
 
 def _enough_alone(
-    pairs: Sequence[Pair],
+    heard: Sequence[tuple[set[str], set[str]]],
     token_lengths: Int64[np.ndarray, "pairs 2"],
     clusters: Int64[np.ndarray, " pairs"],
 ) -> set[str]:
-    """The marks of which a component that hears nothing else has the share of a specific one."""
-    heard = [(_marks(one), _marks(other)) for one, other in pairs]
+    """The marks of which a component that hears nothing else has the share of a specific one.
+
+    `heard` are those on either prompt of each pair.
+    """
     first, second = Counter[str](), Counter[str]()
     for one, other in heard:
         first.update(one - other)
@@ -90,7 +95,7 @@ def _enough_alone(
     likely = [
         mark
         for mark in dict.fromkeys([*first, *second])
-        if abs(first[mark] - second[mark]) > least / 2 * len(pairs)
+        if abs(first[mark] - second[mark]) > least / 2 * len(heard)
     ]
     if not likely:
         return set()

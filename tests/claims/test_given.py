@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 
@@ -10,6 +10,8 @@ from replication.claims.claim import Claim
 from replication.claims.given import is_given
 from replication.experiment.spec import SelectionSpec
 from tests.claims.build import KNOWN, SIZES, SPEC
+
+Stated = Mapping[str, object]  # a check, as a file of claims states it
 
 SHAPE = {"kind": "shape", **SIZES}
 SELECTION = {"kind": "selection", "circuit": "rerun", "budget": 20, "mlp_threshold": "5"}
@@ -25,7 +27,7 @@ FIXED = {
 }
 
 
-def of(kind: str, **stated: Any) -> dict[str, Any]:
+def of(kind: str, **stated: object) -> Stated:
     return {"kind": kind, "circuit": "rerun", **stated}
 
 
@@ -54,7 +56,7 @@ def of(kind: str, **stated: Any) -> dict[str, Any]:
     ],
 )
 def test_no_score_of_a_run_has_a_part_in_it(
-    checks: list[dict[str, Any]], by_scores: bool, fixed: bool
+    checks: list[Stated], by_scores: bool, fixed: bool
 ) -> None:
     stated = {"id": "A1", "made_by": "paper", "source": "p. 1", "statement": "So it is."}
     claim = Claim.model_validate({**stated, "check": checks}, context=KNOWN)

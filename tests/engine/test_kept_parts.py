@@ -293,7 +293,7 @@ def test_a_folder_that_cannot_be_removed_costs_no_run(
 ) -> None:
     """As where it is what another file system is mounted at."""
 
-    def busy(self: object, path: str) -> None:  # noqa: ARG001
+    def busy(*_: object) -> None:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
     monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, "rmdir", busy)
@@ -336,7 +336,7 @@ def test_half_of_a_part_is_never_seen(
 def test_a_part_that_cannot_be_written_whole_leaves_nothing(
     gpt2: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pipe_half(self: object, path: str, content: bytes) -> None:  # noqa: ARG001
+    def pipe_half(_: object, path: str, content: bytes) -> None:
         Path(path).write_bytes(content[:9])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -367,7 +367,7 @@ def test_a_place_that_cannot_be_used_is_named(
 def test_whatever_a_file_system_raises_is_told_in_a_line(
     gpt2: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def odd(self: object, path: str, **options: object) -> bool:  # noqa: ARG001
+    def odd(*_: object) -> bool:
         raise TypeError("no host was given")
 
     monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, "exists", odd)
